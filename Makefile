@@ -1,0 +1,54 @@
+# make setup | run | test | check | bench | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
+PYTHON ?= python3
+BIN := .venv/bin
+REPLAY ?= 20000
+PORT ?= 8080
+ADMIN_PORT ?= 9464
+KAFKA ?= mock
+
+.PHONY: setup run test check bench clean lock openapi
+
+setup: .venv/.complete
+
+.venv/.complete: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Penstock needs Python 3.11 or later; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { echo "$(PYTHON) lacks the venv module (Debian: apt-get install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.lab/emulator/.complete: requirements/emulator.txt
+	$(PYTHON) -m venv .lab/emulator
+	.lab/emulator/bin/python -m pip install --quiet --require-hashes -r requirements/emulator.txt
+	@touch $@
+
+run: setup .lab/emulator/.complete
+	@$(BIN)/python -m examples.quickstart --replay $(REPLAY) --port $(PORT) --admin-port $(ADMIN_PORT) --kafka $(KAFKA)
+
+test: setup .lab/emulator/.complete
+	@$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup .lab/emulator/.complete
+	@$(BIN)/python -m bench
+
+# The two files that are written from the code; tests compare.
+openapi: setup
+	$(BIN)/python -m service.cli openapi > openapi.yaml
+	$(BIN)/python -m service.cli settings > docs/configuration.md
+
+# Locks for every platform, with hashes and no index address. Needs uv once: $(BIN)/python -m pip install uv
+lock:
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/emulator.in -o requirements/emulator.txt
+
+clean:
+	rm -rf .venv .lab penstock-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

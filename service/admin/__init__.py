@@ -1,0 +1,1 @@
+"""What an operator asks: health, status, metrics. On a port of its own."""

@@ -1,0 +1,51 @@
+"""Whether this replica lives, should get requests, and what is wrong with its destinations."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from service.delivery.lane import Lane
+
+
+class Phase(StrEnum):
+    """Where the process is in its life."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    DRAINING = "draining"
+
+
+class Health:
+    """The answers of `/livez` and `/readyz`. `strict`: a stuck destination makes this replica not ready."""
+
+    def __init__(self, strict: bool = False) -> None:
+        self.phase = Phase.STARTING
+        self.lanes: Mapping[str, Lane] = {}
+        self._strict = strict
+
+    def livez(self) -> tuple[int, dict[str, Any]]:
+        """200 as long as the event loop can answer at all. Never depends on a sink."""
+        return 200, {"status": "alive"}
+
+    def readyz(self) -> tuple[int, dict[str, Any]]:
+        """503 for trouble that another replica would not share; `degraded`, with reasons, for the rest."""
+        if self.phase is not Phase.SERVING:
+            return 503, {"status": self.phase.value}
+        reasons = self.troubles()
+        if not reasons:
+            return 200, {"status": "ready"}
+        return (503 if self._strict else 200), {"status": "degraded", "reasons": reasons}
+
+    def troubles(self) -> list[dict[str, Any]]:
+        """What is wrong with which destination, in words for whoever is woken at night."""
+        return [trouble for lane in self.lanes.values() if (trouble := _trouble(lane)) is not None]
+
+
+def _trouble(lane: Lane) -> dict[str, Any] | None:
+    if lane.failures and lane.last_failure is not None:
+        return {"sink": lane.name, "state": "failing", "reason": lane.last_failure.value}
+    if lane.oldest_age() > lane.settings.patience / 2:
+        return {"sink": lane.name, "state": "slow", "oldest_seconds": round(lane.oldest_age(), 3)}
+    if not lane.has_room(lane.capacity // 10):
+        return {"sink": lane.name, "state": "full"}
+    return None

@@ -1,0 +1,1 @@
+"""What every AWS destination shares: settings, one session, the classification of errors."""

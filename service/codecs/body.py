@@ -1,0 +1,163 @@
+"""Bodies to drafts: which of the formats a request's body has, and the items in it."""
+
+from collections.abc import Iterator, Mapping
+from typing import NoReturn
+
+import msgspec
+
+from service.codecs import cloudevents, json
+from service.codecs.draft import Caps, Decoded, Draft, Refusal
+from service.codecs.media import MediaType, parse
+from service.errors import Code, InvalidEvent, TooLarge, Unreadable, Unsupported
+from service.event import NO_ATTRIBUTES, STRUCTURED
+
+LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_BATCH = "application/cloudevents-batch"
+_ENVELOPE = "application/cloudevents"
+_ALLOWED = (
+    "application/json, application/x-ndjson, application/jsonl, application/cloudevents+json, "
+    "application/cloudevents-batch+json, or any type with ce-* headers"
+)
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_BLANK = b" \t\r\n"
+
+
+def decode(
+    content_type: str | None,
+    headers: Mapping[str, str],
+    body: bytes,
+    caps: Caps,
+    plain_text_as_json: bool = False,
+) -> Iterator[Decoded]:
+    """Yield what `body` holds, item by item, so that a caller may pause on a huge one.
+
+    `headers` have lower-cased names. The mode is found as the CloudEvents HTTP binding says: batch, structured,
+    binary by `ce-*` headers; then plain JSON (an object, or an array of objects) and lines of JSON. An item that
+    is no event is yielded as a Refusal. Before the first item, raises Unreadable (EMPTY_BODY, MALFORMED_BODY,
+    MALFORMED_HEADER), TooLarge (BATCH_TOO_LARGE) or Unsupported (UNSUPPORTED_MEDIA_TYPE) about the whole.
+    """
+    media = parse(content_type) if content_type is not None else None
+    if media is not None and media.essence.startswith(_ENVELOPE):
+        _demand_utf8(media)
+        if media.essence.startswith(_BATCH):
+            if media.essence != _BATCH + "+json":
+                _unsupported(media)
+            return _array(body, caps, True)
+        if media.essence != STRUCTURED:
+            _unsupported(media)
+        return iter((_structured(_filled(body), caps),))
+    if any(name.startswith("ce-") for name in headers):
+        return iter((_binary(headers, content_type or "", body, caps),))
+    if media is None:
+        raise Unsupported(
+            Code.UNSUPPORTED_MEDIA_TYPE, f"Content-Type is missing; allowed: {_ALLOWED}", allowed=_ALLOWED
+        )
+    if media.essence in LINES:
+        _demand_utf8(media)
+        return _lines(body, caps)
+    if not media.is_json and not (plain_text_as_json and media.essence == "text/plain"):
+        _unsupported(media)
+    _demand_utf8(media)
+    if _filled(body).lstrip(_BLANK)[:1] == b"[":
+        return _array(body, caps, False)
+    return iter((_plain(body, caps),))
+
+
+def _demand_utf8(media: MediaType) -> None:
+    if media.charset not in (None, "utf-8", "utf8", "us-ascii"):
+        raise Unsupported(
+            Code.UNSUPPORTED_MEDIA_TYPE,
+            f"charset {media.charset!r} is not taken; send UTF-8",
+            allowed="utf-8",
+        )
+
+
+def _unsupported(media: MediaType) -> NoReturn:
+    hint = ""
+    if media.essence in _FORMS:
+        hint = " (form types and text/plain are not taken, because they would let any web page post)"
+    raise Unsupported(
+        Code.UNSUPPORTED_MEDIA_TYPE,
+        f"Content-Type {media.essence!r} is not taken{hint}; allowed: {_ALLOWED}",
+        allowed=_ALLOWED,
+    )
+
+
+def _filled(body: bytes) -> bytes:
+    if not body or not body.strip(_BLANK):
+        raise Unreadable(Code.EMPTY_BODY, "the body is empty; send an event")
+    return body
+
+
+def _array(body: bytes, caps: Caps, enveloped: bool) -> Iterator[Decoded]:
+    _filled(body)
+    if json.nests_deeper(body, caps.nesting + 1):
+        raise Unreadable(Code.NESTED_TOO_DEEP, f"nested deeper than {caps.nesting} levels", limit=caps.nesting)
+    try:
+        items = _items(body)
+    except msgspec.MsgspecError as error:
+        raise Unreadable(Code.MALFORMED_BODY, f"not a JSON array: {error}") from None
+    _demand_count(len(items), caps)
+    one = _structured if enveloped else _plain
+    return (one(bytes(item), caps) for item in items)
+
+
+def _lines(body: bytes, caps: Caps) -> Iterator[Decoded]:
+    _filled(body)
+    _demand_count(body.count(b"\n") + 1 - body.endswith(b"\n"), caps)
+    lines = [line for line in body.split(b"\n") if line.strip(_BLANK)]
+    return (_plain(line.strip(_BLANK), caps) for line in lines)
+
+
+def _demand_count(count: int, caps: Caps) -> None:
+    if count == 0:
+        raise Unreadable(Code.EMPTY_BODY, "the batch is empty; send at least one event")
+    if count > caps.events:
+        raise TooLarge(
+            Code.BATCH_TOO_LARGE,
+            f"{count} events in one body; at most {caps.events} are taken: send them in several requests",
+            limit=caps.events,
+            actual=count,
+        )
+
+
+def _structured(body: bytes, caps: Caps) -> Decoded:
+    if len(body) > caps.event_bytes:
+        return _oversize(body, STRUCTURED, caps)
+    try:
+        return cloudevents.structured(body, caps.nesting)
+    except InvalidEvent as error:
+        return Refusal(body, STRUCTURED, error)
+
+
+def _binary(headers: Mapping[str, str], content_type: str, body: bytes, caps: Caps) -> Decoded:
+    media = content_type or "application/octet-stream"
+    if len(body) > caps.event_bytes:
+        return _oversize(body, media, caps)
+    try:
+        return cloudevents.binary(headers, content_type, body, caps.nesting)
+    except InvalidEvent as error:
+        return Refusal(body, media, error)
+
+
+def _plain(body: bytes, caps: Caps) -> Decoded:
+    if len(body) > caps.event_bytes:
+        return _oversize(body, "application/json", caps)
+    try:
+        data = json.loads(body, caps.nesting)
+        if not isinstance(data, dict):
+            raise InvalidEvent(Code.MALFORMED_EVENT, "an event is a JSON object")
+    except InvalidEvent as error:
+        return Refusal(body, "application/json", error)
+    return Draft(body, "application/json", NO_ATTRIBUTES, data)
+
+
+def _oversize(body: bytes, content_type: str, caps: Caps) -> Refusal:
+    error = TooLarge(
+        Code.EVENT_TOO_LARGE,
+        f"the event has {len(body)} bytes; at most {caps.event_bytes} are taken",
+        limit=caps.event_bytes,
+        actual=len(body),
+    )
+    return Refusal(body, content_type, error)

@@ -1,0 +1,51 @@
+"""A draft: what a decoder found in a body, before routing, schema and identity made an event of it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from service.errors import InvalidEvent, TooLarge
+
+
+class _NotJson:
+    def __repr__(self) -> str:
+        return "NOT_JSON"
+
+
+NOT_JSON: Final = _NotJson()
+"""Stands for the data of an event whose data is not JSON (CloudEvents binary mode, `data_base64`)."""
+
+
+class Draft(Struct, gc=False):
+    """One event as it came."""
+
+    body: bytes
+    """Its own bytes, unchanged (a slice of a batch is copied out)."""
+    content_type: str
+    """Media type of `body` without parameters other than charset; STRUCTURED for structured CloudEvents."""
+    attributes: Mapping[str, str]
+    """CloudEvents context attributes; empty for an event without an envelope."""
+    data: Any
+    """The decoded JSON of the event's data; None if it has none; NOT_JSON if it is not JSON."""
+
+
+class Refusal(Struct, gc=False):
+    """An item of a body that is no event: its bytes and why."""
+
+    body: bytes
+    content_type: str
+    error: InvalidEvent | TooLarge
+    id: str | None = None
+    """Its id, where one could be read."""
+
+
+class Caps(Struct, frozen=True):
+    """Limits of what a decoder takes."""
+
+    event_bytes: int
+    events: int
+    nesting: int
+
+
+Decoded = Draft | Refusal

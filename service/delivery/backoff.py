@@ -1,0 +1,17 @@
+"""How long to wait before the next attempt: full jitter, so that many waiters do not return together."""
+
+import random
+
+FIRST_SECONDS = 0.1
+LONGEST_SECONDS = 2.0
+"""Also how soon a destination that came back is noticed."""
+
+
+def delay(failures: int, after: float | None, rng: random.Random) -> float:
+    """Seconds to wait after the `failures`-th failure in a row (from 1); at least `after`, if it was said.
+
+    Full jitter: uniform between 0 and min(cap, first · 2^(failures - 1)) ("Exponential Backoff And Jitter",
+    AWS Architecture Blog).
+    """
+    ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
+    return max(rng.uniform(0, ceiling), after or 0.0)

@@ -1,0 +1,219 @@
+"""Dead letters: what could not be delivered, whole and unharmed, in a JSON envelope at a sink of its own."""
+
+import base64
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from service.delivery.entry import Entry, Terms
+from service.delivery.lane import Lane
+from service.event import Event
+from service.outcome import Reason
+from service.receipt import Fate, Settlement
+
+ENVELOPE_BYTES = 16 * 1024
+"""Most that an envelope adds beside 4/3 of the body (design: start-up checks dead-letter sinks against it)."""
+
+_DETAIL_BYTES = 2 * 1024
+_ERRORS_BYTES = 4 * 1024
+_ATTRIBUTES_BYTES = 4 * 1024
+_NAME_BYTES = 1024
+
+
+def largest_envelope(event_bytes: int) -> int:
+    """Upper bound, in bytes, of the envelope of an event of `event_bytes`."""
+    return (event_bytes + 2) // 3 * 4 + ENVELOPE_BYTES
+
+
+def envelope(
+    event: Event,
+    *,
+    sink: str,
+    reason: Reason,
+    detail: str,
+    attempts: int,
+    dead_lettered_at: float,
+    errors: Sequence[Mapping[str, str]] = (),
+) -> bytes:
+    """The dead letter of `event` as JSON, at most `largest_envelope(len(event.body))` bytes.
+
+    The original bytes stand in `body` if they are UTF-8, else base64 in `body_base64`. Everything beside
+    them is bounded, and cut where it is longer. Times are RFC 3339 in UTC.
+    """
+    letter: dict[str, Any] = {
+        "dead_letter": "1",
+        "id": _cut(event.id, _NAME_BYTES),
+        "route": event.route,
+        "sink": sink,
+        "reason": reason.value,
+        "detail": _cut(detail, _DETAIL_BYTES),
+        "attempts": attempts,
+        "received_at": _rfc3339(event.origin.received_at),
+        "dead_lettered_at": _rfc3339(dead_lettered_at),
+        "source": event.origin.source,
+        "producer": _cut(event.origin.address, 128),
+        "request_id": _cut(event.origin.request_id, 256),
+        "content_type": _cut(event.content_type, 256),
+        "key": _cut(event.key, _NAME_BYTES) if event.key is not None else None,
+    }
+    if errors:
+        letter["errors"] = _bounded(errors, _ERRORS_BYTES)
+    attributes = dict(event.attributes)
+    if len(orjson.dumps(attributes)) <= _ATTRIBUTES_BYTES:
+        letter["attributes"] = attributes
+    return orjson.dumps(letter | _body(event.body))
+
+
+def _body(body: bytes) -> dict[str, str]:
+    """The bytes as text, unless escaping would make that longer than base64 does."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return {"body_base64": base64.b64encode(body).decode()}
+    if len(orjson.dumps(text)) > (len(body) + 2) // 3 * 4 + 64:
+        return {"body_base64": base64.b64encode(body).decode()}
+    return {"body": text}
+
+
+def _bounded(errors: Sequence[Mapping[str, str]], limit: int) -> list[Mapping[str, str]]:
+    kept: list[Mapping[str, str]] = []
+    for error in errors:
+        limit -= len(orjson.dumps(dict(error)))
+        if limit < 0:
+            break
+        kept.append(error)
+    return kept
+
+
+def _cut(text: str, limit: int) -> str:
+    """`text` so that its JSON form takes at most `limit` bytes."""
+    while len(orjson.dumps(text)) > limit:
+        text = text[: min(len(text) - 1, limit) * 3 // 4]
+    return text
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+class _Letter(NamedTuple):
+    """What is to be written, before it is."""
+
+    event: Event
+    sink: str
+    reason: Reason
+    detail: str
+    attempts: int
+    done: Callable[[bool], None]
+    errors: Sequence[Mapping[str, str]] = ()
+
+
+class DeadLetters:
+    """The way to one dead-letter lane, for all routes that name it.
+
+    What finds no room waits here without a copy: it is still held, and paid for, by the lane it comes from.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self._terms: dict[str, Terms] = {}
+        self._waiting: deque[_Letter] = deque()
+        self._closed = False
+
+    def bury(self, entry: Entry, sink: str, reason: Reason, detail: str, done: Callable[[bool], None]) -> None:
+        """Write a dead letter as soon as there is room; `done(True)` once its sink has acknowledged it,
+        `done(False)` if it never will."""
+        if self._closed:
+            done(False)
+            return
+        self._waiting.append(_Letter(entry.original, sink, reason, detail, entry.attempts, done))
+        self._advance()
+
+    def bury_at_once(self, entry: Entry, sink: str, reason: Reason, detail: str, done: Callable[[bool], None]) -> bool:
+        """The same; False, having done nothing, if there is no room now."""
+        return self._put(_Letter(entry.original, sink, reason, detail, entry.attempts, done))
+
+    def bury_invalid(
+        self,
+        event: Event,
+        detail: str,
+        errors: Sequence[Mapping[str, str]],
+        done: Callable[[bool], None],
+    ) -> bool:
+        """A copy of an event that was refused before any lane took it; False if there is no room now."""
+        return self._put(_Letter(event, "", Reason.INVALID, detail, 0, done, errors))
+
+    def close(self) -> None:
+        """Take no more letters, and give up those that still wait for room: the lane is ending."""
+        self._closed = True
+        while self._waiting:
+            self._waiting.popleft().done(False)
+
+    def _advance(self) -> None:
+        while self._waiting and self._put(self._waiting[0]):
+            self._waiting.popleft()
+
+    def _put(self, letter: _Letter) -> bool:
+        """Hand the letter to the lane; an empty lane takes one of any size."""
+        lane = self.lane
+        if self._closed:
+            return False
+        if lane.held_events and not lane.has_room(len(letter.event.body)):
+            return False
+        event = _enveloped(letter)
+        if lane.held_events and not lane.has_room(event.charge):
+            return False
+        terms = self._terms.get(event.route)
+        if terms is None:
+            terms = Terms(event.route, required=True, patient=True, last_resort=True)
+            self._terms[event.route] = terms
+        burial = _Burial(letter.done, self._advance)
+        lane.put([Entry(event, event, lane.size(event), event.charge, terms, burial, 0)])
+        return True
+
+
+def _enveloped(letter: _Letter) -> Event:
+    """The event that carries the letter. Its id differs by sink, so that a FIFO queue keeps each one."""
+    event = letter.event
+    identity = f"{event.id}/{letter.sink or 'invalid'}"
+    return Event(
+        id=identity,
+        route=event.route,
+        key=event.key,
+        body=envelope(
+            event,
+            sink=letter.sink,
+            reason=letter.reason,
+            detail=letter.detail,
+            attempts=letter.attempts,
+            dead_lettered_at=time.time(),
+            errors=letter.errors,
+        ),
+        content_type="application/json",
+        attributes={
+            "specversion": "1.0",
+            "id": identity,
+            "source": f"/routes/{event.route}/dead-letters",
+            "type": "penstock.dead_letter",
+        },
+        origin=event.origin,
+    )
+
+
+class _Burial:
+    """Hears from the dead-letter lane how a letter ended, and tells the lane the event came from."""
+
+    __slots__ = ("_advance", "done")
+
+    def __init__(self, done: Callable[[bool], None], advance: Callable[[], None]) -> None:
+        self.done = done
+        self._advance = advance
+
+    def settle(self, index: int, lane: str, settlement: Settlement) -> None:
+        del index, lane
+        self.done(settlement.fate is Fate.DELIVERED)
+        self._advance()

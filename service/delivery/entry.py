@@ -1,0 +1,91 @@
+"""One event in one lane, and the leg of its route that brought it there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.event import Event
+from service.outcome import Reason
+from service.receipt import Settlement
+
+
+class Settles(Protocol):
+    """Whoever must hear how an entry ended: a `Receipt`, or a burial."""
+
+    def settle(self, index: int, lane: str, settlement: Settlement) -> None:
+        """Called exactly once per (index, lane)."""
+
+
+class Graveyard(Protocol):
+    """Where a lane puts what it gives up: the dead letters of a route (`deadletter.DeadLetters`)."""
+
+    def bury(self, entry: "Entry", sink: str, reason: Reason, detail: str, done: Callable[[bool], None]) -> None:
+        """Write a dead letter when there is room; `done(True)` once its sink has acknowledged it."""
+
+    def bury_at_once(
+        self, entry: "Entry", sink: str, reason: Reason, detail: str, done: Callable[[bool], None]
+    ) -> bool:
+        """The same, but False, having done nothing, if there is no room now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a lane holds events for one route: fixed when the service starts."""
+
+    route: str
+    required: bool
+    """False: best effort. Nobody waits for it; what cannot be kept goes to the dead letters, else is dropped."""
+    patient: bool
+    """True: no deadline (dead letters, sources that nobody waits at)."""
+    graveyard: Graveyard | None = None
+    last_resort: bool = False
+    """True for dead letters themselves: a refusal is tried again, for there is nowhere else to go."""
+
+
+class Entry:
+    """One event in one lane: what it needs until it is settled. Sorted by deadline, then by arrival."""
+
+    __slots__ = (
+        "attempts",
+        "charge",
+        "deadline",
+        "event",
+        "index",
+        "may_duplicate",
+        "original",
+        "owner",
+        "queued_at",
+        "sequence",
+        "size",
+        "terms",
+    )
+
+    def __init__(
+        self,
+        event: Event,
+        original: Event,
+        size: int,
+        charge: int,
+        terms: Terms,
+        owner: Settles | None,
+        index: int,
+    ) -> None:
+        self.event = event
+        """As this lane's sink sends it."""
+        self.original = original
+        """As it came, for a dead letter."""
+        self.size = size
+        """Bytes against the sink's limits."""
+        self.charge = charge
+        """Bytes against the lane's memory."""
+        self.terms = terms
+        self.owner = owner
+        self.index = index
+        self.attempts = 0
+        self.may_duplicate = False
+        self.deadline = 0.0
+        self.queued_at = 0.0
+        self.sequence = 0
+
+    def __lt__(self, other: "Entry") -> bool:
+        return (self.deadline, self.sequence) < (other.deadline, other.sequence)

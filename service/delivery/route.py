@@ -1,0 +1,127 @@
+"""A route: a named stream of events, its schema, key, identity, and the legs on which it goes to sinks."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from service.codecs.draft import NOT_JSON, Draft
+from service.delivery.deadletter import DeadLetters
+from service.delivery.entry import Terms
+from service.delivery.lane import Lane
+from service.errors import Code, InvalidEvent
+from service.event import Event, Origin
+from service.schemas.contract import Schema
+from service.sinks.contract import Format
+
+Select = Callable[[Draft, Mapping[str, str]], str | None]
+"""Finds a string in a draft or its request's headers (lower-cased names); None if it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One route's way to one sink."""
+
+    lane: Lane
+    terms: Terms
+    format: Format
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A named stream of events, ready to run."""
+
+    name: str
+    legs: tuple[Leg, ...]
+    types: tuple[str, ...] = ()
+    schema: Schema | None = None
+    key: Select | None = None
+    id: Select | None = None
+    source: str = ""
+    """CloudEvents `source` of events that came without one."""
+    max_event: int = 1024 * 1024
+    """Most bytes of one event as it comes."""
+    dead_letters: DeadLetters | None = None
+    bury_invalid: bool = False
+    """Whether refused events leave a copy among the dead letters."""
+    origins: frozenset[str] = frozenset()
+    """Origins of web pages that may post (CORS)."""
+
+    def event(self, draft: Draft, headers: Mapping[str, str], origin: Origin, named: str | None = None) -> Event:
+        """The event that `draft` is on this route, validated.
+
+        Identity, in this order: CloudEvents `source` + `id`; the route's `id:`; `named` (an Idempotency-Key);
+        else a UUIDv7. Raises InvalidEvent with the schema's violations, or if the key or id is not a scalar.
+        """
+        self._validate(draft)
+        attributes = draft.attributes
+        in_body = bool(attributes) and draft.content_type.startswith("application/cloudevents")
+        if not attributes:
+            found = self.id(draft, headers) if self.id is not None else None
+            in_body = found is not None
+            attributes = {
+                "specversion": "1.0",
+                "id": found or named or uuid7(),
+                "source": self.source,
+                "type": self.name,
+            }
+        return Event(
+            id=attributes["id"],
+            route=self.name,
+            key=self.key(draft, headers) if self.key is not None else None,
+            body=draft.body,
+            content_type=draft.content_type,
+            attributes=attributes,
+            origin=origin,
+            id_in_body=in_body,
+        )
+
+    def _validate(self, draft: Draft) -> None:
+        if self.schema is None:
+            return
+        if draft.data is NOT_JSON:
+            raise InvalidEvent(
+                Code.SCHEMA_VIOLATION,
+                f"route {self.name!r} has a schema, so the event's data must be JSON",
+                errors=[],
+            )
+        violations = self.schema.violations(draft.data)
+        if violations:
+            first = violations[0]
+            more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+            raise InvalidEvent(
+                Code.SCHEMA_VIOLATION,
+                f"{first.pointer}: {first.detail}{more}",
+                errors=[{"pointer": v.pointer, "keyword": v.keyword, "detail": v.detail} for v in violations],
+            )
+
+
+class Router:
+    """Finds the route of a CloudEvents `type`: an exact name first, then the longest matching prefix."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._exact: dict[str, Route] = {}
+        prefixes: list[tuple[str, Route]] = []
+        for route in routes:
+            for pattern in route.types:
+                if pattern.endswith("*"):
+                    prefixes.append((pattern[:-1], route))
+                else:
+                    self._exact[pattern] = route
+        self._prefixes = sorted(prefixes, key=lambda item: -len(item[0]))
+
+    def find(self, type_: str) -> Route | None:
+        """The route for `type_`, or None."""
+        route = self._exact.get(type_)
+        if route is not None:
+            return route
+        return next((route for prefix, route in self._prefixes if type_.startswith(prefix)), None)
+
+
+def uuid7() -> str:
+    """A new UUID version 7 (RFC 9562 §5.7): 48 bits of Unix milliseconds, then random bits."""
+    value = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,50 @@
+"""The event: one validated, already encoded unit of data, and where it came from. Imports nothing of ours."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+STRUCTURED = "application/cloudevents+json"
+"""Media type of an event whose body is a whole CloudEvent in JSON (CloudEvents 1.0, JSON format)."""
+
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+PER_EVENT_BYTES = 256
+"""What an event costs in memory beside its body, id and key: objects, queue slots, receipt (bytes, rounded up)."""
+
+
+class Origin(Struct, frozen=True, gc=False):
+    """Where a group of events came from: one per request or poll, shared by its events."""
+
+    source: str
+    """Name of the source: `http`, or a key under `sources:`."""
+    received_at: float
+    """Unix time in seconds."""
+    address: str = ""
+    """The producer's address as the source knows it; empty when it does not."""
+    request_id: str = ""
+
+
+class Event(Struct, frozen=True, gc=False):
+    """One validated, already encoded event. Never changes; the sinks send `body` as it is."""
+
+    id: str
+    route: str
+    key: str | None
+    """Partition key, or None to spread evenly."""
+    body: bytes
+    content_type: str
+    """Media type of `body`; `application/cloudevents+json` says that the body is a structured CloudEvent."""
+    attributes: Mapping[str, str]
+    """CloudEvents context attributes by name without prefix (`id`, `source`, `type`, ...).
+    Always holds `id`, `source`, `type` and `specversion`, also for events that came without an envelope."""
+    origin: Origin
+    id_in_body: bool = True
+    """False when the identity came from outside the body (a header, or generated), so a destination
+    without headers would lose it unless the body is wrapped."""
+
+    @property
+    def charge(self) -> int:
+        """Bytes of memory this event is accounted for."""
+        return len(self.body) + len(self.id) + len(self.key or "") + PER_EVENT_BYTES

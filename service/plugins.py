@@ -1,0 +1,81 @@
+"""Finds plugins: `kinesis` is the one class with a nested `Config` in `service/sinks/kinesis.py`.
+
+`my_pkg.sinks:Mine` is someone else's.
+"""
+
+import ast
+import inspect
+import re
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+import service
+
+Kind = Literal["sinks", "schemas", "codecs", "sources"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def load(kind: Kind, type: str) -> Any:
+    """The plugin's class. Raises ValueError that names what exists, or what is wrong with what was found."""
+    if ":" in type:
+        return _load_path(type)
+    if not _NAME.fullmatch(type) or type not in (names := known(kind)):
+        raise ValueError(_unknown(kind, type))
+    return _only_class(f"service.{kind}.{names[names.index(type)]}")
+
+
+def known(kind: Kind) -> list[str]:
+    """Names of our own plugins of a kind, sorted. Reads the files without importing them."""
+    folder = Path(service.__path__[0], kind)
+    return sorted(path.stem for path in folder.glob("*.py") if _NAME.fullmatch(path.stem) and _has_config(path))
+
+
+def _has_config(path: Path) -> bool:
+    """True if the file declares a plugin: contracts and shared modules have no class with a `Config`."""
+    classes = [node for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.ClassDef)]
+    return any(isinstance(n, ast.ClassDef) and n.name == "Config" for owner in classes for n in owner.body)
+
+
+def _unknown(kind: Kind, type: str) -> str:
+    names = known(kind)
+    near = get_close_matches(type, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(names) or "none"
+    return f"{type!r} is not a known type{hint} Known: {listed}; or name your own class: `package.module:Class`"
+
+
+def _load_path(type: str) -> Any:
+    if not _PATH.fullmatch(type):
+        raise ValueError(f"{type!r} is not of the form `package.module:Class`")
+    module, _, name = type.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+    except ImportError as error:
+        raise ValueError(f"{type!r} cannot be imported: {error}; is its package installed?") from error
+    except AttributeError:
+        raise ValueError(f"module {module!r} has no {name!r}") from None
+    if not _is_plugin(found):
+        raise ValueError(f"{type!r} is no plugin: it must be a class with a pydantic model as `Config`")
+    return found
+
+
+def _only_class(module: str) -> Any:
+    try:
+        members = vars(import_module(module)).values()
+    except ImportError as error:
+        raise ValueError(f"{module} needs a package that is not installed: {error}") from error
+    found = [m for m in members if _is_plugin(m) and m.__module__ == module]
+    if len(found) != 1:
+        raise ValueError(f"{module} must define one class with a `Config`, it defines {len(found)}")
+    return found[0]
+
+
+def _is_plugin(value: object) -> bool:
+    config = getattr(value, "Config", None)
+    return inspect.isclass(value) and inspect.isclass(config) and issubclass(config, BaseModel)

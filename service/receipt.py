@@ -1,0 +1,109 @@
+"""The receipt a source awaits: one per request or poll, settled exactly once per (event, required lane)."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+
+from msgspec import Struct
+
+from service.outcome import Reason
+
+
+class Fate(StrEnum):
+    """How a lane's responsibility for an event ended. Closed: a metric label.
+
+    In any one snapshot of a lane: received = the sum of these + held.
+    """
+
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    """Given back to whoever still holds it: patience over, or shutdown."""
+    DEAD_LETTERED = "dead_lettered"
+    """The dead-letter sink acknowledged a copy."""
+    DIVERTED = "diverted"
+    """Handed to the fallback lane."""
+    DROPPED = "dropped"
+    """Best-effort lanes only."""
+
+
+class Settlement(Struct, frozen=True, gc=False):
+    """The end of one event at one lane."""
+
+    fate: Fate
+    reason: Reason | None = None
+    detail: str = ""
+    may_duplicate: bool = False
+    """An attempt may have written the event although it was not acknowledged."""
+    refused: bool = False
+    """The sink said `Rejected`: no retry helps, whether or not a dead letter was written."""
+
+
+SETTLED_DELIVERED = Settlement(Fate.DELIVERED)
+
+
+class Receipt:
+    """Counts down one settlement per (event, required lane) and then tells whoever waits.
+
+    `lanes[i]` are the names of the required lanes of event i (events may belong to different routes).
+    Only what was *not* delivered is kept. `settle` raises `RuntimeError` on a settlement too many.
+    """
+
+    __slots__ = ("_callbacks", "_failed", "_pending", "lanes")
+
+    def __init__(self, lanes: Sequence[tuple[str, ...]]) -> None:
+        self.lanes = lanes
+        self._pending = sum(map(len, lanes))
+        self._failed: dict[int, dict[str, Settlement]] = {}
+        self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def done(self) -> bool:
+        """True once every (event, required lane) is settled."""
+        return self._pending == 0
+
+    def settle(self, index: int, lane: str, settlement: Settlement) -> None:
+        """Record the end of event `index` at `lane`; the last one calls the waiters."""
+        if settlement.fate is not Fate.DELIVERED:
+            failed = self._failed.setdefault(index, {})
+            if lane in failed:
+                raise RuntimeError(f"event {index} was settled twice by lane {lane!r}")
+            failed[lane] = settlement
+        self._count(1)
+
+    def settle_delivered(self, count: int) -> None:
+        """Record `count` deliveries at once."""
+        self._count(count)
+
+    def _count(self, settled: int) -> None:
+        if settled > self._pending:
+            raise RuntimeError("a receipt was settled more often than it has (event, lane) pairs")
+        self._pending -= settled
+        if not self._pending:
+            callbacks, self._callbacks = self._callbacks, []
+            for callback in callbacks:
+                callback()
+
+    def on_done(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when everything is settled; at once if it is already."""
+        if self.done:
+            callback()
+        else:
+            self._callbacks.append(callback)
+
+    async def wait(self) -> None:
+        """Return once everything is settled. Cancelling the waiter cancels nothing else."""
+        if self.done:
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_done(lambda: None if waiter.done() else waiter.set_result(None))
+        await waiter
+
+    @property
+    def all_delivered(self) -> bool:
+        """True if every event was delivered by every required lane."""
+        return self.done and not self._failed
+
+    def failures(self, index: int) -> Mapping[str, Settlement]:
+        """What was settled otherwise than delivered for event `index`, by lane; empty if all is well."""
+        return self._failed.get(index, {})

@@ -1,0 +1,1 @@
+"""Validators of event data: one file per kind of schema."""

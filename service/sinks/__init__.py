@@ -1,0 +1,1 @@
+"""Destinations: one file each. `contract.py` says what a sink must keep."""

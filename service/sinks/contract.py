@@ -1,0 +1,113 @@
+"""The sink contract: what every destination promises to its lane, and what the lane promises to it."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
+
+from msgspec import Struct
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.event import Event
+from service.outcome import Outcome
+from service.units import ByteSize, Duration
+
+Format = Literal["auto", "original", "cloudevents", "data"]
+"""What of an event is delivered: `original` (the bytes as they came), `cloudevents` (one structured
+CloudEvent in JSON), `data` (the CloudEvent's data alone). `auto`: `original` where the destination carries
+attributes beside the body, or the event's id is in its body; else `cloudevents`."""
+
+
+class Limits(Struct, frozen=True):
+    """What one write may hold, in user events. The lane composes batches within it.
+
+    An event counts as len(body) + len(key in UTF-8) + `overhead_bytes`.
+    """
+
+    batch_events: int
+    batch_bytes: int
+    event_bytes: int
+    overhead_bytes: int = 0
+
+
+class Batch(Struct, frozen=True, gc=False):
+    """A non-empty group of events that fits one sink's limits, in the order in which they were accepted."""
+
+    events: Sequence[Event]
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+class SinkConfig(BaseModel):
+    """What every sink's `Config` has: the settings of the lane before it. A sink adds its own beside them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: str = Field(description="The plugin: a name such as `kinesis`, or `package.module:Class`.")
+    format: Format = Field(default="auto", description="What of an event is delivered.")
+    memory: ByteSize = Field(default=64 * 2**20, ge=2**16, description="Most bytes of events the lane holds.")
+    linger: Duration = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description="How long an event may wait for its batch to fill; 0 sends at once.",
+    )
+    patience: Duration = Field(
+        default=20.0,
+        gt=0,
+        description="How long an event is tried before it is given back to the producer.",
+    )
+    call_timeout: Duration = Field(default=8.0, gt=0, description="Total time of one call to the destination.")
+    concurrency: int = Field(default=8, ge=1, le=1024, description="Most calls in flight.")
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """One destination: puts a batch on the wire once and tells, for each event, what became of it.
+
+    The constructor takes `(name: str, config: Config)` and does no I/O. `async with` enters (connects) and
+    exits (releases everything: no task, thread or socket is left). Between the two `write` may run
+    concurrently with itself. `service.plugins.load` finds the class: the one in the module that has `Config`
+    and `write`.
+
+    A sink decides nothing: it does not route, retry, buffer or dead-letter.
+    """
+
+    @property
+    def Config(self) -> type[SinkConfig]:  # noqa: N802 - a nested class, which mypy matches only with a property
+        """The settings model of the plugin: a nested class."""
+
+    carries_attributes: ClassVar[bool]
+    """True if the destination keeps an event's attributes beside its body (Kafka headers)."""
+
+    @property
+    def limits(self) -> Limits:
+        """Limits of one write. Constant between enter and exit; the lane never exceeds them."""
+
+    async def write(self, batch: Batch) -> Sequence[Outcome]:
+        """Put the batch on the wire once. Returns one outcome per event, in the batch's order.
+
+        - `Delivered` only after the destination itself acknowledged that event.
+        - `Rejected` only about *this event* (too large, refused content). Access denied, a missing resource,
+          key and credential trouble are the destination's: `Retry`.
+        - A sink that packs makes one call and returns `Retry(NO_ROOM, after=0)` for what did not fit.
+        - Raising says that nothing is known of any event: the lane counts it as a failed attempt that may
+          have written, and tries again. Cancellation (the lane's call time-out, the end of a drain) must end
+          the call promptly and may leave events written.
+        """
+
+    async def probe(self) -> None:
+        """Raise `ProbeError` if unusable as configured, in words that say what to do. Sends no data."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class ProbeError(Exception):
+    """A destination cannot be used as configured. The message says what is wrong and what to try."""

@@ -1,0 +1,286 @@
+"""One lane under a scripted destination and a simulated clock."""
+
+import asyncio
+import random
+from math import inf
+
+import pytest
+
+from service.delivery.entry import Entry, Terms
+from service.delivery.lane import Lane
+from service.outcome import Reason
+from service.receipt import Fate, Receipt
+from service.sinks.contract import Limits
+from service.telemetry.meter import Meter
+from tests.flow.scripted import (
+    REQUIRED,
+    Faults,
+    ScriptedSink,
+    assert_conserved,
+    event,
+    lane,
+)
+from tests.flow.simulated import run
+
+
+def put(target: Lane, count: int, size: int = 100, terms: Terms = REQUIRED, first: int = 0) -> Receipt:
+    receipt = Receipt([(target.name,)] * count)
+    entries = []
+    for index in range(count):
+        one = event(first + index, size)
+        entries.append(Entry(one, one, target.size(one), one.charge, terms, receipt, index))
+    target.put(entries)
+    return receipt
+
+
+def sink(**faults: float) -> ScriptedSink:
+    return ScriptedSink(Faults(**faults), random.Random(1))
+
+
+def test_an_idle_lane_sends_at_once_and_what_arrives_meanwhile_forms_the_next_batch() -> None:
+    async def main() -> None:
+        destination = sink()
+        target = lane(destination, Meter(), concurrency=1)
+        start = asyncio.get_running_loop().time()
+        first = put(target, 1)
+        await asyncio.sleep(0.001)
+        rest = [put(target, 1, first=1 + i) for i in range(5)]
+        for receipt in (first, *rest):
+            await receipt.wait()
+        assert [ids for _, ids in destination.calls] == [["e0"], ["e1", "e2", "e3", "e4", "e5"]]
+        assert destination.calls[0][0] == start
+
+    run(main())
+
+
+def test_with_linger_a_batch_leaves_when_it_is_full_or_its_oldest_event_has_waited() -> None:
+    async def main() -> None:
+        destination = sink()
+        target = lane(destination, Meter(), linger="100ms")
+        start = asyncio.get_running_loop().time()
+        slow = put(target, 3)
+        await slow.wait()
+        full = put(target, 10, first=3)
+        at = asyncio.get_running_loop().time()
+        await full.wait()
+        assert [len(ids) for _, ids in destination.calls] == [3, 10]
+        assert destination.calls[0][0] == pytest.approx(start + 0.1)
+        assert destination.calls[1][0] == at
+
+    run(main())
+
+
+def test_a_flush_ends_the_linger() -> None:
+    async def main() -> None:
+        destination = sink()
+        target = lane(destination, Meter(), linger="60s")
+        start = asyncio.get_running_loop().time()
+        receipt = put(target, 3)
+        target.flush()
+        await receipt.wait()
+        assert destination.calls[0][0] == start
+
+    run(main())
+
+
+def test_only_the_failed_events_are_sent_again() -> None:
+    async def main() -> None:
+        destination = sink(throttled=0.5)
+        meter = Meter()
+        target = lane(destination, meter)
+        receipt = put(target, 200)
+        await receipt.wait()
+        assert receipt.all_delivered
+        assert set(destination.taken.values()) == {1}
+        assert len(destination.taken) == 200
+        assert sum(meter.lane_retries.values()) > 50
+        assert_conserved(meter, [target])
+
+    run(main())
+
+
+def test_calls_in_flight_stay_within_the_concurrency() -> None:
+    async def main() -> None:
+        destination = sink()
+        target = lane(destination, Meter(), concurrency=3)
+        await put(target, 200).wait()
+        assert destination.most_running == 3
+
+    run(main())
+
+
+def test_an_event_that_was_rejected_is_not_sent_again() -> None:
+    async def main() -> None:
+        destination = sink(rejected=0.5)
+        target = lane(destination, Meter())
+        receipt = put(target, 50)
+        await receipt.wait()
+        sent = [identity for _, ids in destination.calls for identity in ids]
+        assert len(sent) == len(set(sent)) == 50
+        fates = {receipt.failures(i)["s"].fate for i in range(50) if receipt.failures(i)}
+        assert fates == {Fate.REJECTED}
+
+    run(main())
+
+
+def test_no_call_starts_that_could_outlive_its_deadline_and_the_answer_comes_within_the_patience() -> None:
+    async def main() -> None:
+        destination = sink(call_fails=1.0)
+        target = lane(destination, Meter(), patience="20s", call_timeout="8s")
+        start = asyncio.get_running_loop().time()
+        receipt = put(target, 30)
+        await receipt.wait()
+        assert asyncio.get_running_loop().time() <= start + 20
+        assert max(at for at, _ in destination.calls) + 8 <= start + 20
+        settlement = receipt.failures(0)["s"]
+        assert settlement.fate is Fate.EXPIRED
+        assert settlement.reason is Reason.UNAVAILABLE
+        assert not settlement.may_duplicate
+
+    run(main())
+
+
+def test_what_waits_behind_hanging_calls_is_given_back_in_time() -> None:
+    async def main() -> None:
+        destination = sink(hangs=1.0)
+        target = lane(destination, Meter(), patience="20s", call_timeout="8s", concurrency=1)
+        start = asyncio.get_running_loop().time()
+        receipt = put(target, 100)
+        await receipt.wait()
+        assert asyncio.get_running_loop().time() <= start + 20
+        assert receipt.failures(0)["s"].may_duplicate
+        assert receipt.failures(0)["s"].reason is Reason.TIMEOUT
+        assert not receipt.failures(99)["s"].may_duplicate
+
+    run(main())
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("wrong_length", Reason.BAD_ANSWER), ("raises", Reason.SINK_ERROR)])
+def test_nonsense_from_a_sink_is_never_a_delivery(fault: str, reason: Reason) -> None:
+    async def main() -> None:
+        destination = sink(**{fault: 1.0})
+        target = lane(destination, Meter())
+        receipt = put(target, 5)
+        await receipt.wait()
+        for index in range(5):
+            settlement = receipt.failures(index)["s"]
+            assert settlement.fate is Fate.EXPIRED
+            assert settlement.reason is reason
+            assert settlement.may_duplicate
+
+    run(main())
+
+
+def test_a_destination_that_comes_back_gets_the_backlog_without_a_restart() -> None:
+    async def main() -> None:
+        destination = sink()
+        destination.dead = True
+        target = lane(destination, Meter(), patience="60s")
+        receipt = put(target, 300)
+        await asyncio.sleep(20)
+        assert destination.most_running <= 8
+        assert len(destination.calls) < 60, "a dead destination is not hammered"
+        destination.dead = False
+        back = asyncio.get_running_loop().time()
+        await receipt.wait()
+        assert receipt.all_delivered
+        assert asyncio.get_running_loop().time() < back + 5
+
+    run(main())
+
+
+def test_a_drain_flushes_and_abandon_gives_the_rest_back() -> None:
+    async def main() -> None:
+        destination = sink(hangs=0.5)
+        meter = Meter()
+        target = lane(destination, meter, concurrency=2)
+        receipt = put(target, 100)
+        await asyncio.sleep(0.2)
+        await target.abandon()
+        assert receipt.done
+        reasons = {receipt.failures(i)["s"].reason for i in range(100) if receipt.failures(i)}
+        assert reasons == {Reason.SHUTDOWN}
+        assert not target.calls
+        assert_conserved(meter, [target])
+        assert target.held_events == 0
+
+    run(main())
+
+
+def test_patient_entries_never_expire() -> None:
+    async def main() -> None:
+        destination = sink()
+        destination.dead = True
+        target = lane(destination, Meter())
+        receipt = put(target, 3, terms=Terms("r", required=True, patient=True))
+        await asyncio.sleep(3600)
+        assert not receipt.done
+        destination.dead = False
+        await receipt.wait()
+        assert receipt.all_delivered
+
+    run(main())
+
+
+def test_a_packing_sink_that_had_no_room_gets_the_rest_at_once_without_an_attempt() -> None:
+    class Packing(ScriptedSink):
+        async def write(self, batch):  # type: ignore[no-untyped-def]
+            from service.outcome import DELIVERED, Retry
+
+            self.calls.append((asyncio.get_running_loop().time(), [e.id for e in batch.events]))
+            taken = batch.events[:2]
+            self.taken.update(e.id for e in taken)
+            return [DELIVERED] * len(taken) + [Retry(Reason.NO_ROOM, 0)] * (len(batch) - len(taken))
+
+    async def main() -> None:
+        destination = Packing(Faults(), random.Random(1))
+        meter = Meter()
+        target = lane(destination, meter)
+        start = asyncio.get_running_loop().time()
+        receipt = put(target, 7)
+        await receipt.wait()
+        assert receipt.all_delivered
+        assert asyncio.get_running_loop().time() == start
+        assert not meter.lane_retries
+        assert not target.failures
+
+    run(main())
+
+
+def test_a_batch_never_exceeds_the_limits_in_bytes() -> None:
+    async def main() -> None:
+        destination = sink()
+        destination.limits = Limits(batch_events=100, batch_bytes=1000, event_bytes=1000)
+        target = lane(destination, Meter())
+        receipt = put(target, 40, size=300)
+        await receipt.wait()
+        assert max(len(ids) for _, ids in destination.calls) == 3
+
+    run(main())
+
+
+def test_the_retry_after_follows_the_backlog() -> None:
+    async def main() -> None:
+        destination = sink()
+        target = lane(destination, Meter(), concurrency=1)
+        await put(target, 200).wait()
+        few = put(target, 5)
+        short = target.retry_after()
+        put(target, 500, first=1000)
+        assert 1.0 <= short <= target.retry_after() <= 60.0
+        await few.wait()
+        await target.abandon()
+
+    run(main())
+
+
+def test_the_deadline_is_infinite_only_for_patient_terms() -> None:
+    async def main() -> None:
+        target = lane(sink(), Meter(), patience="20s")
+        one = event(1)
+        entry = Entry(one, one, 100, 356, REQUIRED, Receipt([("s",)]), 0)
+        target.put([entry])
+        assert entry.deadline < inf
+        await target.abandon()
+
+    run(main())
