@@ -6,7 +6,7 @@ PORT ?= 8080
 ADMIN_PORT ?= 9464
 KAFKA ?= mock
 
-.PHONY: setup run test check bench clean lock openapi
+.PHONY: setup run test check bench clean lock generated
 
 setup: .venv/.complete
 
@@ -38,8 +38,8 @@ check: setup
 bench: setup .lab/emulator/.complete
 	@$(BIN)/python -m bench
 
-# The two files that are written from the code; tests compare.
-openapi: setup
+# The two files written from the code; tests compare.
+generated: setup
 	$(BIN)/python -m service.cli openapi > openapi.yaml
 	$(BIN)/python -m service.cli settings > docs/configuration.md
 

@@ -100,6 +100,18 @@ class InvalidEvent(IngestError):
     status = 422
 
 
+class StrictlyRefused(IngestError):
+    """422: a valid event of a request that asked for all or nothing, and has an invalid one."""
+
+    status = 422
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            Code.STRICT_REFUSED, "not taken, because another event of the request is invalid; send it without that one"
+        )
+
+
 class SlowClient(IngestError):
     """408: the body did not arrive in time."""
 

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service import __version__
-from service.admin.health import Health
+from service.delivery.health import Health
 from service.delivery.pipeline import Pipeline
 from service.telemetry.meter import Meter
 from service.telemetry.prometheus import registry

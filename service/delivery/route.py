@@ -47,6 +47,10 @@ class Route:
     origins: frozenset[str] = frozenset()
     """Origins of web pages that may post (CORS)."""
 
+    def allows(self, origin: str | None) -> bool:
+        """Whether a web page of this origin may post here."""
+        return origin is not None and (origin in self.origins or "*" in self.origins)
+
     def event(self, draft: Draft, headers: Mapping[str, str], origin: Origin, named: str | None = None) -> Event:
         """The event that `draft` is on this route, validated.
 

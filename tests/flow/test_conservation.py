@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -157,12 +158,9 @@ def test_a_request_that_could_not_fit_an_empty_lane_is_too_large_not_busy() -> N
         w = world([Faults()] * 4, 1, "0s", True)
         route = w.pipeline.routes["r"]
         parcels = [w.pipeline.parcel(route, event(n, 4000)) for n in range(30)]
-        try:
+        with pytest.raises(TooLarge) as caught:
             w.pipeline.accept(parcels)
-        except TooLarge as error:
-            assert error.members["limit"] == 65536
-        else:
-            raise AssertionError("taken")
+        assert caught.value.members["limit"] == 65536
         assert all(not each.held_events for each in w.lanes.values())
         await w.pipeline.drain(1)
 

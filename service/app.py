@@ -1,0 +1,276 @@
+"""Builds the running service from a Config: sinks, lanes, routes, pipeline, servers. Here everything meets.
+
+The order of its life: sinks are entered, both ports opened, readiness on; SIGTERM or SIGINT: readiness off, serve on
+for `deregister_delay`, stop listening, drain the lanes, leave the sinks. A second signal ends it at once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from service import __version__, plugins
+from service.admin import app as admin
+from service.codecs.selector import Selector
+from service.config import Config
+from service.config.settings import RouteConfig, ServerConfig, is_loopback
+from service.delivery.deadletter import DeadLetters
+from service.delivery.entry import Terms
+from service.delivery.health import Health, Phase
+from service.delivery.lane import Lane
+from service.delivery.pipeline import Pipeline
+from service.delivery.route import Leg, Route
+from service.doctor import probe
+from service.errors import ConfigError
+from service.sinks.contract import ProbeError, Sink
+from service.sources.http import Http
+from service.sources.keys import Keys, open_keys
+from service.telemetry.meter import Meter
+
+log = logging.getLogger(__name__)
+
+LAST_ANSWERS_SECONDS = 2.0
+"""How long connections get, after the drain, to send the answers that it settled."""
+
+HURRIED_ANSWERS_SECONDS = 0.5
+"""The same after a second signal."""
+
+BACKLOG = 2048
+"""Connections that the system may keep waiting before they are accepted."""
+
+
+async def serve(config: Config, opened: Callable[[str, str], None] | None = None) -> bool:
+    """Run until a signal. Returns True if every event that was taken was settled with its destinations.
+
+    `opened` is called with the addresses of both ports (`http://127.0.0.1:8080`) once they are open. Raises
+    ConfigError if a sink, a schema, the keys or a port cannot be used as configured.
+    """
+    keys = open_keys(config.server.auth, config.routes)
+    stop, now = asyncio.Event(), asyncio.Event()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_signals(stop, now))
+        meter = Meter()
+        health = Health(strict=config.server.readiness == "strict")
+        pipeline = await _pipeline(config, meter, stack)
+        health.lanes = pipeline.lanes
+        http = Http(pipeline, config.server, config.max_event, keys, meter, health)
+        token = config.admin.token.get_secret_value() if config.admin.token else None
+        public, public_address = await _listen(
+            stack, http.app, "server", config.server.host, config.server.port,
+            keep_alive=config.server.keep_alive, trusted=config.server.trusted_proxies,
+            last_answers=config.server.drain_timeout + LAST_ANSWERS_SECONDS,
+        )  # fmt: skip
+        _, admin_address = await _listen(
+            stack, admin.build(pipeline, meter, health, token), "admin", config.admin.host, config.admin.port
+        )
+        health.phase = Phase.SERVING
+        probing = [asyncio.create_task(_probe(lane.sink, lane.name)) for lane in pipeline.lanes.values()]
+        _announce(config, public_address, admin_address)
+        if opened is not None:
+            opened(public_address, admin_address)
+        await stop.wait()
+        for probe in probing:
+            probe.cancel()
+        await asyncio.gather(*probing, return_exceptions=True)
+        return await _shut_down(config, pipeline, health, public, now)
+
+
+def undriven() -> Http:
+    """The HTTP source without routes or lanes: enough to describe itself."""
+    return Http(Pipeline({}, {}), ServerConfig(), {}, Keys(None), Meter(), Health())
+
+
+async def _shut_down(config: Config, pipeline: Pipeline, health: Health, public: "_Server", now: asyncio.Event) -> bool:
+    """Drain (design section 5). True if nothing had to be given back."""
+    health.phase = Phase.DRAINING
+    log.info("draining", extra={"held_events": sum(lane.held_events for lane in pipeline.lanes.values())})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(config.server.deregister_delay):
+            await now.wait()
+    public.should_exit = True
+    hurry = asyncio.create_task(now.wait())
+    drain = asyncio.create_task(pipeline.drain(config.server.drain_timeout))
+    await asyncio.wait({hurry, drain}, return_when=asyncio.FIRST_COMPLETED)
+    if not drain.done():
+        log.warning("a second signal: giving up what is left at once")
+        drain.cancel()
+        await asyncio.gather(drain, return_exceptions=True)
+        clean = await pipeline.drain(0)
+        asyncio.get_running_loop().call_later(HURRIED_ANSWERS_SECONDS, _force, public)
+    else:
+        clean = drain.result()
+    hurry.cancel()
+    log.info("drained", extra={"everything_settled": clean})
+    return clean
+
+
+def _force(server: "_Server") -> None:
+    server.force_exit = True
+
+
+async def _pipeline(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline:
+    """Enter the sinks that routes use, all at once, and tie lanes, dead letters and routes together."""
+    used = {to.sink for route in config.routes.values() for to in route.to}
+    buried = {route.dead_letter.sink for route in config.routes.values() if route.dead_letter}
+    sinks: dict[str, Sink] = {}
+    for name in sorted(used | buried):
+        settings = config.sinks[name]
+        sinks[name] = plugins.load("sinks", settings.type)(name, settings)
+    await asyncio.gather(*(_enter(name, sink, stack) for name, sink in sinks.items()))
+    lanes = {name: Lane(name, sink, config.sinks[name], meter) for name, sink in sinks.items()}
+    letters = {name: DeadLetters(lanes[name]) for name in sorted(buried)}
+    routes = {name: _route(name, route, config, lanes, letters) for name, route in config.routes.items()}
+    return Pipeline(routes, lanes, letters.values())
+
+
+async def _enter(name: str, sink: Sink, stack: AsyncExitStack) -> None:
+    try:
+        await stack.enter_async_context(sink)
+    except ProbeError as error:
+        raise ConfigError([f"sinks.{name}: {error}"]) from None
+
+
+def _route(
+    name: str, settings: RouteConfig, config: Config, lanes: Mapping[str, Lane], letters: Mapping[str, DeadLetters]
+) -> Route:
+    graveyard = letters[settings.dead_letter.sink] if settings.dead_letter else None
+    return Route(
+        name=name,
+        legs=tuple(
+            Leg(
+                lanes[to.sink],
+                Terms(name, required=to.required, patient=False, graveyard=graveyard),
+                to.format or config.sinks[to.sink].format,
+            )
+            for to in settings.to
+        ),
+        types=settings.types,
+        schema=config.schemas.get(name),
+        key=Selector(settings.key) if settings.key else None,
+        id=Selector(settings.id) if settings.id else None,
+        source=settings.source or f"/routes/{name}",
+        dead_letters=graveyard,
+        bury_invalid=settings.dead_letter is not None and settings.dead_letter.invalid,
+        origins=frozenset(settings.cors),
+    )
+
+
+async def _probe(sink: Sink, name: str) -> None:
+    """Say at start what a first event would find out. Never fatal: the destination may come later."""
+    if trouble := await probe(sink):
+        log.warning("a destination cannot be used now", extra={"sink": name, "detail": trouble})
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signals: this module handles them for both ports."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _listen(
+    stack: AsyncExitStack,
+    app: ASGIApp,
+    section: str,
+    host: str,
+    port: int,
+    *,
+    keep_alive: float = 75.0,
+    trusted: tuple[str, ...] = (),
+    last_answers: float = LAST_ANSWERS_SECONDS,
+) -> tuple[_Server, str]:
+    """A server that accepts connections until the stack unwinds, and its address."""
+    listener = _bound(section, host, port)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(trusted),
+            forwarded_allow_ips=list(trusted),
+            timeout_keep_alive=round(keep_alive),
+            timeout_graceful_shutdown=math.ceil(last_answers),
+            backlog=BACKLOG,
+        )
+    )
+    running = asyncio.create_task(server.serve([listener]), name=f"{section} port")
+
+    async def close() -> None:
+        server.should_exit = True
+        await running
+
+    stack.push_async_callback(close)
+    while not server.started:
+        await asyncio.sleep(0.001)
+        if running.done():
+            await running
+    shown = f"[{host}]" if ":" in host else host
+    return server, f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _bound(section: str, host: str, port: int) -> socket.socket:
+    """A socket bound to the address. Raises ConfigError if it is taken or not ours."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError([f"{section}.host: {host!r} is no address of this machine: {error.strerror}"]) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        reason = f"cannot bind {host}:{port}: {error.strerror}"
+        choice = f"choose another with {section}.port or PENSTOCK__{section.upper()}__PORT, or 0 for any"
+        raise ConfigError([f"{section}.port: {reason}; {choice}"]) from None
+    listener.setblocking(False)
+    return listener
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event, now: asyncio.Event) -> Iterator[None]:
+    """The first SIGTERM or SIGINT sets `stop`, the second `now`."""
+    loop = asyncio.get_running_loop()
+
+    def caught() -> None:
+        (now if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, caught)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _announce(config: Config, public: str, admin_address: str) -> None:
+    for warning in config.warnings:
+        log.warning("the configuration is hardly meant so", extra={"detail": warning})
+    auth = config.server.auth
+    if auth is None or auth.anonymous:
+        reach = "this machine" if is_loopback(config.server.host) else "ANYBODY who reaches the port"
+        log.info("no authentication", extra={"who_may_send": reach})
+    log.info(
+        "serving",
+        extra={
+            "version": __version__,
+            "address": public,
+            "admin": admin_address,
+            "configuration": str(config.origin) if config.origin else "built-in: a file sink, no file given",
+            "routes": sorted(config.routes),
+        },
+    )

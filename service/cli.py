@@ -1,0 +1,204 @@
+"""The command line: `penstock serve | dev | check | doctor | config | send | key`.
+
+Exit codes: 0 all is well; 1 something failed, and it was said what; 2 wrong usage; 3 the service ended with events
+that it had to give back.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from service import __version__
+from service.config import Config, find, load
+from service.config.load import DEFAULT_FOLDER
+from service.errors import ConfigError
+
+FAILED = 1
+GIVEN_BACK = 3
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Penstock: a streaming ingestion gateway for AWS that answers for every event.",
+)
+File = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file; else PENSTOCK_CONFIG, else ./penstock.yaml if there."),
+]
+
+
+def main() -> None:
+    """Entry point of the `penstock` command."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"penstock {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def serve(config: File = None) -> None:
+    """Run the service until SIGTERM or SIGINT; a second signal ends it at once."""
+    loaded = _loaded(config)
+    if loaded.origin is None:
+        typer.echo(
+            f"No configuration file: events are written to ./{DEFAULT_FOLDER}, and only this machine may send. "
+            "Give one with --config.",
+            err=True,
+        )
+    _run(loaded)
+
+
+@app.command()
+def dev(config: File = None) -> None:
+    """Run the service with every sink replaced by the terminal: no AWS, no Kafka, nothing kept."""
+    _run(_loaded(config, printing=True))
+
+
+@app.command()
+def check(config: File = None) -> None:
+    """Check the configuration, without a network: every mistake at once, each with its place."""
+    loaded = _loaded(config)
+    for warning in loaded.warnings:
+        typer.echo(f"note: {warning}", err=True)
+    origin = loaded.origin or "the built-in configuration"
+    typer.echo(f"{origin}: no mistakes; {len(loaded.sinks)} sinks, {len(loaded.routes)} routes")
+
+
+@app.command()
+def doctor(config: File = None) -> None:
+    """Check the configuration and, over the network, every destination. Sends no data."""
+    from service.doctor import examine
+
+    loaded = _loaded(config)
+    troubles = asyncio.run(examine(loaded))
+    for name, trouble in troubles.items():
+        typer.echo(f"{name}: {trouble or 'ok'}")
+    if any(troubles.values()):
+        raise typer.Exit(FAILED)
+
+
+@app.command("config")
+def show(config: File = None) -> None:
+    """Print the effective configuration, with every default and override; secrets are masked."""
+    from service.config.reference import effective
+
+    typer.echo(effective(_loaded(config)), nl=False)
+
+
+@app.command()
+def send(
+    route: Annotated[str, typer.Argument(help="A route's name, or `events` to route CloudEvents by type.")],
+    file: Annotated[Path, typer.Argument(help="JSON, or lines of JSON (.ndjson, .jsonl); - for standard input.")],
+    url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:8080",
+    content_type: Annotated[str | None, typer.Option(help="Media type, if the file's name does not tell.")] = None,
+    key: Annotated[str | None, typer.Option(envvar="PENSTOCK_KEY", help="API key; better in PENSTOCK_KEY.")] = None,
+) -> None:
+    """Send the events in a file, and print what became of each."""
+    from service.client import post
+
+    try:
+        body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        _fail(f"{file}: cannot be read: {error.strerror}")
+    try:
+        status, text, retry_after = post(url, route, body, content_type or _media_type(file), key)
+    except OSError as error:
+        _fail(f"{url}: no answer: {error}; is the service running there?")
+    typer.echo(text)
+    typer.echo(f"{status}" + (f", retry after {retry_after} s" if retry_after else ""), err=True)
+    if status != 200:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key: letters, digits, - and _.")],
+    route: Annotated[list[str] | None, typer.Option(help="A route that it may send to; repeat. Absent: all.")] = None,
+) -> None:
+    """Make an API key: the key for the producer, and the entry for the file of keys, which holds only its hash."""
+    from service.sources.keys import NAME, new_key
+
+    if not NAME.fullmatch(name):
+        _fail(f"{name!r}: a name is up to 64 letters, digits, - and _")
+    made, digest = new_key(name)
+    routes = f", routes: {json.dumps(route)}" if route else ""
+    typer.echo("The key, shown once, for the producer:", err=True)
+    typer.echo(made)
+    typer.echo("\nFor the file of keys, under `keys:`", err=True)
+    typer.echo(f"  - {{name: {name}, sha256: {digest}{routes}}}")
+
+
+@app.command(hidden=True)
+def openapi() -> None:
+    """Print openapi.yaml, from the application."""
+    from service.app import undriven
+    from service.sources.openapi import as_yaml
+
+    typer.echo(as_yaml(undriven().api), nl=False)
+
+
+@app.command(hidden=True)
+def settings() -> None:
+    """Print docs/configuration.md, from the settings models."""
+    from service.config.reference import reference
+
+    typer.echo(reference(), nl=False)
+
+
+def _media_type(file: Path) -> str:
+    return "application/x-ndjson" if file.suffix in (".ndjson", ".jsonl") else "application/json"
+
+
+def _loaded(file: Path | None, printing: bool = False) -> Config:
+    try:
+        return load(find(file, os.environ), os.environ, printing=printing)
+    except ConfigError as error:
+        _fail_with(error)
+
+
+def _run(config: Config) -> None:
+    import uvloop
+
+    from service.app import serve as run
+    from service.telemetry import logs
+
+    logs.setup(config.logs.level, config.logs.form)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            everything_settled = runner.run(run(config))
+    except ConfigError as error:
+        _fail_with(error)
+    if not everything_settled:
+        raise typer.Exit(GIVEN_BACK)
+
+
+def _fail_with(error: ConfigError) -> NoReturn:
+    for mistake in error.mistakes:
+        typer.echo(mistake, err=True)
+    count = len(error.mistakes)
+    _fail(f"{count} mistake{'s' if count > 1 else ''} in the configuration; nothing was started")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(FAILED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""A minimal client of the HTTP source, for `penstock send`."""
+
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+TIMEOUT_SECONDS = 60
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """A gateway answers itself; a redirect would carry the key elsewhere."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def post(url: str, route: str, body: bytes, content_type: str, key: str | None) -> tuple[int, str, str | None]:
+    """Send `body` to a route. Returns status, the answer's text and Retry-After. Raises OSError without an answer."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise OSError("the address must begin with http:// or https://")
+    headers = {"Content-Type": content_type}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
+    request = Request(f"{url.rstrip('/')}/v1/{quote(route, safe='')}", body, headers, method="POST")  # noqa: S310 - checked above
+    try:
+        with build_opener(_NoRedirect).open(request, timeout=TIMEOUT_SECONDS) as answer:
+            return answer.status, answer.read().decode("utf-8", "replace"), answer.headers.get("Retry-After")
+    except HTTPError as answer:
+        with answer:
+            return answer.code, answer.read().decode("utf-8", "replace"), answer.headers.get("Retry-After")

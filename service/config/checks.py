@@ -1,0 +1,209 @@
+"""What no single setting shows: references, cycles, the chain of time-outs, sizes, and who may reach the ports."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+
+from service.config.file import Place
+from service.config.file import Tree as Source
+from service.config.settings import RESERVED_ROUTE, RouteConfig, ServerConfig, Tree, is_loopback
+from service.delivery.deadletter import ENVELOPE_BYTES, largest_envelope
+from service.sinks.contract import Sink, SinkConfig
+from service.units import format_duration, format_size
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def name(source: Source, place: Place, text: str) -> None:
+    """Names of sinks and routes: they are labels of metrics and parts of variables and paths."""
+    if not _NAME.fullmatch(text):
+        source.add(place, "a name is lower-case letters, digits and underscores, and begins with a letter")
+
+
+def shared_memory(source: Source, tree: Tree, sinks: Mapping[str, SinkConfig]) -> dict[str, SinkConfig]:
+    """The sinks with a lane memory each: its own where it says so, else a fair share of the lanes' half."""
+    budget = tree.server.memory // 2
+    silent = [sink for sink in sinks.values() if "memory" not in sink.model_fields_set]
+    said = sum(sink.memory for sink in sinks.values() if "memory" in sink.model_fields_set)
+    share = (budget - said) // len(silent) if silent else 0
+    if said > budget or (silent and share < 2**16):
+        source.add(
+            ("server", "memory"),
+            f"its half for the lanes, {format_size(budget)}, is less than the sinks ask for "
+            f"({format_size(said)}, and at least 64KiB for each of {len(silent)} others); raise it, or lower theirs",
+        )
+        return dict(sinks)
+    return {
+        name: sink if "memory" in sink.model_fields_set else sink.model_copy(update={"memory": min(sink.memory, share)})
+        for name, sink in sinks.items()
+    }
+
+
+def everything(
+    source: Source, tree: Tree, settings: Mapping[str, SinkConfig], sinks: Mapping[str, Sink]
+) -> dict[str, int]:
+    """Note every mistake between settings. Returns the most bytes of one event, by route."""
+    _ports(source, tree)
+    _time_outs(source, tree.server, settings)
+    _type_owners(source, tree.routes)
+    _cycles(source, tree.routes)
+    if not tree.routes:
+        source.add(("routes",), "there must be at least one route")
+    largest: dict[str, int] = {}
+    for route_name, route in tree.routes.items():
+        place: Place = ("routes", route_name)
+        name(source, place, route_name)
+        if route_name == RESERVED_ROUTE:
+            source.add(place, f"`{RESERVED_ROUTE}` is reserved: POST /v1/{RESERVED_ROUTE} routes CloudEvents by type")
+        if _references(source, place, route, tree.sinks):
+            largest[route_name] = _largest_event(source, place, route, tree.server, sinks)
+    return largest
+
+
+def warnings(tree: Tree) -> Iterator[str]:
+    """What is allowed, but hardly meant."""
+    used = {to.sink for route in tree.routes.values() for to in route.to}
+    used |= {route.dead_letter.sink for route in tree.routes.values() if route.dead_letter}
+    for sink in tree.sinks:
+        if sink not in used:
+            yield f"sinks.{sink}: no route uses it; it is not started"
+
+
+def _ports(source: Source, tree: Tree) -> None:
+    server, admin = tree.server, tree.admin
+    if server.auth is None and not is_loopback(server.host):
+        source.add(
+            ("server", "auth"),
+            f"{server.host} is reached from elsewhere: say who may send, `auth: {{keys_file: keys.yaml}}`, "
+            "or that anybody may, `auth: none`",
+        )
+    if admin.token is None and not is_loopback(admin.host):
+        source.add(("admin", "token"), f"{admin.host} is reached from elsewhere: set a token")
+    if server.port and server.port == admin.port and server.host == admin.host:
+        source.add(("admin", "port"), f"{admin.port} is the server's port too")
+
+
+def _time_outs(source: Source, server: ServerConfig, sinks: Mapping[str, SinkConfig]) -> None:
+    """The chain of design section 5: each link ends before the next one gives up."""
+    for sink_name, sink in sinks.items():
+        if sink.call_timeout * 2 > sink.patience:
+            source.add(
+                ("sinks", sink_name, "patience"),
+                f"{format_duration(sink.patience)} leaves no room for a second call: at least twice call_timeout "
+                f"({format_duration(sink.call_timeout)})",
+            )
+        if sink.linger + sink.call_timeout > sink.patience:
+            source.add(("sinks", sink_name, "linger"), "linger and call_timeout together exceed patience")
+        if sink.patience + 1 > server.request_timeout:
+            source.add(
+                ("sinks", sink_name, "patience"),
+                f"{format_duration(sink.patience)} must end a second before server.request_timeout "
+                f"({format_duration(server.request_timeout)})",
+            )
+    chain = (
+        ("request_timeout", server.request_timeout, "load_balancer_idle", server.load_balancer_idle),
+        ("body_timeout", server.body_timeout, "load_balancer_idle", server.load_balancer_idle),
+        ("load_balancer_idle", server.load_balancer_idle, "keep_alive", server.keep_alive),
+    )
+    for shorter, first, longer, second in chain:
+        if first >= second:
+            source.add(
+                ("server", shorter), f"{format_duration(first)} must be less than {longer} ({format_duration(second)})"
+            )
+    if server.deregister_delay + server.drain_timeout >= server.grace:
+        source.add(
+            ("server", "drain_timeout"),
+            f"deregister_delay ({format_duration(server.deregister_delay)}) and drain_timeout "
+            f"({format_duration(server.drain_timeout)}) must together be less than grace "
+            f"({format_duration(server.grace)})",
+        )
+
+
+def _type_owners(source: Source, routes: Mapping[str, RouteConfig]) -> None:
+    owners: dict[str, str] = {}
+    for route_name, route in routes.items():
+        for index, pattern in enumerate(route.types):
+            owner = owners.setdefault(pattern, route_name)
+            if owner != route_name:
+                source.add(("routes", route_name, "types", index), f"{pattern!r} already belongs to route {owner!r}")
+
+
+def _references(source: Source, place: Place, route: RouteConfig, sinks: Iterable[str]) -> bool:
+    """Whether every sink that the route names exists and may stand where it does."""
+    before = len(source.mistakes)
+    seen: set[str] = set()
+    for index, to in enumerate(route.to):
+        here = (*place, "to", index)
+        _exists(source, here, to.sink, sinks)
+        if to.sink in seen:
+            source.add(here, f"sink {to.sink!r} stands here twice")
+        seen.add(to.sink)
+    if not any(to.required for to in route.to):
+        source.add((*place, "to"), "at least one sink must be required: it decides the answer")
+    if route.dead_letter is not None:
+        _exists(source, (*place, "dead_letter"), route.dead_letter.sink, sinks)
+    elif any(not to.required for to in route.to):
+        source.add(place, "a route with best-effort sinks needs a `dead_letter`, for what they cannot take")
+    return len(source.mistakes) == before
+
+
+def _exists(source: Source, place: Place, sink: str, sinks: Iterable[str]) -> None:
+    if sink not in sinks:
+        near = get_close_matches(sink, sinks, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        source.add(place, f"there is no sink {sink!r}{hint}")
+
+
+def _cycles(source: Source, routes: Mapping[str, RouteConfig]) -> None:
+    """Refuse a lane that would, over however many routes, wait for its own dead letters to find room in itself."""
+    edges: dict[str, set[str]] = {}
+    for route in routes.values():
+        if route.dead_letter is not None:
+            for to in route.to:
+                edges.setdefault(to.sink, set()).add(route.dead_letter.sink)
+    for route_name, route in routes.items():
+        if route.dead_letter is None:
+            continue
+        reached, waiting = set[str](), [route.dead_letter.sink]
+        while waiting:
+            sink = waiting.pop()
+            if sink not in reached:
+                reached.add(sink)
+                waiting += edges.get(sink, ())
+        back = sorted(reached & {to.sink for to in route.to})
+        if back:
+            source.add(
+                ("routes", route_name, "dead_letter"),
+                f"its dead letters would come back to sink {back[0]!r}; use a sink of their own",
+            )
+
+
+def _largest_event(
+    source: Source, place: Place, route: RouteConfig, server: ServerConfig, sinks: Mapping[str, Sink]
+) -> int:
+    """The most bytes of one event that every required sink and the dead letters take."""
+    bounds = {"server.max_decompressed": server.max_decompressed}
+    for to in route.to:
+        if to.required and to.sink in sinks:
+            bounds[f"sink {to.sink!r}"] = _takes(sinks[to.sink])
+    if route.dead_letter is not None and route.dead_letter.sink in sinks:
+        sink = route.dead_letter.sink
+        bounds[f"the dead letters at sink {sink!r} (4/3 of the event and 16KiB)"] = _letter_holds(_takes(sinks[sink]))
+    by, most = min(bounds.items(), key=lambda bound: bound[1])
+    if most < 1:
+        source.add(place, f"no event fits: {by} takes none")
+    elif route.max_event is not None and route.max_event > most:
+        source.add(
+            (*place, "max_event"), f"{format_size(route.max_event)} is more than {by} takes, {format_size(most)}"
+        )
+    return min(most, route.max_event or most)
+
+
+def _takes(sink: Sink) -> int:
+    return min(sink.limits.event_bytes, sink.limits.batch_bytes) - sink.limits.overhead_bytes
+
+
+def _letter_holds(room: int) -> int:
+    """The largest event whose envelope takes at most `room` bytes."""
+    size = (room - ENVELOPE_BYTES) // 4 * 3
+    return size if size > 0 and largest_envelope(size) <= room else 0

@@ -1,0 +1,210 @@
+"""The settings tree: every key of the configuration but the plugins' own, with its default and its meaning."""
+
+import re
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from service.aws.settings import AwsConfig
+from service.codecs.selector import Selector
+from service.sinks.contract import Format
+from service.units import ByteSize, ConfigPath, Duration
+
+RESERVED_ROUTE = "events"
+"""`POST /v1/events` routes CloudEvents by `type`; no route may have this name."""
+
+_TYPE_PATTERN = re.compile(r"[^*\s]+\*?|\*")
+
+
+class Settings(BaseModel):
+    """A part of the settings tree: unknown keys are mistakes, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _selector(text: str) -> str:
+    Selector(text)
+    return text
+
+
+def _type_pattern(text: str) -> str:
+    if not _TYPE_PATTERN.fullmatch(text):
+        raise ValueError(f"{text!r} is no type pattern: write a whole type, or a prefix that ends in `*`")
+    return text
+
+
+def _proxy(text: str) -> str:
+    ip_network(text, strict=False)
+    return text
+
+
+def _web_origin(text: str) -> str:
+    if text != "*" and not re.fullmatch(r"https?://[^/\s]+", text):
+        raise ValueError(f"{text!r} is no origin: write scheme and host, such as https://shop.example.com")
+    return text
+
+
+SelectorText = Annotated[str, AfterValidator(_selector)]
+
+
+class Auth(Settings):
+    """Who may send. `none`: anybody who reaches the port."""
+
+    keys_file: ConfigPath | None = Field(default=None, description="File of API keys, as `penstock key` prints them.")
+    keys_variable: str | None = Field(
+        default=None, description="Name of the environment variable that holds the same text."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Auth":
+        if self.keys_file is not None and self.keys_variable is not None:
+            raise ValueError("give keys_file or keys_variable, not both")
+        return self
+
+    @property
+    def anonymous(self) -> bool:
+        """True for `auth: none`."""
+        return self.keys_file is None and self.keys_variable is None
+
+
+def _none_in_words(value: Any) -> Any:
+    if value == "none":
+        return Auth()
+    if isinstance(value, str) or value == {}:
+        raise ValueError("write `none`, `{keys_file: keys.yaml}` or `{keys_variable: NAME}`")
+    return value
+
+
+class ServerConfig(Settings):
+    """The HTTP source."""
+
+    host: str = Field(default="127.0.0.1", description="Address to bind. Other than loopback demands `auth`.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to bind; 0 lets the system pick.")
+    workers: int = Field(default=1, ge=1, le=1, description="Processes. Only 1 so far; run more replicas.")
+    memory: ByteSize = Field(
+        default=512 * 2**20,
+        ge=32 * 2**20,
+        description="Budget for events: half for request bodies being read, half for the lanes.",
+    )
+    auth: Annotated[Auth | None, BeforeValidator(_none_in_words)] = Field(
+        default=None, description="`none`, or where the API keys are. Absent: loopback only."
+    )
+    max_body: ByteSize = Field(default=8 * 2**20, ge=1024, description="Most bytes of a body as sent.")
+    max_decompressed: ByteSize = Field(default=32 * 2**20, ge=1024, description="Most bytes of a body when inflated.")
+    max_events: int = Field(default=10_000, ge=1, le=100_000, description="Most events in one body.")
+    max_nesting: int = Field(default=64, ge=2, le=500, description="Deepest nesting of an event's JSON.")
+    max_requests: int = Field(default=4096, ge=1, description="Most requests being answered at once; beyond, 503.")
+    body_timeout: Duration = Field(default=15.0, gt=0, description="How long a body may take to arrive; beyond, 408.")
+    request_timeout: Duration = Field(default=25.0, gt=0, description="Longest wait for an answer after the body.")
+    load_balancer_idle: Duration = Field(
+        default=60.0, gt=0, description="The idle time-out of the load balancer in front; only checked against."
+    )
+    keep_alive: Duration = Field(default=75.0, gt=0, description="How long an idle connection is kept open.")
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_proxy)], ...] = Field(
+        default=(), description="Addresses or networks whose X-Forwarded-For is believed."
+    )
+    readiness: Literal["degraded", "strict"] = Field(
+        default="degraded", description="`strict`: a stuck destination makes /readyz 503 too."
+    )
+    deregister_delay: Duration = Field(
+        default=5.0, ge=0, description="How long to serve on after SIGTERM while load balancers notice."
+    )
+    drain_timeout: Duration = Field(default=20.0, gt=0, description="How long lanes may deliver what they hold after.")
+    grace: Duration = Field(
+        default=30.0, gt=0, description="The grace period of ECS or Kubernetes; only checked against."
+    )
+
+
+class AdminConfig(Settings):
+    """The admin port: /metrics, /status, health."""
+
+    host: str = Field(default="127.0.0.1", description="Address to bind. Other than loopback demands `token`.")
+    port: int = Field(default=9464, ge=0, le=65535, description="Port to bind; 0 lets the system pick.")
+    token: SecretStr | None = Field(default=None, description="Bearer token; health checks need none.")
+
+
+class LogConfig(Settings):
+    """Logs on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level written.")
+    form: Literal["auto", "json", "text"] = Field(
+        default="auto", description="`auto` is text on a terminal, JSON elsewhere."
+    )
+
+
+class To(Settings):
+    """One of a route's sinks."""
+
+    sink: str = Field(description="Name of a sink.")
+    required: bool = Field(
+        default=True, description="False: best effort; it never holds back an answer, and may lose events."
+    )
+    format: Format | None = Field(default=None, description="Instead of the sink's own `format`.")
+
+
+class DeadLetter(Settings):
+    """Where a route's dead letters go."""
+
+    sink: str = Field(description="Name of a sink.")
+    invalid: bool = Field(default=False, description="Also keep a copy of each event refused as invalid.")
+
+
+def _as_sink(value: Any) -> Any:
+    return {"sink": value} if isinstance(value, str) else value
+
+
+class RouteConfig(Settings):
+    """A named stream of events."""
+
+    types: tuple[Annotated[str, AfterValidator(_type_pattern)], ...] = Field(
+        default=(), description="CloudEvents types that `POST /v1/events` brings here: whole, or a prefix and `*`."
+    )
+    schema_: dict[str, Any] | None = Field(
+        default=None,
+        alias="schema",
+        description="Validator of each event's data, such as {type: jsonschema, file: ...}.",
+    )
+    key: SelectorText | None = Field(
+        default=None, description="Partition key: /json/pointer into the data, ce:attribute or header:name."
+    )
+    id: SelectorText | None = Field(default=None, description="Identity of events without an envelope; as `key`.")
+    source: str | None = Field(
+        default=None, description="CloudEvents `source` of events without an envelope; `/routes/NAME` if absent."
+    )
+    ack: Literal["delivered"] = Field(
+        default="delivered", description="When HTTP answers: after every required sink acknowledged."
+    )
+    to: tuple[Annotated[To, BeforeValidator(_as_sink)], ...] = Field(
+        min_length=1, description="Sinks: a name, or {sink: name, required: false}."
+    )
+    dead_letter: Annotated[DeadLetter | None, BeforeValidator(_as_sink)] = Field(
+        default=None, description="Sink of what cannot be delivered: a name, or {sink: name, invalid: true}."
+    )
+    max_event: ByteSize | None = Field(
+        default=None, ge=1, description="Most bytes of one event; as much as its sinks and dead letters take if absent."
+    )
+    cors: tuple[Annotated[str, AfterValidator(_web_origin)], ...] = Field(
+        default=(), description="Origins of web pages that may post here, also as text/plain (sendBeacon)."
+    )
+
+
+class Tree(Settings):
+    """The whole configuration. `sinks` are validated by their plugins."""
+
+    server: ServerConfig = ServerConfig()
+    admin: AdminConfig = AdminConfig()
+    aws: AwsConfig = AwsConfig()
+    logs: LogConfig = LogConfig()
+    sinks: dict[str, dict[str, Any]] = Field(default={}, description="Destinations by name.")
+    routes: dict[str, RouteConfig] = Field(default={}, description="Streams of events by name.")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

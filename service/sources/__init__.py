@@ -1,0 +1,1 @@
+"""Where events come from. Each source turns what it reads into events and awaits their receipt."""

@@ -1,0 +1,185 @@
+"""Answers to a request: results per event, their status code, and problem+json for trouble outside events."""
+
+import math
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from msgspec import Struct
+from msgspec.structs import replace
+
+from service.errors import Code, IngestError, Unavailable
+from service.receipt import Fate, Settlement
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+
+class Answer(Struct, frozen=True):
+    """What goes back to the producer."""
+
+    status: int
+    body: bytes
+    media_type: str
+    headers: Mapping[str, str] = {}
+
+
+class Result(Struct, omit_defaults=True):
+    """What became of one event (design section 7). `index` counts from 0 in the order of the request."""
+
+    index: int
+    id: str | None
+    status: str
+    """delivered, invalid, rejected, failed or unknown."""
+    retryable: bool
+    code: int
+    """The status this event alone would be answered with."""
+    may_duplicate: bool = False
+    sinks: Mapping[str, str] = {}
+    error: Mapping[str, Any] = {}
+
+    def members(self) -> dict[str, Any]:
+        """The result as it is written."""
+        members: dict[str, Any] = {
+            "index": self.index,
+            "id": self.id,
+            "status": self.status,
+            "retryable": self.retryable,
+        }
+        if self.may_duplicate:
+            members["may_duplicate"] = True
+        if self.sinks:
+            members["sinks"] = self.sinks
+        if self.error:
+            members["error"] = self.error
+        return members
+
+
+def delivered(index: int, id: str) -> Result:
+    """The event is at every required sink."""
+    return Result(index, id, "delivered", False, 200)
+
+
+def refused(index: int, id: str | None, error: IngestError, dead_lettered: bool) -> Result:
+    """The event was refused before any lane took it."""
+    members: dict[str, Any] = {"code": error.code.value, "detail": error.detail}
+    members |= error.members
+    if dead_lettered:
+        members["dead_lettered"] = True
+    status = "failed" if error.retryable else "invalid"
+    return Result(index, id, status, error.retryable, error.status, error=members)
+
+
+def undelivered(
+    index: int, id: str, lanes: tuple[str, ...], failures: Mapping[str, Settlement], settled: bool
+) -> Result:
+    """Not every required sink took the event. `settled`: False if some lanes had not ended it in time."""
+    sinks = {lane: _at_sink(failures.get(lane), settled) for lane in lanes}
+    fates = set(sinks.values())
+    rejections = {lane: s for lane, s in failures.items() if s.refused}
+    if rejections:
+        lane, settlement = next(iter(rejections.items()))
+        code, status = Code.REJECTED_BY_SINK, "rejected"
+    elif failures:
+        lane, settlement = next(iter(failures.items()))
+        unknown = "unknown" in fates
+        code, status = (Code.DELIVERY_UNKNOWN, "unknown") if unknown else (Code.NOT_DELIVERED, "failed")
+    else:
+        lane, settlement = lanes[0], None
+        code, status = Code.DELIVERY_UNKNOWN, "unknown"
+    error: dict[str, Any] = {"code": code.value, "detail": _why(lane, settlement)}
+    if any(s.fate is Fate.DEAD_LETTERED for s in failures.values()):
+        error["dead_lettered"] = True
+    return Result(
+        index,
+        id,
+        status,
+        retryable=not rejections,
+        code=422 if rejections else 503,
+        may_duplicate="unknown" in fates or "delivered" in fates,
+        sinks=sinks if len(fates) > 1 else {},
+        error=error,
+    )
+
+
+def _at_sink(settlement: Settlement | None, settled: bool) -> str:
+    if settlement is None:
+        return "delivered" if settled else "unknown"
+    if settlement.refused:
+        return "rejected"
+    return "unknown" if settlement.may_duplicate else "failed"
+
+
+def _why(lane: str, settlement: Settlement | None) -> str:
+    if settlement is None:
+        return f"sink {lane!r} had not answered in time; the event may still arrive"
+    reason = settlement.reason.value if settlement.reason else settlement.fate.value
+    return f"sink {lane!r}: {reason}" + (f": {settlement.detail}" if settlement.detail else "")
+
+
+def of_results(results: list[Result], request_id: str, retry_after: Callable[[], float], minimal: bool) -> Answer:
+    """The answer to a request whose events were read. `retry_after` gives seconds; called if a retry helps."""
+    failed = [result for result in results if result.status != "delivered"]
+    retryable = sum(result.retryable for result in failed)
+    headers = _retry_header(retry_after()) if retryable else {}
+    return _listed(_status(results, failed, retryable), results, failed, request_id, headers, minimal)
+
+
+def strictly(results: list[Result], request_id: str, minimal: bool) -> Answer:
+    """The answer to `Prefer: handling=strict` with an invalid event: nothing was taken."""
+    answer = _listed(422, results, results, request_id, {}, minimal)
+    applied = ", ".join(filter(None, ("handling=strict", answer.headers.get("Preference-Applied"))))
+    return replace(answer, headers={**answer.headers, "Preference-Applied": applied})
+
+
+def _listed(
+    status: int, results: list[Result], failed: list[Result], request_id: str, headers: dict[str, str], minimal: bool
+) -> Answer:
+    body = {
+        "request_id": request_id,
+        "failed": len(failed),
+        "retryable": sum(result.retryable for result in failed),
+        "results": [result.members() for result in (failed if minimal else results)],
+    }
+    if minimal:
+        headers = {**headers, "Preference-Applied": "return=minimal"}
+    return Answer(status, orjson.dumps(body), JSON, headers)
+
+
+def _status(results: list[Result], failed: list[Result], retryable: int) -> int:
+    if not failed:
+        return 200
+    if len(failed) < len(results) or 0 < retryable < len(failed):
+        return 207
+    codes = {result.code for result in failed}
+    return codes.pop() if len(codes) == 1 else 422
+
+
+def of_error(error: IngestError, request_id: str) -> Answer:
+    """The problem document of trouble outside events (RFC 9457)."""
+    headers = _retry_header(error.retry_after) if isinstance(error, Unavailable) else {}
+    return problem(
+        error.status, error.code, error.detail, request_id, headers, retryable=error.retryable, **error.members
+    )
+
+
+def problem(
+    status: int, code: Code, detail: str, request_id: str, headers: Mapping[str, str] | None = None, **members: Any
+) -> Answer:
+    """A problem document; `docs/errors.md` explains each code."""
+    body = {
+        "type": f"urn:penstock:error:{code.value}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code.value,
+        "detail": detail,
+        "request_id": request_id,
+        **members,
+    }
+    return Answer(status, orjson.dumps(body), PROBLEM, headers or {})
+
+
+def _retry_header(seconds: float) -> dict[str, str]:
+    """Retry-After as whole seconds (RFC 9110 section 10.2.3: 1*DIGIT), rounded up."""
+    return {"Retry-After": str(max(1, math.ceil(seconds)))}

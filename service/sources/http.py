@@ -1,0 +1,169 @@
+"""The HTTP source: FastAPI around the ingest endpoint, health checks, and the API's documentation."""
+
+import asyncio
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import FastAPI, Path, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from service import __version__
+from service.config.settings import RESERVED_ROUTE, ServerConfig
+from service.delivery.health import Health
+from service.delivery.pipeline import DRAINING_RETRY_SECONDS, Pipeline
+from service.errors import Code, IngestError, TooLarge, Unavailable
+from service.sources import answer, openapi
+from service.sources.answer import Answer
+from service.sources.arrival import Arrival, Room
+from service.sources.cors import cors_headers, preflight
+from service.sources.ingest import Ingest
+from service.sources.keys import Keys
+from service.sources.observed import Observed, request_id
+from service.sources.reading import Request as IngestRequest
+from service.telemetry.meter import Meter
+
+RouteName = Annotated[str, Path(description=f"A route's name, or `{RESERVED_ROUTE}` to route CloudEvents by type.")]
+
+
+class Http:
+    """The application. `app` is what a server runs."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        server: ServerConfig,
+        max_event: Mapping[str, int],
+        keys: Keys,
+        meter: Meter,
+        health: Health,
+    ) -> None:
+        self._pipeline = pipeline
+        self._server = server
+        self._keys = keys
+        self._health = health
+        self._ingest = Ingest(pipeline, server, max_event, meter)
+        self._room = Room(server.memory // 2, server.max_requests)
+        api = FastAPI(title="Penstock", version=__version__, description=openapi.DESCRIPTION, redoc_url=None)
+        api.add_exception_handler(HTTPException, _not_ours)
+        api.add_exception_handler(Exception, _failed)
+        api.add_api_route("/v1/{route}", self.post, methods=["POST"], response_class=Response, **openapi.INGEST)
+        api.add_api_route("/v1/{route}", self.options, methods=["OPTIONS"], include_in_schema=False)
+        api.add_api_route("/livez", self.livez, methods=["GET"], **openapi.LIVEZ)
+        api.add_api_route("/readyz", self.readyz, methods=["GET"], **openapi.READYZ)
+        api.openapi = lambda: openapi.described(api)  # type: ignore[method-assign]  # FastAPI's own way to extend it
+        self.api = api
+        labels = frozenset(pipeline.routes) | {RESERVED_ROUTE}
+        self.app = Observed(api, meter, labels)
+
+    async def post(self, route: RouteName, request: Request) -> Response:
+        """Send one event or many. Each is answered for."""
+        headers = _headers(request)
+        identity = request_id(request.scope)
+        try:
+            self._room.enter()
+        except IngestError as error:
+            return _response(answer.of_error(error, identity), closing=True)
+        try:
+            found = await self._taken(route, request, headers, identity)
+        except IngestError as error:
+            closing = isinstance(error, TooLarge) or error.code in (Code.CLIENT_TIMEOUT, Code.DRAINING)
+            found = answer.of_error(error, identity)
+            return _response(found, cors_headers(self._pipeline, route, headers), closing)
+        except ClientDisconnect:
+            # Nobody is left to read an answer, and nothing was taken.
+            return Response(status_code=HTTPStatus.BAD_REQUEST)
+        finally:
+            self._room.leave()
+        return _response(found, cors_headers(self._pipeline, route, headers))
+
+    async def _taken(self, route: str, request: Request, headers: Mapping[str, str], identity: str) -> Answer:
+        """The answer of the ingest endpoint. Raises IngestError for trouble outside events."""
+        principal = self._keys.principal(headers)
+        target = self._ingest.find(route, principal.routes)
+        if self._pipeline.draining:
+            raise Unavailable(Code.DRAINING, "this replica is shutting down", DRAINING_RETRY_SECONDS)
+        with Arrival(self._room, self._server, headers) as arrival:
+            body = await arrival.read(request.stream())
+            taking = self._ingest.take(
+                IngestRequest(
+                    route=route,
+                    headers=headers,
+                    body=body,
+                    request_id=identity,
+                    address=request.client.host if request.client else "",
+                    allowed=principal.routes,
+                    plain_text=target is not None and target.allows(headers.get("origin")),
+                )
+            )
+            del body
+            while True:
+                try:
+                    next(taking)
+                except StopIteration as done:
+                    pending = done.value
+                    break
+                await asyncio.sleep(0)
+        await pending.wait(self._server.request_timeout)
+        found: Answer = pending.answer()
+        return found
+
+    async def options(self, route: RouteName, request: Request) -> Response:
+        """Answer a browser's preflight for origins on the route's allow-list."""
+        return preflight(self._pipeline, route, _headers(request))
+
+    async def livez(self) -> Response:
+        """Never depends on a destination."""
+        status, body = self._health.livez()
+        return JSONResponse(body, status)
+
+    async def readyz(self) -> Response:
+        """The status only; the admin port tells the reasons too."""
+        status, body = self._health.readyz()
+        return JSONResponse({"status": body["status"]}, status)
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """Lower-cased names; values of a repeated header are joined (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in request.scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _response(found: Answer, extra: Mapping[str, str] | None = None, closing: bool = False) -> Response:
+    headers = {**found.headers, **(extra or {})}
+    if closing:
+        # What is left of the body is not worth reading, or this replica is going away.
+        headers["Connection"] = "close"
+    if found.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="penstock"'
+    return Response(found.body, found.status, headers, found.media_type)
+
+
+async def _not_ours(request: Request, error: Exception) -> Response:
+    """404 and 405 of paths that are not ours, as problem documents."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        code, detail = Code.METHOD_NOT_ALLOWED, f"{request.method} is not taken here; send events with POST /v1/ROUTE"
+    else:
+        code, detail = Code.UNKNOWN_PATH, "there is nothing at this path; events go to POST /v1/ROUTE"
+    found = answer.problem(error.status_code, code, detail, request_id(request.scope), error.headers, retryable=False)
+    return _response(found)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A defect of ours. Never a 4xx, never a 200: events may have been taken, so a retry may duplicate."""
+    del error
+    found = answer.problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        Code.INTERNAL,
+        "a defect of the service; what became of the events is not known",
+        request_id(request.scope),
+        retryable=True,
+        may_duplicate=True,
+    )
+    return _response(found)

@@ -1,0 +1,91 @@
+"""The ingest endpoint: one plain function from (headers, body) to a receipt and, once that is settled, an answer.
+
+It knows nothing of the server that calls it. Reading, validating and accepting is synchronous; the generator
+yields whenever it has worked for YIELD_SECONDS, so that a huge body does not stall others.
+"""
+
+from collections.abc import Collection, Generator, Mapping
+from time import perf_counter
+
+from service.codecs.body import decode
+from service.codecs.draft import Caps
+from service.config.settings import RESERVED_ROUTE, ServerConfig
+from service.delivery.pipeline import Pipeline
+from service.delivery.route import Route
+from service.errors import Code, Forbidden, IngestError, NotFound
+from service.receipt import Receipt
+from service.sources.pending import Pending
+from service.sources.preferences import Preferences, preferences
+from service.sources.reading import SOURCE, Reading, Request
+from service.telemetry.meter import Meter
+
+YIELD_SECONDS = 0.005
+
+
+class Ingest:
+    """Takes requests on behalf of the pipeline."""
+
+    def __init__(self, pipeline: Pipeline, server: ServerConfig, max_event: Mapping[str, int], meter: Meter) -> None:
+        """`max_event`: most bytes of one event, by route."""
+        self._pipeline = pipeline
+        self._max_event = max_event
+        self._meter = meter
+        self._largest = max(max_event.values(), default=0)
+        self._server = server
+
+    def find(self, name: str, allowed: Collection[str] | None) -> Route | None:
+        """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `allowed`."""
+        if name == RESERVED_ROUTE:
+            return None
+        if allowed is not None and name not in allowed:
+            raise Forbidden(Code.FORBIDDEN_ROUTE, f"these credentials may not send to route {name[:80]!r}")
+        route = self._pipeline.routes.get(name)
+        if route is None:
+            raise NotFound(Code.UNKNOWN_ROUTE, f"there is no route {name[:80]!r}; check the path /v1/ROUTE")
+        return route
+
+    def take(self, request: Request) -> Generator[None, None, Pending]:
+        """Read, validate and accept every event of `request`; yields to let others run, returns what is pending.
+
+        Raises IngestError about the request as a whole, having taken nothing.
+        """
+        fixed = self.find(request.route, request.allowed)
+        prefer = preferences(request.headers)
+        reading = Reading(self._pipeline, self._max_event, request, fixed)
+        caps = Caps(
+            event_bytes=self._max_event[fixed.name] if fixed else self._largest,
+            events=self._server.max_events,
+            nesting=self._server.max_nesting,
+        )
+        began = perf_counter()
+        content_type = request.headers.get("content-type")
+        for found in decode(content_type, request.headers, request.body, caps, request.plain_text):
+            reading.add(found)
+            if perf_counter() - began > YIELD_SECONDS:
+                yield
+                began = perf_counter()
+        try:
+            receipt = self._accept(reading, prefer)
+        finally:
+            self._count(reading)
+        pending = Pending(reading.items, receipt, self._pipeline, request.request_id, prefer)
+        pending.bury_invalid()
+        return pending
+
+    def _accept(self, reading: Reading, prefer: Preferences) -> Receipt | None:
+        """The receipt of what was valid; None if there was nothing, or nothing may be taken."""
+        if prefer.strict and reading.rejected:
+            reading.refuse_the_rest()
+        if not reading.parcels:
+            return None
+        try:
+            return self._pipeline.accept(reading.parcels)
+        except IngestError as error:
+            reading.refuse_all(error.code)
+            raise
+
+    def _count(self, reading: Reading) -> None:
+        for route, count in reading.received.items():
+            self._meter.edge_received[SOURCE, route] += count
+        for (route, code), count in reading.rejected.items():
+            self._meter.edge_rejected[SOURCE, route, code.value] += count

@@ -1,0 +1,99 @@
+"""A request whose events are on their way: what it waits for, and the answer once that has come."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from service.delivery.pipeline import DRAINING_RETRY_SECONDS, Pipeline
+from service.receipt import Receipt, Settlement
+from service.sources import answer
+from service.sources.answer import Answer, Result
+from service.sources.preferences import Preferences
+from service.sources.reading import Refused, Taken
+
+BURIAL_SECONDS = 2.0
+"""How long an answer waits to be able to say that the dead letter of an invalid event is safe."""
+
+_NOTHING: Mapping[str, Settlement] = {}
+
+
+class Pending:
+    """Call `wait`, then `answer`."""
+
+    def __init__(
+        self,
+        items: list[Refused | Taken],
+        receipt: Receipt | None,
+        pipeline: Pipeline,
+        request_id: str,
+        prefer: Preferences,
+    ) -> None:
+        self._items = items
+        self._receipt = receipt
+        self._pipeline = pipeline
+        self._request_id = request_id
+        self._prefer = prefer
+        self._buried: set[int] = set()
+        self._burials = 0
+        self._all_buried = asyncio.Event()
+
+    def bury_invalid(self) -> None:
+        """Send a copy of each invalid event to the dead letters of its route, where the route keeps them."""
+        for index, item in enumerate(self._items):
+            if isinstance(item, Refused) and item.letter is not None and item.route is not None:
+                letters = item.route.dead_letters
+                if letters is None:
+                    continue
+                errors = item.error.members.get("errors", ())
+                ended = partial(self._ended, index)
+                self._burials += letters.bury_invalid(item.letter, item.error.detail, errors, ended)
+
+    def _ended(self, index: int, kept: bool) -> None:
+        if kept:
+            self._buried.add(index)
+        self._burials -= 1
+        if not self._burials:
+            self._all_buried.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return once every event is settled, or after `seconds`."""
+        if self._receipt is not None and not self._receipt.done:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._receipt.wait()
+            except TimeoutError:
+                return
+        if self._burials:
+            try:
+                async with asyncio.timeout(BURIAL_SECONDS):
+                    await self._all_buried.wait()
+            except TimeoutError:
+                return
+
+    def answer(self) -> Answer:
+        """The answer, from what is settled by now."""
+        results = [self._result(index, item) for index, item in enumerate(self._items)]
+        if self._prefer.strict and any(result.status == "invalid" for result in results):
+            return answer.strictly(results, self._request_id, self._prefer.minimal)
+        return answer.of_results(results, self._request_id, self._retry_after, self._prefer.minimal)
+
+    def _result(self, index: int, item: Refused | Taken) -> Result:
+        if isinstance(item, Refused):
+            return answer.refused(index, item.id, item.error, index in self._buried)
+        receipt = self._receipt
+        assert receipt is not None
+        failures = receipt.failures(item.position)
+        if receipt.done and not failures:
+            return answer.delivered(index, item.id)
+        return answer.undelivered(index, item.id, receipt.lanes[item.position], failures, receipt.done)
+
+    def _retry_after(self) -> float:
+        """Seconds after which the lanes that failed should have room again."""
+        if self._pipeline.draining:
+            return DRAINING_RETRY_SECONDS
+        receipt = self._receipt
+        failed = {
+            lane for i in self._items if isinstance(i, Taken) and receipt for lane in receipt.failures(i.position)
+        }
+        lanes = self._pipeline.lanes
+        return max((lanes[lane].retry_after() for lane in failed), default=1.0)

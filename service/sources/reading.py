@@ -1,0 +1,144 @@
+"""Reading a request: each item of its body becomes a parcel for the pipeline, or a refusal that says why."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from time import time
+
+from msgspec import Struct
+
+from service.codecs.body import LINES
+from service.codecs.draft import Draft, Refusal
+from service.config.settings import RESERVED_ROUTE
+from service.delivery.pipeline import Parcel, Pipeline
+from service.delivery.route import Route, uuid7
+from service.errors import Code, Forbidden, IngestError, NotFound, StrictlyRefused, TooLarge
+from service.event import NO_ATTRIBUTES, Event, Origin
+from service.sources.preferences import idempotency_key
+
+SOURCE = "http"
+
+
+class Request(Struct):
+    """A request whose body has arrived and is decompressed."""
+
+    route: str
+    """A route's name, or `events` to route by type."""
+    headers: Mapping[str, str]
+    """Lower-cased names."""
+    body: bytes
+    request_id: str
+    address: str = ""
+    allowed: Collection[str] | None = None
+    """Routes that the producer may send to; None for all."""
+    plain_text: bool = False
+    """Whether text/plain is taken as JSON (a web page on the route's allow-list)."""
+
+
+class Refused(Struct):
+    """An event that no lane took."""
+
+    error: IngestError
+    id: str | None
+    route: Route | None
+    letter: Event | None = None
+    """What goes to the dead letters, on routes that keep invalid events."""
+
+
+class Taken(Struct):
+    """An event for the pipeline. `position` is its index among the parcels, and in the receipt."""
+
+    id: str
+    position: int
+
+
+class Reading:
+    """What is known of a request while its body is read."""
+
+    def __init__(self, pipeline: Pipeline, max_event: Mapping[str, int], request: Request, fixed: Route | None) -> None:
+        """`fixed`: the route of every event; None to route by type. Raises Unreadable for a malformed header."""
+        self.items: list[Refused | Taken] = []
+        self.parcels: list[Parcel] = []
+        self.received: Counter[str] = Counter()
+        """Events by route; by the empty name where none was found."""
+        self.rejected: Counter[tuple[str, Code]] = Counter()
+        self._pipeline = pipeline
+        self._max_event = max_event
+        self._request = request
+        self._fixed = fixed
+        self._key = idempotency_key(request.headers)
+        self._is_batch = self._key is not None and _is_batch(request)
+        self._origin = Origin(SOURCE, time(), request.address, request.request_id)
+
+    def add(self, found: Draft | Refusal) -> None:
+        """Make an event of `found`, or note why it is none."""
+        route = self._fixed
+        if isinstance(found, Refusal):
+            self._refuse(found.error, found.id, route, found.body, found.content_type)
+            return
+        try:
+            route = route or self._routed(found)
+            event = route.event(found, self._request.headers, self._origin, self._name())
+            parcel = self._pipeline.parcel(route, event)
+        except IngestError as error:
+            self._refuse(error, found.attributes.get("id"), route, found.body, found.content_type)
+            return
+        self.received[route.name] += 1
+        self.items.append(Taken(event.id, len(self.parcels)))
+        self.parcels.append(parcel)
+
+    def refuse_the_rest(self) -> None:
+        """`Prefer: handling=strict`: nothing is taken, because something is invalid."""
+        error = StrictlyRefused()
+        for index, item in enumerate(self.items):
+            if isinstance(item, Taken):
+                route = self.parcels[item.position].route
+                self.rejected[route.name, error.code] += 1
+                self.items[index] = Refused(error, item.id, route)
+        self.parcels.clear()
+
+    def refuse_all(self, code: Code) -> None:
+        """Count what was valid as refused: the pipeline takes nothing of this request."""
+        for parcel in self.parcels:
+            self.rejected[parcel.route.name, code] += 1
+
+    def _name(self) -> str | None:
+        """The identity that the Idempotency-Key gives this item: the key, or in a batch key/index."""
+        return f"{self._key}/{len(self.items)}" if self._is_batch else self._key
+
+    def _routed(self, draft: Draft) -> Route:
+        """The route of a CloudEvent's type."""
+        type_ = draft.attributes.get("type")
+        if type_ is None:
+            raise NotFound(
+                Code.NO_ROUTE_FOR_TYPE,
+                f"/v1/{RESERVED_ROUTE} routes CloudEvents by their type, and this event has none; "
+                "send it as a CloudEvent, or to /v1/ROUTE",
+            )
+        route = self._pipeline.router.find(type_)
+        if route is None:
+            raise NotFound(Code.NO_ROUTE_FOR_TYPE, f"no route takes the type {type_[:200]!r}")
+        if self._request.allowed is not None and route.name not in self._request.allowed:
+            raise Forbidden(Code.FORBIDDEN_ROUTE, f"these credentials may not send to route {route.name!r}")
+        most = self._max_event[route.name]
+        if len(draft.body) > most:
+            raise TooLarge(
+                Code.EVENT_TOO_LARGE,
+                f"the event has {len(draft.body)} bytes; route {route.name!r} takes at most {most}",
+                limit=most,
+                actual=len(draft.body),
+            )
+        return route
+
+    def _refuse(self, error: IngestError, id: str | None, route: Route | None, body: bytes, content_type: str) -> None:
+        label = route.name if route is not None else ""
+        self.received[label] += 1
+        self.rejected[label, error.code] += 1
+        letter = None
+        if route is not None and route.bury_invalid:
+            letter = Event(id or uuid7(), route.name, None, body, content_type, NO_ATTRIBUTES, self._origin)
+        self.items.append(Refused(error, id, route, letter))
+
+
+def _is_batch(request: Request) -> bool:
+    essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return essence in LINES or request.body.lstrip(b" \t\r\n")[:1] == b"["
