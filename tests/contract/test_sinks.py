@@ -33,15 +33,16 @@ async def write(sink: Sink, events: Sequence[Event]) -> list[Outcome]:
 
 
 async def write_all(sink: Sink, events: Sequence[Event]) -> dict[str, Outcome]:
-    """Outcomes by id, writing again what a packing sink had no room for."""
+    """Outcomes by id, in writes of as many events as the sink takes, writing again what one had no room for."""
     settled: dict[str, Outcome] = {}
     left = list(events)
     while left:
-        outcomes = await write(sink, left)
-        again = [e for e, o in zip(left, outcomes, strict=True) if _had_no_room(o)]
-        settled |= {e.id: o for e, o in zip(left, outcomes, strict=True) if not _had_no_room(o)}
-        assert len(again) < len(left), "a write that has room for no event at all"
-        left = again
+        sent, rest = left[: sink.limits.batch_events], left[sink.limits.batch_events :]
+        outcomes = await write(sink, sent)
+        again = [e for e, o in zip(sent, outcomes, strict=True) if _had_no_room(o)]
+        settled |= {e.id: o for e, o in zip(sent, outcomes, strict=True) if not _had_no_room(o)}
+        assert len(again) < len(sent), "a write that has room for no event at all"
+        left = again + rest
     return settled
 
 

@@ -1,0 +1,137 @@
+"""The process's one AWS session and the clients made from it.
+
+Nothing here needs the network before the first call: credentials are found, and a role is assumed, when a
+request is first signed, so a destination or a metadata service that is down at start is no reason not to start.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache, partial
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import (
+    AioAssumeRoleCredentialFetcher,
+    AioCredentials,
+    AioDeferredRefreshableCredentials,
+    create_credential_resolver,
+)
+from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+
+from service import __version__
+from service.aws.settings import AwsConfig
+from service.errors import ConfigError
+
+_CONNECT_SECONDS = 2.0
+_KEEPALIVE_SECONDS = 12
+"""Below the idle time-outs of the services' own front ends."""
+_STS_SECONDS = 5.0
+_SPARE_CONNECTIONS = 2
+"""Beside the calls in flight: for probes and look-ups."""
+
+
+@asynccontextmanager
+async def client(service: str, config: AwsConfig, *, concurrency: int, call_timeout: float) -> AsyncIterator[Any]:
+    """An aiobotocore client of `service`, for `concurrency` calls in flight of at most `call_timeout` seconds.
+
+    It never repeats a call: that is the lane's business. Raises ConfigError if there is no region, or if the SDK
+    cannot use the settings or its own environment.
+    """
+    options = AioConfig(
+        max_pool_connections=concurrency + _SPARE_CONNECTIONS,
+        connect_timeout=min(_CONNECT_SECONDS, call_timeout / 2),
+        # shorter than the lane's patience with a call, so that it is the SDK that says what timed out
+        read_timeout=call_timeout * 0.95,
+        parameter_validation=False,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        connector_args={"keepalive_timeout": _KEEPALIVE_SECONDS},
+        user_agent_extra=f"penstock/{__version__}",
+    )
+    try:
+        region = config.region or _region_of_environment()
+        if region is None:
+            raise ConfigError(
+                [f"{service}: no region; set `aws: {{region: ...}}`, `region` on the sink, or AWS_REGION"]
+            )
+        session = _session_of(config.role_arn, config.external_id, region) if config.role_arn else _session()
+        made = await session.create_client(
+            service, region_name=region, endpoint_url=config.endpoint_url, config=options
+        ).__aenter__()
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigError([f"{service}: the AWS SDK cannot be used as configured: {error}"]) from error
+    try:
+        yield made
+    finally:
+        await made.__aexit__(None, None, None)
+
+
+def _region_of_environment() -> str | None:
+    """The SDK's region, or AWS_REGION, which containers and the other SDKs have but botocore does not read."""
+    found: str | None = _session().get_config_variable("region") or os.environ.get("AWS_REGION")
+    return found
+
+
+@cache
+def _session() -> AioSession:
+    session = AioSession()
+    session.register_component("credential_provider", _Provider(_Chain(session)))
+    return session
+
+
+@cache
+def _session_of(role_arn: str, external_id: str | None, region: str) -> AioSession:
+    """The session whose clients act in a role. It differs from the one session by its credentials alone."""
+    source = _session()
+    fetcher = AioAssumeRoleCredentialFetcher(
+        client_creator=partial(source.create_client, region_name=region, config=_sts_options()),
+        source_credentials=source.get_component("credential_provider").credentials,
+        role_arn=role_arn,
+        extra_args={"RoleSessionName": "penstock"} | ({"ExternalId": external_id} if external_id else {}),
+    )
+    session = AioSession()
+    session.register_component("data_loader", source.get_component("data_loader"))
+    assumed = AioDeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method="assume-role")
+    session.register_component("credential_provider", _Provider(assumed))
+    return session
+
+
+def _sts_options() -> AioConfig:
+    return AioConfig(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_STS_SECONDS,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+    )
+
+
+class _Provider:
+    """The session's `credential_provider`: has its credentials without asking anybody."""
+
+    def __init__(self, credentials: Any) -> None:
+        self.credentials = credentials
+
+    async def load_credentials(self) -> Any:
+        return self.credentials
+
+
+class _Chain(AioCredentials):  # type: ignore[misc]  # botocore has no types
+    """Credentials of the SDK's own chain, which is walked when they are first needed, until it finds some."""
+
+    def __init__(self, session: AioSession) -> None:
+        super().__init__("", "", method="penstock-chain")
+        self._session = session
+        self._found: Any = None
+        self._walking = asyncio.Lock()
+
+    async def get_frozen_credentials(self) -> Any:
+        """What the request signer asks for. Raises NoCredentialsError, or what a provider of the chain raises."""
+        if self._found is None:
+            async with self._walking:
+                if self._found is None:
+                    chain = create_credential_resolver(self._session, region_name=_region_of_environment())
+                    self._found = await chain.load_credentials()
+        if self._found is None:
+            raise NoCredentialsError
+        return await self._found.get_frozen_credentials()

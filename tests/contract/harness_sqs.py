@@ -1,0 +1,25 @@
+"""A fake standard queue."""
+
+from typing import ClassVar
+
+from service.event import Event
+from tests.contract.aws_harness import AwsHarness, unprintable
+from tests.contract.fake_aws import FakeAws
+from tests.contract.harness import Fault, Received
+
+
+class SqsHarness(AwsHarness):
+    """Messages of one queue, which knows no groups."""
+
+    name = "sqs"
+    setting = "queue"
+    faults: ClassVar[frozenset[Fault]] = AwsHarness.faults | {Fault.REFUSE}
+
+    def create(self, aws: FakeAws) -> None:
+        aws.queues[self.destination] = []
+
+    async def received(self) -> list[Received]:
+        return [Received(message["MessageBody"].encode()) for message in self.aws.queues[self.destination]]
+
+    def poison(self, number: int) -> Event:
+        return unprintable(number)
