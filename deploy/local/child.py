@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+ROOT = Path(__file__).parents[2]
 LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -24,7 +25,8 @@ class Child:
 
     The command must end on SIGTERM, and when its stdin closes: Python modules do so under `leashed`.
     Stdin is a pipe of which only this process holds the other end, so that a killed starter leaves no orphan.
-    It is in a session of its own: a Ctrl-C of the terminal reaches only the starter, which stops it in its turn.
+    It starts in the checkout's folder, in a session of its own: a Ctrl-C of the terminal reaches only the starter,
+    which stops it in its turn.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Child:
                 stdout=subprocess.PIPE if self._announces else log,
                 stderr=log,
                 env=self._environment,
+                cwd=ROOT,
                 start_new_session=True,
             )
         return self

@@ -53,6 +53,8 @@ def isolated(environment: Mapping[str, str], endpoint: str | None = None) -> dic
     Every AWS SDK reads AWS_ENDPOINT_URL ("Service-specific endpoints", AWS SDKs and Tools Reference Guide).
     """
     kept = {name: value for name, value in environment.items() if not name.startswith(("AWS_", "PENSTOCK_"))}
+    direct = "127.0.0.1,localhost"
+    kept |= {name: ",".join(filter(None, (kept.get(name), direct))) for name in ("NO_PROXY", "no_proxy")}
     kept |= {
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -61,8 +63,6 @@ def isolated(environment: Mapping[str, str], endpoint: str | None = None) -> dic
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "NO_PROXY": "127.0.0.1,localhost",
-        "no_proxy": "127.0.0.1,localhost",
     }
     if endpoint is not None:
         kept["AWS_ENDPOINT_URL"] = endpoint

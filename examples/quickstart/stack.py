@@ -1,0 +1,106 @@
+"""The processes of the quickstart: emulator, broker and gateway, started in this order and stopped in the other."""
+
+import os
+import socket
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from deploy.local.child import Child, leashed
+from deploy.local.emulator import LAB, answers, emulator, isolated
+from examples.quickstart.resources import PARTITIONS, TOPIC
+
+LOGS = LAB / "run"
+CONFIGURATION = Path(__file__).with_name("penstock.yaml")
+Kafka = Literal["mock", "real"]
+_BROKERS = {"mock": "mock_cluster", "real": "apache_kafka"}
+
+
+class PortTakenError(Exception):
+    """Another program listens on a port that was asked for."""
+
+
+class Stack:
+    """Everything that runs beside this process; leaving `with` stops all of it."""
+
+    def __init__(self, port: int, admin_port: int) -> None:
+        self.port = port
+        self.admin_port = admin_port
+        self.endpoint = ""
+        self.brokers = ""
+        self._children: list[Child] = []
+        self._running = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start_emulator(self) -> None:
+        """Start the AWS emulator; sets `endpoint`. Raises ChildError."""
+        child, self.endpoint = self._running.enter_context(emulator(LOGS / "emulator.log", os.environ))
+        self._children.append(child)
+
+    def start_broker(self, kafka: Kafka) -> None:
+        """Start a Kafka broker with the example's topic; sets `brokers`. Raises ChildError."""
+        module = f"deploy.local.{_BROKERS[kafka]}"
+        command = [sys.executable, "-m", module, "--topics", TOPIC, "--partitions", str(PARTITIONS)]
+        child = Child("The Kafka broker", command, LOGS / "kafka.log", announces=True)
+        self._start(child)
+        self.brokers = child.announcement(120)["bootstrap"]
+
+    def start_gateway(self) -> None:
+        """Start Penstock, and wait until both ports say it is ready. Raises ChildError."""
+        environment = {
+            **isolated(os.environ, self.endpoint),
+            "KAFKA_BROKERS": self.brokers,
+            "PENSTOCK__SERVER__PORT": str(self.port),
+            "PENSTOCK__ADMIN__PORT": str(self.admin_port),
+            # There is no load balancer here that would have to notice first.
+            "PENSTOCK__SERVER__DEREGISTER_DELAY": "0s",
+        }
+        command = leashed("service.cli", "serve", "--config", CONFIGURATION)
+        child = Child("Penstock", command, LOGS / "service.log", environment, grace_seconds=30)
+        self._start(child)
+        for port in (self.port, self.admin_port):
+            url = f"http://127.0.0.1:{port}/readyz"
+            child.wait_until(lambda url=url: answers(url))  # type: ignore[misc]
+
+    def check(self) -> None:
+        """Raise ChildError if anything has ended by itself."""
+        for child in self._children:
+            child.check()
+
+    def kill(self) -> None:
+        """End everything at once."""
+        for child in self._children:
+            child.kill()
+
+    def close(self) -> None:
+        """Stop everything in its turn: the gateway first, which delivers what it holds."""
+        self._running.close()
+
+    def _start(self, child: Child) -> None:
+        self._running.enter_context(child)
+        self._children.append(child)
+
+
+def demand_free(port: int, variable: str) -> None:
+    """Raise PortTakenError, saying how to choose another, if `port` cannot be bound on loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortTakenError(
+                f"Port {port} of 127.0.0.1 cannot be used ({error.strerror}). Choose another: "
+                f"make run {variable}={port + 1}"
+            ) from None
