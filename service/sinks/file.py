@@ -1,0 +1,107 @@
+"""The file sink: rotated NDJSON in one folder. Delivered means that the line is on the disk (fsync)."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import ClassVar, Self
+
+from pydantic import Field
+
+from service.outcome import Outcome
+from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
+from service.sinks.file_folder import Folder, explain
+from service.units import ByteSize, ConfigPath, Duration
+
+log = logging.getLogger(__name__)
+
+
+class File:
+    """Appends each event's body as one line. Writes that come together share one fsync."""
+
+    class Config(SinkConfig):
+        """Settings of a file sink."""
+
+        path: ConfigPath = Field(description="Folder of the files; made if missing. One process at a time uses it.")
+        max_bytes: ByteSize = Field(
+            default=64 * 2**20, ge=1, description="A file is finished once it is at least this large."
+        )
+        max_age: Duration = Field(default=3600.0, gt=0, description="A file is finished at this age.")
+
+    carries_attributes: ClassVar[bool] = False
+    limits = Limits(batch_events=1000, batch_bytes=8 * 2**20, event_bytes=8 * 2**20, overhead_bytes=1)
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self._folder = Folder(config.path, config.max_bytes, config.max_age)
+        self._waiting: list[tuple[Batch, asyncio.Future[list[Outcome]]]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._rotation: asyncio.TimerHandle | None = None
+
+    async def write(self, batch: Batch) -> Sequence[Outcome]:
+        """Append the batch; returns once it is on the disk, or nothing of it is in the file."""
+        future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((batch, future))
+        self._wake()
+        return await future
+
+    def _wake(self) -> None:
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._work(), name=f"file {self.name}")
+
+    async def _work(self) -> None:
+        """Append all that waits as one group, and so on until nothing waits: one thread at a time has the folder."""
+        while True:
+            group, self._waiting = self._waiting, []
+            await self._append(group)
+            if not self._waiting:
+                break
+        self._plan_rotation()
+
+    async def _append(self, group: list[tuple[Batch, "asyncio.Future[list[Outcome]]"]]) -> None:
+        try:
+            answers = await asyncio.to_thread(self._folder.append, [batch for batch, _ in group])
+        except Exception as error:  # noqa: BLE001 - a defect: nothing is known, and nobody may be left waiting
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), outcomes in zip(group, answers, strict=True):
+            if not future.done():  # else given up meanwhile, and its lines may be in the file
+                future.set_result(outcomes)
+
+    def _plan_rotation(self) -> None:
+        """A file that nothing is written to any more must be finished too."""
+        if self._rotation is not None:
+            self._rotation.cancel()
+            self._rotation = None
+        if (due := self._folder.due) is not None:
+            self._rotation = asyncio.get_running_loop().call_later(due - time.monotonic(), self._wake)
+
+    async def probe(self) -> None:
+        """Raise ProbeError if the folder cannot be made, written to, or is another process's."""
+        try:
+            await asyncio.to_thread(self._folder.enter)
+        except OSError as error:
+            raise ProbeError(f"{self._folder.path}: {explain(error)}") from error
+
+    async def __aenter__(self) -> Self:
+        """Take the folder and finish what a crash left open. If it is not usable yet, writes try again."""
+        try:
+            await asyncio.to_thread(self._folder.enter)
+        except OSError as error:
+            log.warning("the folder cannot be used", extra={"sink": self.name, "detail": explain(error)})
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            await asyncio.gather(self._writer, return_exceptions=True)
+        if self._rotation is not None:
+            self._rotation.cancel()
+        await asyncio.to_thread(self._folder.leave)

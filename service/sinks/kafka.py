@@ -1,0 +1,218 @@
+"""The kafka sink: one idempotent librdkafka producer for one topic. Delivered means that the brokers acknowledged
+with acks=all; CloudEvents attributes travel as headers (CloudEvents 1.0, Kafka protocol binding).
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from functools import partial
+from types import TracebackType
+from typing import ClassVar, Literal, Self
+
+from confluent_kafka import KafkaError, KafkaException
+from pydantic import Field, field_serializer, field_validator
+
+from service.errors import ConfigError
+from service.event import Event
+from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
+from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
+from service.sinks.kafka_errors import advice, reason_of, refused, unsent
+from service.sinks.kafka_producer import Client
+from service.sinks.kafka_properties import HEADROOM_BYTES, delivery_seconds, is_owned, is_secret, settings
+from service.units import ByteSize
+
+log = logging.getLogger(__name__)
+
+_QUEUE_FULL = Retry(Reason.UNAVAILABLE, detail="librdkafka's queue is full: the brokers do not keep up")
+_REBUILDING = Retry(Reason.UNAVAILABLE, detail="the Kafka producer failed for good and is being built anew")
+
+
+class Kafka:
+    """Produces to one topic. The key is the event's, or null; librdkafka does what retrying it can in one call."""
+
+    class Config(SinkConfig):
+        """Settings of a kafka sink."""
+
+        brokers: str = Field(min_length=1, description="Bootstrap servers, `host:port` separated by commas.")
+        topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Name of the topic; it must exist.")
+        compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+            default="none", description="Codec of the batches on the wire and on the brokers' disks."
+        )
+        client_id: str = Field(
+            default="penstock",
+            min_length=1,
+            description="Name of this client in the brokers' logs, metrics and quotas.",
+        )
+        max_message: ByteSize = Field(
+            default=1_000_000,
+            ge=1024,
+            le=100 * 2**20,
+            description="Largest event (body and key). The topic's max.message.bytes must be 48,000 B larger.",
+        )
+        properties: dict[str, str] = Field(
+            default={}, description="Further librdkafka properties, such as `security.protocol` and `sasl.*`."
+        )
+
+        @field_validator("properties")
+        @classmethod
+        def _leaves_ours_alone(cls, properties: dict[str, str]) -> dict[str, str]:
+            for name in properties:
+                if is_owned(name):
+                    raise ValueError(
+                        f"{name!r} cannot be set here: the sink sets it so that no acknowledged event is lost and "
+                        "memory stays bounded. Use `brokers`, `compression`, `client_id`, `max_message`, "
+                        "`call_timeout` or `memory` for what they name, and remove this one"
+                    )
+            return properties
+
+        @field_serializer("properties", when_used="json")
+        def _without_secrets(self, properties: dict[str, str]) -> dict[str, str]:
+            return {name: "***" if is_secret(name) else value for name, value in properties.items()}
+
+    carries_attributes: ClassVar[bool] = True
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self._config = config
+        self._client: Client | None = None
+        self._rebuilding: asyncio.Task[None] | None = None
+        self.limits = Limits(
+            # `produce` costs about 4 us per event on the loop, so a write holds it for some 4 ms
+            batch_events=1000,
+            batch_bytes=max(4 * 2**20, config.max_message),
+            event_bytes=config.max_message,
+        )
+
+    async def write(self, batch: Batch) -> Sequence[Outcome]:
+        """Produce the batch and return once each event is acknowledged or given up."""
+        client = self._client
+        if client is None or client.broken:
+            self._rebuild(client)
+            return [_REBUILDING] * len(batch)
+        outcomes: list[Outcome] = [DELIVERED] * len(batch)
+        write = client.begin()
+        produce, topic, report = client.producer.produce, self._config.topic, write.report
+        taken = 0
+        for position, event in enumerate(batch.events):
+            try:
+                produce(
+                    topic,
+                    # a binary event without data is a message without value, a tombstone (binding 3.2.2)
+                    value=event.body or None,
+                    key=None if event.key is None else event.key.encode(),
+                    headers=headers(event),
+                    on_delivery=partial(report, position),
+                )
+                taken += 1
+            except BufferError:
+                # what follows waits too, or it would overtake
+                outcomes[position:] = [_QUEUE_FULL] * (len(batch) - position)
+                break
+            except KafkaException as refusal:
+                outcomes[position] = self._not_taken(refusal.args[0])
+            except UnicodeEncodeError:
+                outcomes[position] = Rejected(Reason.REFUSED_CONTENT, "its key or an attribute is not valid Unicode")
+        await write.settled(taken)
+        for position, error in write.failed:
+            event = batch.events[position]
+            outcomes[position] = self._explained(refused(error, len(event.body) + len(event.key or "")), client)
+        if taken > len(write.failed):
+            client.delivered()
+        return outcomes
+
+    def _not_taken(self, error: KafkaError) -> Outcome:
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            room = self._config.max_message + HEADROOM_BYTES
+            return Rejected(Reason.TOO_LARGE, f"with its headers it is larger than {room} B")
+        return unsent(error)
+
+    def _explained(self, outcome: Outcome, client: Client) -> Outcome:
+        """A time-out says little; what librdkafka complained of meanwhile says why."""
+        if isinstance(outcome, Retry) and outcome.reason is Reason.TIMEOUT and client.trouble is not None:
+            return Retry(Reason.TIMEOUT, detail=f"not acknowledged in time; last trouble: {client.trouble.str()}")
+        return outcome
+
+    async def probe(self) -> None:
+        """Ask for the topic's metadata. Raises ProbeError saying what is missing, unreachable or refused."""
+        client = self._client
+        if client is None or client.broken:
+            raise ProbeError(f"{self._place()}: {_REBUILDING.detail}; try again in a moment")
+        ask = partial(client.producer.list_topics, self._config.topic, timeout=delivery_seconds(self._config))
+        try:
+            metadata = await asyncio.to_thread(ask)
+        except KafkaException as refusal:
+            # a time-out or a transport error; librdkafka's own complaint is nearer to the cause
+            cause = client.trouble or refusal.args[0]
+            reason = reason_of(cause)
+            hint = advice(Reason.CREDENTIALS if reason is Reason.CREDENTIALS else Reason.UNREACHABLE)
+            raise ProbeError(f"{self._place()}: no broker answered ({cause.str()}); {hint}") from refusal
+        error = metadata.topics[self._config.topic].error
+        if error is not None:
+            reason = reason_of(error)
+            hint = advice(reason) or "try again once the brokers are healthy"
+            raise ProbeError(f"{self._place()}: {error.str()}; {hint}")
+
+    def _place(self) -> str:
+        return f"topic {self._config.topic!r} at {self._config.brokers}"
+
+    async def __aenter__(self) -> Self:
+        """Build the producer; it connects on its own. Raises ConfigError if librdkafka refuses a property."""
+        try:
+            self._client = await self._build()
+        except KafkaException as refusal:
+            raise ConfigError([f"sinks.{self.name}.properties: {refusal.args[0].str()}"]) from refusal
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._rebuilding is not None:
+            await asyncio.gather(self._rebuilding, return_exceptions=True)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _build(self) -> Client:
+        loop = asyncio.get_running_loop()
+        return await asyncio.to_thread(Client, self.name, settings(self._config), loop, self._failed)
+
+    def _failed(self, client: Client, error: KafkaError) -> None:
+        """librdkafka cannot go on: the order of what it sent is in doubt. What was outstanding is reported as such."""
+        log.warning("the Kafka producer failed for good", extra={"sink": self.name, "detail": error.str()})
+        self._rebuild(client)
+
+    def _rebuild(self, old: Client | None) -> None:
+        if old is self._client and (self._rebuilding is None or self._rebuilding.done()):
+            self._rebuilding = asyncio.get_running_loop().create_task(self._replace(old))
+
+    async def _replace(self, old: Client | None) -> None:
+        if old is not None:
+            await old.close()
+        self._client = None
+        try:
+            self._client = await self._build()
+        except KafkaException as refusal:
+            # the next write tries again
+            log.warning("no new Kafka producer", extra={"sink": self.name, "detail": refusal.args[0].str()})
+        else:
+            log.info("the Kafka producer was built anew", extra={"sink": self.name})
+
+
+def headers(event: Event) -> list[tuple[str, str | bytes | None]]:
+    """The Kafka headers of an event.
+
+    Binary mode: `content-type` is the media type of the value, every other attribute is `ce_<name>` (Kafka
+    protocol binding 3.2). A structured event keeps its own media type, which is how a receiver tells the two
+    modes apart, and carries the same `ce_` headers (3.3.3 allows them), so that consumers can filter on headers
+    whichever way the event came.
+    """
+    attributes = event.attributes
+    content_type = event.content_type
+    if content_type[:23].lower() != "application/cloudevents":
+        content_type = attributes.get("datacontenttype", content_type if event.body else "")
+    made: list[tuple[str, str | bytes | None]] = [("content-type", content_type)] if content_type else []
+    made.extend((f"ce_{name}", value) for name, value in attributes.items() if name != "datacontenttype")
+    return made
