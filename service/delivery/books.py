@@ -1,0 +1,139 @@
+"""A lane's books: what it holds, and how each entry ended. Every entry that is received is settled exactly once.
+
+In any one snapshot: received = the sum of the settled, by fate, + held.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from math import inf
+
+from service.delivery.entry import Entry
+from service.delivery.rate import Rate
+from service.outcome import Reason
+from service.receipt import SETTLED_DELIVERED, Fate, Receipt, Settlement
+from service.telemetry.meter import Meter
+
+SHORTEST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 60.0
+UNKNOWN_RETRY_SECONDS = 5.0
+"""What is told when nothing has drained lately, so that no rate is known."""
+
+
+class Books:
+    """The entries of one lane, from `receive` to `settle`."""
+
+    def __init__(self, sink: str, meter: Meter, rng: random.Random) -> None:
+        self.held_bytes = 0
+        self.held_events = 0
+        self._sink = sink
+        self._meter = meter
+        self._rng = rng
+        self._rate = Rate()
+        self._loop = asyncio.get_running_loop()
+        self._emptied: asyncio.Future[None] | None = None
+        self._buried: dict[Entry, asyncio.TimerHandle | None] = {}
+        """Entries whose dead letter is not yet safe, and the timer of those that somebody waits for."""
+
+    def receive(self, entry: Entry) -> None:
+        """The lane is responsible for `entry` from now on."""
+        key = (self._sink, entry.terms.route)
+        self._meter.lane_received[key] += 1
+        self._meter.lane_held[key] += 1
+        self.held_bytes += entry.charge
+        self.held_events += 1
+
+    def deliver(self, entries: list[Entry]) -> None:
+        """Settle all of a call's deliveries: one counter update per route, one receipt update per request."""
+        routes: dict[str, int] = {}
+        receipts: dict[Receipt, int] = {}
+        charge = 0
+        for entry in entries:
+            charge += entry.charge
+            route = entry.terms.route
+            routes[route] = routes.get(route, 0) + 1
+            owner = entry.owner
+            if isinstance(owner, Receipt):
+                receipts[owner] = receipts.get(owner, 0) + 1
+            elif owner is not None:
+                owner.settle(entry.index, self._sink, SETTLED_DELIVERED)
+        for route, count in routes.items():
+            self._meter.lane_settled[self._sink, route, Fate.DELIVERED.value, ""] += count
+            self._meter.lane_held[self._sink, route] -= count
+        self._released(len(entries), charge)
+        for receipt, count in receipts.items():
+            receipt.settle_delivered(count)
+
+    def give_up(self, entry: Entry, reason: Reason, detail: str) -> None:
+        """End an entry that was not delivered and may not be tried again."""
+        terms = entry.terms
+        if terms.required:
+            self._settle(entry, Fate.EXPIRED, reason, detail)
+            return
+        done = self._burial(entry, reason, detail)
+        if terms.graveyard is not None and terms.graveyard.bury_at_once(entry, self._sink, reason, detail, done):
+            self._buried[entry] = None
+        else:
+            self._settle(entry, Fate.DROPPED, reason, detail)
+
+    def refuse(self, entry: Entry, reason: Reason, detail: str) -> None:
+        """End an entry that the sink will never take: a dead letter, where there is a place for one."""
+        terms = entry.terms
+        if not terms.required:
+            self.give_up(entry, reason, detail)
+        elif terms.graveyard is None:
+            self._settle(entry, Fate.REJECTED, reason, detail, refused=True)
+        else:
+            done = self._burial(entry, reason, detail)
+            self._buried[entry] = self._loop.call_at(entry.deadline, done, False) if entry.deadline < inf else None
+            terms.graveyard.bury(entry, self._sink, reason, detail, done)
+
+    def _burial(self, entry: Entry, reason: Reason, detail: str) -> Callable[[bool], None]:
+        return lambda kept: self._after_burial(entry, kept, reason, detail)
+
+    def _after_burial(self, entry: Entry, kept: bool, reason: Reason, detail: str) -> None:
+        """The dead letter is safe, or never will be, or the producer's patience is over: settle once."""
+        if entry not in self._buried:
+            return
+        timer = self._buried.pop(entry)
+        if timer is not None:
+            timer.cancel()
+        refused = entry.terms.required
+        if kept:
+            self._settle(entry, Fate.DEAD_LETTERED, reason, detail, refused)
+        else:
+            self._settle(entry, Fate.REJECTED if refused else Fate.DROPPED, reason, detail, refused)
+
+    def end_burials(self) -> None:
+        """Settle what still waits for a dead letter, once the dead-letter lanes have ended too."""
+        for entry in list(self._buried):
+            self._after_burial(entry, False, Reason.SHUTDOWN, "shut down before its dead letter was safe")
+
+    def _settle(self, entry: Entry, fate: Fate, reason: Reason, detail: str, refused: bool = False) -> None:
+        key = (self._sink, entry.terms.route)
+        self._meter.lane_settled[(*key, fate.value, reason.value)] += 1
+        self._meter.lane_held[key] -= 1
+        self._released(1, entry.charge)
+        if entry.owner is not None:
+            settlement = Settlement(fate, reason, detail, entry.may_duplicate, refused)
+            entry.owner.settle(entry.index, self._sink, settlement)
+
+    def _released(self, events: int, charge: int) -> None:
+        self.held_events -= events
+        self.held_bytes -= charge
+        self._rate.add(charge, self._loop.time())
+        if not self.held_events and self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    async def emptied(self) -> None:
+        """Return once nothing is held."""
+        if self.held_events:
+            if self._emptied is None or self._emptied.done():
+                self._emptied = self._loop.create_future()
+            await asyncio.shield(self._emptied)
+
+    def retry_after(self) -> float:
+        """Seconds after which what is held should be gone: backlog over drain rate, with jitter; 1 to 60."""
+        rate = self._rate.per_second(self._loop.time())
+        seconds = self.held_bytes / rate if rate > 0 else UNKNOWN_RETRY_SECONDS
+        return min(max(seconds * self._rng.uniform(1.0, 1.5), SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
