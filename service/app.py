@@ -46,39 +46,50 @@ BACKLOG = 2048
 """Connections that the system may keep waiting before they are accepted."""
 
 
-async def serve(config: Config, opened: Callable[[str, str], None] | None = None) -> bool:
-    """Run until a signal. Returns True if every event that was taken was settled with its destinations.
+async def serve(config: Config) -> bool:
+    """Run until SIGTERM or SIGINT; see `run`."""
+    stop, now = asyncio.Event(), asyncio.Event()
+    with _signals(stop, now):
+        return await run(config, stop, now)
+
+
+async def run(
+    config: Config, stop: asyncio.Event, now: asyncio.Event, opened: Callable[[str, str], None] | None = None
+) -> bool:
+    """Run until `stop`, then drain; `now` ends the drain. Returns True if everything taken was settled.
 
     `opened` is called with the addresses of both ports (`http://127.0.0.1:8080`) once they are open. Raises
-    ConfigError if a sink, a schema, the keys or a port cannot be used as configured.
+    ConfigError if a sink, the keys or a port cannot be used as configured.
     """
     keys = open_keys(config.server.auth, config.routes)
-    stop, now = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
-        stack.enter_context(_signals(stop, now))
         meter = Meter()
         health = Health(strict=config.server.readiness == "strict")
         pipeline = await _pipeline(config, meter, stack)
         health.lanes = pipeline.lanes
         http = Http(pipeline, config.server, config.max_event, keys, meter, health)
         token = config.admin.token.get_secret_value() if config.admin.token else None
-        public, public_address = await _listen(
-            stack, http.app, "server", config.server.host, config.server.port,
-            keep_alive=config.server.keep_alive, trusted=config.server.trusted_proxies,
+        control = admin.build(pipeline, meter, health, token)
+        public, address = await _listen(
+            stack,
+            http.app,
+            "server",
+            config.server.host,
+            config.server.port,
+            keep_alive=config.server.keep_alive,
+            trusted=config.server.trusted_proxies,
             last_answers=config.server.drain_timeout + LAST_ANSWERS_SECONDS,
-        )  # fmt: skip
-        _, admin_address = await _listen(
-            stack, admin.build(pipeline, meter, health, token), "admin", config.admin.host, config.admin.port
         )
+        _, admin_address = await _listen(stack, control, "admin", config.admin.host, config.admin.port)
         health.phase = Phase.SERVING
-        probing = [asyncio.create_task(_probe(lane.sink, lane.name)) for lane in pipeline.lanes.values()]
-        _announce(config, public_address, admin_address)
+        _announce(config, address, admin_address)
         if opened is not None:
-            opened(public_address, admin_address)
-        await stop.wait()
-        for probe in probing:
-            probe.cancel()
-        await asyncio.gather(*probing, return_exceptions=True)
+            opened(address, admin_address)
+        async with asyncio.TaskGroup() as probes:
+            probing = [probes.create_task(_probe(lane.sink, lane.name)) for lane in pipeline.lanes.values()]
+            await stop.wait()
+            for probe in probing:
+                probe.cancel()
         return await _shut_down(config, pipeline, health, public, now)
 
 

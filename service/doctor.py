@@ -33,4 +33,6 @@ async def probe(sink: Sink) -> str:
         return str(error)
     except TimeoutError:
         return f"no answer within {PROBE_SECONDS:g} s"
+    except Exception as error:  # noqa: BLE001 - a sink of somebody else's may raise anything; that must not end the service
+        return f"its probe failed: {type(error).__name__}: {error}"
     return ""

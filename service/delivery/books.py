@@ -84,9 +84,11 @@ class Books:
         elif terms.graveyard is None:
             self._settle(entry, Fate.REJECTED, reason, detail, refused=True)
         else:
+            self._buried[entry] = None
             done = self._burial(entry, reason, detail)
-            self._buried[entry] = self._loop.call_at(entry.deadline, done, False) if entry.deadline < inf else None
-            terms.graveyard.bury(entry, self._sink, reason, detail, done)
+            withdraw = terms.graveyard.bury(entry, self._sink, reason, detail, done)
+            if entry in self._buried and entry.deadline < inf:
+                self._buried[entry] = self._loop.call_at(entry.deadline, _too_late, done, withdraw)
 
     def _burial(self, entry: Entry, reason: Reason, detail: str) -> Callable[[bool], None]:
         return lambda kept: self._after_burial(entry, kept, reason, detail)
@@ -137,3 +139,9 @@ class Books:
         rate = self._rate.per_second(self._loop.time())
         seconds = self.held_bytes / rate if rate > 0 else UNKNOWN_RETRY_SECONDS
         return min(max(seconds * self._rng.uniform(1.0, 1.5), SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
+
+
+def _too_late(done: Callable[[bool], None], withdraw: Callable[[], object]) -> None:
+    """The producer is about to hear that there is no dead letter: none may wait for room, unaccounted."""
+    withdraw()
+    done(False)

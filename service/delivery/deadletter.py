@@ -2,10 +2,10 @@
 
 import base64
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -47,14 +47,14 @@ def envelope(
     letter: dict[str, Any] = {
         "dead_letter": "1",
         "id": _cut(event.id, _NAME_BYTES),
-        "route": event.route,
-        "sink": sink,
+        "route": _cut(event.route, 256),
+        "sink": _cut(sink, 256),
         "reason": reason.value,
         "detail": _cut(detail, _DETAIL_BYTES),
         "attempts": attempts,
         "received_at": _rfc3339(event.origin.received_at),
         "dead_lettered_at": _rfc3339(dead_lettered_at),
-        "source": event.origin.source,
+        "source": _cut(event.origin.source, 256),
         "producer": _cut(event.origin.address, 128),
         "request_id": _cut(event.origin.request_id, 256),
         "content_type": _cut(event.content_type, 256),
@@ -62,7 +62,7 @@ def envelope(
     }
     if errors:
         letter["errors"] = _bounded(errors, _ERRORS_BYTES)
-    attributes = dict(event.attributes)
+    attributes = {_utf8(name): _utf8(value) for name, value in event.attributes.items()}
     if len(orjson.dumps(attributes)) <= _ATTRIBUTES_BYTES:
         letter["attributes"] = attributes
     return orjson.dumps(letter | _body(event.body))
@@ -82,25 +82,33 @@ def _body(body: bytes) -> dict[str, str]:
 def _bounded(errors: Sequence[Mapping[str, str]], limit: int) -> list[Mapping[str, str]]:
     kept: list[Mapping[str, str]] = []
     for error in errors:
-        limit -= len(orjson.dumps(dict(error)))
+        written = {name: _cut(value, limit // 4) for name, value in error.items()}
+        limit -= len(orjson.dumps(written)) + len(",")
         if limit < 0:
             break
-        kept.append(error)
+        kept.append(written)
     return kept
 
 
 def _cut(text: str, limit: int) -> str:
     """`text` so that its JSON form takes at most `limit` bytes."""
+    text = _utf8(text)
     while len(orjson.dumps(text)) > limit:
         text = text[: min(len(text) - 1, limit) * 3 // 4]
     return text
+
+
+def _utf8(text: str) -> str:
+    """`text` with `?` for lone surrogates (an operating system's error may hold them), which JSON cannot."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _rfc3339(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-class _Letter(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class _Letter:
     """What is to be written, before it is."""
 
     event: Event
@@ -121,21 +129,30 @@ class DeadLetters:
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self._terms: dict[str, Terms] = {}
-        self._waiting: deque[_Letter] = deque()
+        self._waiting: dict[_Letter, None] = {}
+        """In the order of their coming; a dict, because any of them may be withdrawn."""
         self._closed = False
 
-    def bury(self, entry: Entry, sink: str, reason: Reason, detail: str, done: Callable[[bool], None]) -> None:
-        """Write a dead letter as soon as there is room; `done(True)` once its sink has acknowledged it,
-        `done(False)` if it never will."""
-        if self._closed:
+    def bury(
+        self, entry: Entry, sink: str, reason: Reason, detail: str, done: Callable[[bool], None]
+    ) -> Callable[[], None]:
+        """Write a dead letter as soon as there is room.
+
+        `done(True)` is called once its sink has acknowledged it, `done(False)` if it never will. Calling the
+        result withdraws a letter that still waits for room: whoever held its event holds it no longer.
+        """
+        letter = _Letter(entry.original, sink, reason, detail, entry.attempts, done)
+        if self._closed or not self._fits(letter):
             done(False)
-            return
-        self._waiting.append(_Letter(entry.original, sink, reason, detail, entry.attempts, done))
+            return _nothing
+        self._waiting[letter] = None
         self._advance()
+        return lambda: self._waiting.pop(letter, None)
 
     def bury_at_once(self, entry: Entry, sink: str, reason: Reason, detail: str, done: Callable[[bool], None]) -> bool:
         """The same; False, having done nothing, if there is no room now."""
-        return self._put(_Letter(entry.original, sink, reason, detail, entry.attempts, done))
+        letter = _Letter(entry.original, sink, reason, detail, entry.attempts, done)
+        return self._fits(letter) and self._put(letter)
 
     def bury_invalid(
         self,
@@ -145,20 +162,26 @@ class DeadLetters:
         done: Callable[[bool], None],
     ) -> bool:
         """A copy of an event that was refused before any lane took it; False if there is no room now."""
-        return self._put(_Letter(event, "", Reason.INVALID, detail, 0, done, errors))
+        letter = _Letter(event, "", Reason.INVALID, detail, 0, done, errors)
+        return self._fits(letter) and self._put(letter)
 
     def close(self) -> None:
         """Take no more letters, and give up those that still wait for room: the lane is ending."""
         self._closed = True
-        while self._waiting:
-            self._waiting.popleft().done(False)
+        waiting, self._waiting = self._waiting, {}
+        for letter in waiting:
+            letter.done(False)
 
     def _advance(self) -> None:
-        while self._waiting and self._put(self._waiting[0]):
-            self._waiting.popleft()
+        while self._waiting and self._put(letter := next(iter(self._waiting))):
+            del self._waiting[letter]
+
+    def _fits(self, letter: _Letter) -> bool:
+        """Whether the sink could ever take the letter. Only events refused as too large do not pass."""
+        return self.lane.fits(largest_envelope(len(letter.event.body)))
 
     def _put(self, letter: _Letter) -> bool:
-        """Hand the letter to the lane; an empty lane takes one of any size."""
+        """Hand the letter to the lane; an empty lane takes one of any size that its sink takes."""
         lane = self.lane
         if self._closed:
             return False
@@ -174,6 +197,10 @@ class DeadLetters:
         burial = _Burial(letter.done, self._advance)
         lane.put([Entry(event, event, lane.size(event), event.charge, terms, burial, 0)])
         return True
+
+
+def _nothing() -> None:
+    return None
 
 
 def _enveloped(letter: _Letter) -> Event:

@@ -19,8 +19,13 @@ class Settles(Protocol):
 class Graveyard(Protocol):
     """Where a lane puts what it gives up: the dead letters of a route (`deadletter.DeadLetters`)."""
 
-    def bury(self, entry: "Entry", sink: str, reason: Reason, detail: str, done: Callable[[bool], None]) -> None:
-        """Write a dead letter when there is room; `done(True)` once its sink has acknowledged it."""
+    def bury(
+        self, entry: "Entry", sink: str, reason: Reason, detail: str, done: Callable[[bool], None]
+    ) -> Callable[[], object]:
+        """Write a dead letter when there is room; `done(True)` once its sink has acknowledged it.
+
+        Calling the result withdraws it if it still waits for room.
+        """
 
     def bury_at_once(
         self, entry: "Entry", sink: str, reason: Reason, detail: str, done: Callable[[bool], None]

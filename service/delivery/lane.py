@@ -13,12 +13,11 @@ from math import inf
 from typing import assert_never
 
 from service.delivery.backoff import delay
+from service.delivery.books import Books
 from service.delivery.entry import Entry
 from service.delivery.lanequeue import LaneQueue
-from service.delivery.rate import Rate
 from service.event import Event
 from service.outcome import Delivered, Outcome, Reason, Rejected, Retry
-from service.receipt import SETTLED_DELIVERED, Fate, Receipt, Settlement
 from service.sinks.contract import Batch, Sink, SinkConfig
 from service.telemetry.meter import Meter
 
@@ -39,8 +38,6 @@ class Lane:
         self.name = name
         self.sink = sink
         self.settings = settings
-        self.held_bytes = 0
-        self.held_events = 0
         self.calls: set[asyncio.Task[None]] = set()
         """Calls in flight."""
         self.failures = 0
@@ -48,7 +45,7 @@ class Lane:
         self.last_failure: Reason | None = None
         self._meter = meter
         self._rng = rng or random.Random()
-        self._rate = Rate()
+        self._books = Books(name, meter, self._rng)
         self._limits = sink.limits
         self._queue = LaneQueue(settings.call_timeout)
         self._loop = asyncio.get_running_loop()
@@ -56,8 +53,6 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
         self._paused_until = 0.0
         self._flushing = False
-        self._emptied: asyncio.Future[None] | None = None
-        self._buried: dict[Entry, asyncio.TimerHandle | None] = {}
 
     # --- admission
 
@@ -76,19 +71,27 @@ class Lane:
         return min(self._limits.event_bytes, self._limits.batch_bytes) - self._limits.overhead_bytes
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes this lane is accounted for now."""
+        return self._books.held_bytes
+
+    @property
+    def held_events(self) -> int:
+        """Events that are not settled."""
+        return self._books.held_events
+
+    @property
     def capacity(self) -> int:
         """Bytes this lane may hold."""
         return self.settings.memory
 
     def has_room(self, charge: int) -> bool:
         """Whether `charge` more bytes may be put now."""
-        return self.held_bytes + charge <= self.settings.memory
+        return self._books.held_bytes + charge <= self.settings.memory
 
     def retry_after(self) -> float:
         """Seconds after which the present backlog should be gone, with jitter; between 1 and 60."""
-        rate = self._rate.per_second(self._loop.time())
-        seconds = self.held_bytes / rate if rate > 0 else 5.0
-        return min(max(seconds * self._rng.uniform(1.0, 1.5), 1.0), 60.0)
+        return self._books.retry_after()
 
     def oldest_age(self) -> float:
         """Seconds since the longest-waiting entry that is not in a call was put; 0 if there is none."""
@@ -107,16 +110,12 @@ class Lane:
         """End a best-effort entry for which there is no place here: it only passes through the books."""
         entry.charge = 0
         self._receive(entry, self._loop.time())
-        self._give_up(entry, reason, detail)
+        self._books.give_up(entry, reason, detail)
 
     def _receive(self, entry: Entry, now: float) -> None:
         entry.queued_at = now
         entry.deadline = inf if entry.terms.patient else now + self.settings.patience
-        key = (self.name, entry.terms.route)
-        self._meter.lane_received[key] += 1
-        self._meter.lane_held[key] += 1
-        self.held_bytes += entry.charge
-        self.held_events += 1
+        self._books.receive(entry)
 
     # --- the pump: decides what is sent now, and when to look again
 
@@ -130,7 +129,7 @@ class Lane:
         now = self._loop.time()
         self._queue.promote(now)
         for entry in self._queue.overdue(now):
-            self._give_up(entry, self.last_failure or Reason.PATIENCE_OVER, "not delivered in time")
+            self._books.give_up(entry, self.last_failure or Reason.PATIENCE_OVER, "not delivered in time")
         while self._may_call(now):
             batch = self._queue.compose(self._limits)
             call = self._loop.create_task(self._call(batch, now), name=f"lane {self.name}")
@@ -196,7 +195,7 @@ class Lane:
             # Only `abandon` cancels: the call was on the wire, so each event may have been written.
             for entry in batch:
                 entry.may_duplicate = True
-                self._give_up(entry, Reason.SHUTDOWN, "shut down while a call was in flight")
+                self._books.give_up(entry, Reason.SHUTDOWN, "shut down while a call was in flight")
             raise
         except Exception as error:
             # The contract lets a sink raise anything: it says that nothing is known of any event.
@@ -224,14 +223,14 @@ class Lane:
                         failed.append((entry, Retry(outcome.reason, detail=outcome.detail)))
                     else:
                         entry.attempts += 1
-                        self._refuse(entry, outcome)
+                        self._books.refuse(entry, outcome.reason, outcome.detail)
                 case _:
                     assert_never(outcome)
         if len(unplaced) == len(batch):
             # A sink that places nothing would be called for ever: that is a failure after all.
             failed, unplaced = [(entry, Retry(Reason.NO_ROOM)) for entry in unplaced], []
         self._queue.put_back(unplaced)
-        self._settle_delivered(delivered, now)
+        self._books.deliver(delivered)
         result = failed[0][1].reason.value if failed else "delivered"
         self._meter.lane_attempts[self.name, result] += 1
         self._notice(len(failed) == len(batch), failed)
@@ -277,101 +276,12 @@ class Lane:
             for entry in group:
                 if moment + self.settings.call_timeout > entry.deadline:
                     retry = reasons[id(entry)]
-                    self._give_up(entry, retry.reason, retry.detail)
+                    self._books.give_up(entry, retry.reason, retry.detail)
                 else:
                     later.append(entry)
             self._queue.put_later(later, moment)
         if failed and self.failures:
             self._paused_until = now + min(delays.values())
-
-    # --- endings
-
-    def _settle_delivered(self, entries: list[Entry], now: float) -> None:
-        """Settle all of a call's deliveries: one counter update per route and one receipt update per request."""
-        routes: dict[str, int] = {}
-        receipts: dict[Receipt, int] = {}
-        charge = 0
-        for entry in entries:
-            charge += entry.charge
-            route = entry.terms.route
-            routes[route] = routes.get(route, 0) + 1
-            owner = entry.owner
-            if isinstance(owner, Receipt):
-                receipts[owner] = receipts.get(owner, 0) + 1
-            elif owner is not None:
-                owner.settle(entry.index, self.name, SETTLED_DELIVERED)
-        for route, count in routes.items():
-            self._meter.lane_settled[self.name, route, Fate.DELIVERED.value, ""] += count
-            self._meter.lane_held[self.name, route] -= count
-        self._released(len(entries), charge, now)
-        for receipt, count in receipts.items():
-            receipt.settle_delivered(count)
-
-    def _settle(self, entry: Entry, fate: Fate, reason: Reason, detail: str, refused: bool = False) -> None:
-        key = (self.name, entry.terms.route)
-        self._meter.lane_settled[(*key, fate.value, reason.value)] += 1
-        self._meter.lane_held[key] -= 1
-        self._released(1, entry.charge, self._loop.time())
-        if entry.owner is not None:
-            settlement = Settlement(fate, reason, detail, entry.may_duplicate, refused)
-            entry.owner.settle(entry.index, self.name, settlement)
-
-    def _released(self, events: int, charge: int, now: float) -> None:
-        self.held_events -= events
-        self.held_bytes -= charge
-        self._rate.add(charge, now)
-        if not self.held_events and self._emptied is not None and not self._emptied.done():
-            self._emptied.set_result(None)
-
-    def _give_up(self, entry: Entry, reason: Reason, detail: str) -> None:
-        """End an entry that was not delivered and may not be tried again."""
-        terms = entry.terms
-        if terms.required:
-            self._settle(entry, Fate.EXPIRED, reason, detail)
-        elif terms.graveyard is None or not terms.graveyard.bury_at_once(
-            entry,
-            self.name,
-            reason,
-            detail,
-            lambda kept: self._after_burial(entry, kept, reason, detail),
-        ):
-            self._settle(entry, Fate.DROPPED, reason, detail)
-        else:
-            self._buried[entry] = None
-
-    def _refuse(self, entry: Entry, rejected: Rejected) -> None:
-        """End an entry that the sink will never take: dead letter where there is one."""
-        terms, reason, detail = entry.terms, rejected.reason, rejected.detail
-        if not terms.required:
-            self._give_up(entry, reason, detail)
-        elif terms.graveyard is None:
-            self._settle(entry, Fate.REJECTED, reason, detail, refused=True)
-        else:
-            self._buried[entry] = None
-            if entry.deadline < inf:
-                self._buried[entry] = self._loop.call_at(
-                    entry.deadline, self._after_burial, entry, False, reason, detail
-                )
-            terms.graveyard.bury(
-                entry,
-                self.name,
-                reason,
-                detail,
-                lambda kept: self._after_burial(entry, kept, reason, detail),
-            )
-
-    def _after_burial(self, entry: Entry, kept: bool, reason: Reason, detail: str) -> None:
-        """The dead letter is safe, or never will be, or the producer's patience is over: settle once."""
-        if entry not in self._buried:
-            return
-        timer = self._buried.pop(entry)
-        if timer is not None:
-            timer.cancel()
-        refused = entry.terms.required
-        if kept:
-            self._settle(entry, Fate.DEAD_LETTERED, reason, detail, refused)
-        else:
-            self._settle(entry, Fate.REJECTED if refused else Fate.DROPPED, reason, detail, refused)
 
     # --- the end of the life
 
@@ -382,14 +292,12 @@ class Lane:
 
     async def emptied(self) -> None:
         """Return once the lane holds nothing."""
-        if self.held_events:
-            self._emptied = self._emptied or self._loop.create_future()
-            await asyncio.shield(self._emptied)
+        await self._books.emptied()
 
     async def abandon(self) -> None:
         """Give up everything that is left as `SHUTDOWN`: calls are cancelled, waiting events handed back."""
         for entry in self._queue.clear():
-            self._give_up(entry, Reason.SHUTDOWN, "shut down before it was delivered")
+            self._books.give_up(entry, Reason.SHUTDOWN, "shut down before it was delivered")
         calls = list(self.calls)
         for call in calls:
             call.cancel()
@@ -398,9 +306,8 @@ class Lane:
             self._timer.cancel()
             self._timer = None
         for entry in self._queue.clear():
-            self._give_up(entry, Reason.SHUTDOWN, "shut down before it was delivered")
+            self._books.give_up(entry, Reason.SHUTDOWN, "shut down before it was delivered")
 
     def end_burials(self) -> None:
         """Settle what still waits for a dead letter, once the dead-letter lanes have ended too."""
-        for entry in list(self._buried):
-            self._after_burial(entry, False, Reason.SHUTDOWN, "shut down before its dead letter was safe")
+        self._books.end_burials()

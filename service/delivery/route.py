@@ -5,14 +5,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from service.codecs.attributes import flaw_of_id
 from service.codecs.draft import NOT_JSON, Draft
+from service.codecs.selector import Selector
 from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Terms
 from service.delivery.lane import Lane
 from service.errors import Code, InvalidEvent
-from service.event import Event, Origin
+from service.event import STRUCTURED, Event, Origin
 from service.schemas.contract import Schema
 from service.sinks.contract import Format
+
+MOST_KEY_BYTES = 8 * 1024
+"""Most bytes of a key in UTF-8. What a destination takes may be less: its sink says so."""
 
 Select = Callable[[Draft, Mapping[str, str]], str | None]
 """Finds a string in a draft or its request's headers (lower-cased names); None if it is not there."""
@@ -36,9 +41,9 @@ class Route:
     types: tuple[str, ...] = ()
     schema: Schema | None = None
     key: Select | None = None
-    id: Select | None = None
+    id: Selector | None = None
     source: str = ""
-    """CloudEvents `source` of events that came without one."""
+    """CloudEvents `source` of events that came without one; `/routes/{name}` if it is empty."""
     max_event: int = 1024 * 1024
     """Most bytes of one event as it comes."""
     dead_letters: DeadLetters | None = None
@@ -55,30 +60,45 @@ class Route:
         """The event that `draft` is on this route, validated.
 
         Identity, in this order: CloudEvents `source` + `id`; the route's `id:`; `named` (an Idempotency-Key);
-        else a UUIDv7. Raises InvalidEvent with the schema's violations, or if the key or id is not a scalar.
+        else a UUIDv7. Raises InvalidEvent with the schema's violations (SCHEMA_VIOLATION), or if the key or id is
+        not a scalar, or too long, or the id has control characters (INVALID_KEY).
         """
         self._validate(draft)
         attributes = draft.attributes
-        in_body = bool(attributes) and draft.content_type.startswith("application/cloudevents")
+        in_body = draft.content_type == STRUCTURED
         if not attributes:
-            found = self.id(draft, headers) if self.id is not None else None
-            in_body = found is not None
+            id_ = self.id(draft, headers) if self.id is not None else None
+            in_body = self.id is not None and self.id.in_body and id_ is not None
+            id_ = id_ or named
+            if id_ is None:
+                id_ = uuid7()
+            elif flaw := flaw_of_id(id_):
+                raise InvalidEvent(Code.INVALID_KEY, f"the event's id {flaw}", errors=[])
             attributes = {
                 "specversion": "1.0",
-                "id": found or named or uuid7(),
-                "source": self.source,
+                "id": id_,
+                "source": self.source or f"/routes/{self.name}",
                 "type": self.name,
             }
         return Event(
             id=attributes["id"],
             route=self.name,
-            key=self.key(draft, headers) if self.key is not None else None,
+            key=self._key(draft, headers) if self.key is not None else None,
             body=draft.body,
             content_type=draft.content_type,
             attributes=attributes,
             origin=origin,
             id_in_body=in_body,
         )
+
+    def _key(self, draft: Draft, headers: Mapping[str, str]) -> str | None:
+        assert self.key is not None
+        key = self.key(draft, headers)
+        if key is not None and len(key) > MOST_KEY_BYTES // 4 and (size := len(key.encode())) > MOST_KEY_BYTES:
+            raise InvalidEvent(
+                Code.INVALID_KEY, f"the event's key has {size} bytes; at most {MOST_KEY_BYTES} are taken", errors=[]
+            )
+        return key
 
     def _validate(self, draft: Draft) -> None:
         if self.schema is None:
