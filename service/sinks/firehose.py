@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from service.aws.advice import advice
 from service.aws.arn import Arn, is_arn
@@ -62,11 +62,18 @@ class Firehose:
             default=True, description="With `pack: none`: end each record with a newline; Firehose adds none."
         )
         linger: Duration = Field(
-            default_factory=lambda settings: 0.1 if settings.get("pack") == "ndjson" else 0.0,
+            default=0.1,
             ge=0,
             le=60,
-            description="How long an event may wait for its batch to fill; 100ms by default when packing, else 0.",
+            description="How long an event may wait for its batch to fill; with `pack: none` 0 unless set.",
         )
+
+        @model_validator(mode="before")
+        @classmethod
+        def _unpacked_events_do_not_wait(cls, settings: Any) -> Any:
+            if isinstance(settings, dict) and settings.get("pack") == "none":
+                return {"linger": 0.0} | settings
+            return settings
 
         @field_validator("delivery_stream")
         @classmethod

@@ -26,7 +26,7 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
-"""What makes a test independent of the machine's own AWS settings."""
+"""All the AWS settings there are while the fake runs; the machine's own are hidden."""
 
 Answer = dict[str, Any]
 Held = TypeVar("Held")
@@ -39,6 +39,7 @@ class Refusal(Exception):
     code: str
     status: int = 400
     headers: dict[str, str] = field(default_factory=dict)
+    message: str = "no"
     raw: bytes | None = None
     """The body instead of the protocol's JSON, as a proxy in between would answer."""
 
@@ -66,6 +67,10 @@ class FakeAws:
         self.record_code = ""
         """The code of records and entries that fail; empty for each service's usual one."""
         self.sender_fault = False
+        self.contradiction = 0
+        """Added to the count of failures that stands beside the results."""
+        self.role_refusal: Refusal | None = None
+        self.roles_expire = "2099-01-01T00:00:00Z"
         self.failing: frozenset[int] = frozenset()
         self.refusal: Refusal | None = None
         self.short = False
@@ -76,8 +81,11 @@ class FakeAws:
         self._begun: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._environment = mock.patch.dict(os.environ, ENVIRONMENT)
+        self._environment = mock.patch.dict(os.environ)
         self._environment.start()
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(ENVIRONMENT)
         app = web.Application(client_max_size=32 * _MIB)
         app.router.add_post("/{tail:.*}", self._serve)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -140,14 +148,14 @@ class FakeAws:
         """STS speaks the query protocol. The keys it gives name the role and the external id."""
         params = {name: str(value) for name, value in form.items()}
         self.calls.append(Call("AssumeRole", params, access_key, ""))
-        if self.refusal is not None:
-            told = f"<ErrorResponse><Error><Code>{self.refusal.code}</Code></Error></ErrorResponse>"
-            return web.Response(status=self.refusal.status, text=told, content_type="text/xml")
+        if self.role_refusal is not None:
+            told = f"<ErrorResponse><Error><Code>{self.role_refusal.code}</Code></Error></ErrorResponse>"
+            return web.Response(status=self.role_refusal.status, text=told, content_type="text/xml")
         name = params["RoleArn"].rpartition("/")[2]
         return web.Response(
             text=f"<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>assumed-{name}</AccessKeyId>"
             "<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
-            "<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
+            f"<Expiration>{self.roles_expire}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
             content_type="text/xml",
         )
 
@@ -170,7 +178,7 @@ class FakeAws:
                 held.append((record["PartitionKey"], base64.b64decode(record["Data"])))
                 results.append({"SequenceNumber": str(len(held)), "ShardId": "shardId-000000000000"})
         failures = sum("ErrorCode" in result for result in results)
-        return {"FailedRecordCount": failures, "Records": results[:-1] if self.short else results}
+        return {"FailedRecordCount": failures + self.contradiction, "Records": results[:-1] if self.short else results}
 
     def _describe_stream(self, params: Answer) -> Answer:
         name = params.get("StreamName") or params["StreamARN"].rpartition("/")[2]
@@ -274,6 +282,10 @@ def _unfit(entry: Answer, queue: str) -> str:
 
 
 def _error(refusal: Refusal) -> web.Response:
-    body = refusal.raw if refusal.raw is not None else json.dumps({"__type": refusal.code, "message": "no"}).encode()
+    body = (
+        refusal.raw
+        if refusal.raw is not None
+        else json.dumps({"__type": refusal.code, "message": refusal.message}).encode()
+    )
     headers = {"x-amzn-RequestId": "request-1", **refusal.headers}
     return web.Response(status=refusal.status, body=body, headers=headers, content_type="application/x-amz-json-1.1")
