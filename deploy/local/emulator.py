@@ -19,12 +19,12 @@ _SERVICES = "kinesis,firehose,sqs,s3,sns,cloudwatch,sts,iam"
 
 
 @contextmanager
-def emulator(log: Path, environment: Mapping[str, str]) -> Iterator[tuple[Child, str]]:
+def emulator(log: Path, environment: Mapping[str, str], port: int | None = None) -> Iterator[tuple[Child, str]]:
     """The running emulator and its endpoint, such as `http://127.0.0.1:40001`. It forgets all when it ends."""
     python = LAB / "emulator" / "bin" / "python"
     if not python.exists():
         raise ChildError("The AWS emulator is not installed; run: make .lab/emulator/.complete")
-    port = free_port()
+    port = port or free_port()
     endpoint = f"http://127.0.0.1:{port}"
     state = log.parent
     own = {

@@ -3,9 +3,10 @@
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Literal, Self
 
 from deploy.local.child import Child, leashed
@@ -25,10 +26,12 @@ class PortTakenError(Exception):
 class Stack:
     """Everything that runs beside this process; leaving `with` stops all of it."""
 
-    def __init__(self, port: int, admin_port: int) -> None:
+    def __init__(self, port: int, admin_port: int, logs: Path = LOGS) -> None:
         self.port = port
+        self._logs = logs
         self.admin_port = admin_port
         self.endpoint = ""
+        self.emulator: Child | None = None
         self.brokers = ""
         self._children: list[Child] = []
         self._running = ExitStack()
@@ -44,21 +47,22 @@ class Stack:
     ) -> None:
         self.close()
 
-    def start_emulator(self) -> None:
-        """Start the AWS emulator; sets `endpoint`. Raises ChildError."""
-        child, self.endpoint = self._running.enter_context(emulator(LOGS / "emulator.log", os.environ))
-        self._children.append(child)
+    def start_emulator(self, port: int | None = None) -> None:
+        """Start the AWS emulator; sets `endpoint` and `emulator`. Raises ChildError."""
+        running = emulator(self._logs / "emulator.log", os.environ, port)
+        self.emulator, self.endpoint = self._running.enter_context(running)
+        self._children.append(self.emulator)
 
     def start_broker(self, kafka: Kafka) -> None:
         """Start a Kafka broker with the example's topic; sets `brokers`. Raises ChildError."""
         module = f"deploy.local.{_BROKERS[kafka]}"
         command = [sys.executable, "-m", module, "--topics", TOPIC, "--partitions", str(PARTITIONS)]
-        child = Child("The Kafka broker", command, LOGS / "kafka.log", announces=True)
+        child = Child("The Kafka broker", command, self._logs / "kafka.log", announces=True)
         self._start(child)
         self.brokers = child.announcement(120)["bootstrap"]
 
-    def start_gateway(self) -> None:
-        """Start Penstock, and wait until both ports say it is ready. Raises ChildError."""
+    def start_gateway(self, overrides: Mapping[str, str] = MappingProxyType({})) -> Child:
+        """Start Penstock, and wait until both ports say it is ready. `overrides`: environment. Raises ChildError."""
         environment = {
             **isolated(os.environ, self.endpoint),
             "KAFKA_BROKERS": self.brokers,
@@ -66,13 +70,15 @@ class Stack:
             "PENSTOCK__ADMIN__PORT": str(self.admin_port),
             # There is no load balancer here that would have to notice first.
             "PENSTOCK__SERVER__DEREGISTER_DELAY": "0s",
+            **overrides,
         }
         command = leashed("service.cli", "serve", "--config", CONFIGURATION)
-        child = Child("Penstock", command, LOGS / "service.log", environment, grace_seconds=30)
+        child = Child("Penstock", command, self._logs / "service.log", environment, grace_seconds=30)
         self._start(child)
         for port in (self.port, self.admin_port):
             url = f"http://127.0.0.1:{port}/readyz"
             child.wait_until(lambda url=url: answers(url))  # type: ignore[misc]
+        return child
 
     def check(self) -> None:
         """Raise ChildError if anything has ended by itself."""
