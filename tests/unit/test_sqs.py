@@ -1,6 +1,7 @@
 """The sqs sink: what a message may hold, FIFO identities, results by Id, and finding the queue."""
 
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -210,3 +211,23 @@ async def test_a_probe_that_is_denied_names_the_permission(aws: FakeAws) -> None
 def test_what_is_no_queue_is_refused(queue: str) -> None:
     with pytest.raises(ValueError, match="validation error"):
         Sqs.Config(type="sqs", queue=queue)
+
+
+@pytest.mark.parametrize(
+    "successful",
+    [
+        [{"Id": "0"}],
+        [{"Id": "0"}, {"Id": "0"}],
+        [{"Id": "0"}, {"Id": "2"}],
+        [{"Id": "0"}, {"Id": "1"}, {"Id": "1"}],
+        [],
+    ],
+    ids=str,
+)
+async def test_an_answer_that_does_not_name_each_entry_once_delivers_nothing(
+    aws: FakeAws, successful: list[dict[str, str]]
+) -> None:
+    aws.refusal = Refusal("", 200, raw=json.dumps({"Successful": successful, "Failed": []}).encode())
+    async with sink(aws, queue=f"{aws.url}/123456789012/orders") as made:
+        outcomes = await made.write(Batch([event(0), event(1)]))
+    assert [outcome.reason for outcome in outcomes if isinstance(outcome, Retry)] == [Reason.BAD_ANSWER] * 2
