@@ -12,8 +12,6 @@ from tests.contract.harness import Fault, Harness, Received, event
 
 
 class StdoutHarness(Harness):
-    """Blank lines are its filler: they fill the pipe that is to hang."""
-
     name, faults = "stdout", frozenset({Fault.CALL, Fault.HANG, Fault.REFUSE})
 
     async def __aenter__(self) -> Self:
@@ -44,8 +42,9 @@ class StdoutHarness(Harness):
 
     def hang(self) -> Awaitable[object]:
         asyncio.get_running_loop().remove_reader(self._read)
+        self._drain()
         os.set_blocking(self._write, False)
-        os.write(self._write, b"\n" * 2**20)  # as many as there is room for
+        os.write(self._write, b"\n" * 2**20)  # as many blank lines as there is room for
         os.set_blocking(self._write, True)
         return asyncio.sleep(0)  # the write that is about to start then waits for room
 

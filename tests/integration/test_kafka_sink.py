@@ -1,0 +1,149 @@
+"""The kafka sink against a broker that is another program: real Apache Kafka with PENSTOCK_TEST_KAFKA=real, else
+librdkafka's mock cluster, whose brokers can drop everybody but keep what they were given.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Message
+
+from deploy.local.apache_kafka import ApacheKafka
+from deploy.local.child import Child, ChildError
+from deploy.local.mock_cluster import MockCluster
+from service.outcome import Delivered, Retry
+from service.sinks.contract import Batch
+from service.sinks.kafka import Kafka, headers
+from tests.contract.harness import event
+from tests.contract.mock_kafka import headers as headers_of
+from tests.contract.mock_kafka import messages, murmur2
+
+REAL = os.environ.get("PENSTOCK_TEST_KAFKA") == "real"
+TOPIC = "events"
+PARTITIONS = 4
+
+
+@dataclass
+class Broker:
+    """A broker that can be made to fail suddenly."""
+
+    bootstrap: str
+    crash: Callable[[], None]
+    revive: Callable[[], None]
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[Broker]:
+    """A broker of the test's own. Real Kafka is killed with SIGKILL and started again on its data."""
+    if REAL:
+        kafka = await asyncio.to_thread(ApacheKafka([TOPIC], PARTITIONS).__enter__)
+        yield Broker(kafka.bootstrap, kafka.kill, kafka.start)
+        await asyncio.to_thread(kafka.__exit__)
+    else:
+        with MockCluster([TOPIC], PARTITIONS) as mock:
+            yield Broker(mock.bootstrap, mock.down, mock.up)
+
+
+@pytest.fixture
+def bootstrap(request: pytest.FixtureRequest) -> str:
+    """The session's broker, a process of its own."""
+    found: str = request.getfixturevalue("real_kafka" if REAL else "mock_cluster")
+    return found
+
+
+def sink(bootstrap: str, compression: str = "none", call_timeout: float = 8.0) -> Kafka:
+    settings = {"type": "kafka", "brokers": bootstrap, "topic": TOPIC}
+    return Kafka(
+        "kafka", Kafka.Config.model_validate({**settings, "compression": compression, "call_timeout": call_timeout})
+    )
+
+
+@pytest.mark.real_kafka
+@pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
+async def test_another_client_reads_back_what_kafka_was_given(bootstrap: str, compression: str) -> None:
+    sent = {f"{compression}-{n}": event(n, key=f"{compression}-{n}") for n in range(100)}
+    async with sink(bootstrap, compression) as kafka:
+        await kafka.probe()
+        outcomes = await kafka.write(Batch(list(sent.values())))
+    assert {type(outcome) for outcome in outcomes} == {Delivered}
+    found = 0
+    for message in await _read(bootstrap):
+        key = message.key()
+        assert isinstance(key, bytes)
+        if key.decode() in sent:
+            found += 1
+            original = sent[key.decode()]
+            assert message.value() == original.body
+            assert [(name, _text(value)) for name, value in headers_of(message)] == headers(original)
+            assert message.partition() == (murmur2(key) & 0x7FFFFFFF) % PARTITIONS, "not where Java would put it"
+    assert found == len(sent)
+
+
+def _text(value: str | bytes | None) -> str | None:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@pytest.mark.real_kafka
+async def test_all_that_kafka_acknowledged_is_there_after_a_crash_and_delivery_resumes(broker: Broker) -> None:
+    delivered: set[int] = set()
+    in_doubt: set[int] = set()
+    numbers = iter(range(10**6))
+    stop = asyncio.Event()
+    failing = asyncio.Event()
+
+    async def keep_writing(kafka: Kafka) -> None:
+        left: list[int] = []
+        while not stop.is_set():
+            left += [next(numbers) for _ in range(20 - len(left))]
+            outcomes = await kafka.write(Batch([event(n) for n in left]))
+            failed = [n for n, outcome in zip(left, outcomes, strict=True) if isinstance(outcome, Retry)]
+            delivered.update(set(left) - set(failed))
+            in_doubt.update(failed)
+            left = failed
+            if failed:
+                failing.set()
+            # the mock cluster keeps little: write steadily, not at full speed
+            await asyncio.sleep(0.01)
+
+    async def at_least(count: int) -> None:
+        while len(delivered) < count:
+            await asyncio.sleep(0.01)
+
+    async with sink(broker.bootstrap, call_timeout=2.0) as kafka, asyncio.timeout(60):
+        writers = [asyncio.ensure_future(keep_writing(kafka)) for _ in range(3)]
+        await at_least(300)
+        await asyncio.to_thread(broker.crash)
+        await failing.wait()
+        before = len(delivered)
+        await asyncio.to_thread(broker.revive)
+        await at_least(before + 300)
+        stop.set()
+        await asyncio.gather(*writers)
+    found = Counter(json.loads(message.value() or b"")["number"] for message in await _read(broker.bootstrap))
+    assert set(found) >= delivered
+    assert {n for n, times in found.items() if times > 1} <= in_doubt, "twice, though never told Retry"
+
+
+async def _read(bootstrap: str) -> list[Message]:
+    return await asyncio.to_thread(lambda: list(messages(bootstrap, TOPIC)))
+
+
+def test_the_local_kafka_program_ends_when_its_starter_is_gone(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deploy.local.mock_cluster", "--topics", "a,b", "--partitions", "2"]
+    with Child("mock_cluster", command, tmp_path / "log", announces=True) as child:
+        assert child.announcement()["bootstrap"].count("127.0.0.1:") == 3
+        assert child.process.stdin is not None
+        child.process.stdin.close()
+        assert child.process.wait(10) == 0
+
+
+def test_without_java_apache_kafka_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ChildError, match=r"Apache Kafka needs java and mvn on the PATH .*mock_cluster"):
+        ApacheKafka().__enter__()
