@@ -63,8 +63,8 @@ class Ledger:
         self.strangers: Counter[tuple[Destination, str]] = Counter()
         """What was found, but not sent from here."""
         self.sent_again = 0
-        self.readings = 0
-        """How often `found` was called."""
+        self._delivered: Counter[Destination] = Counter()
+        self._read: Counter[Destination] = Counter()
 
     def __len__(self) -> int:
         """Events sent, each counted once."""
@@ -85,15 +85,25 @@ class Ledger:
         row = self._rows[id]
         for destination, fate in fates.items():
             self._fates[destination][row] = fate
+            self._delivered[destination] += fate is Fate.DELIVERED
 
     def found(self, destination: Destination, id: str) -> None:
         """Note that an event was read at a destination."""
-        self.readings += 1
+        self._read[destination] += 1
         row = self._rows.get(id)
         if row is None:
             self.strangers[destination, id] += 1
         else:
             self._found[destination][row] += 1
+
+    @property
+    def readings(self) -> int:
+        """How often `found` was called."""
+        return self._read.total()
+
+    def unread(self, destination: Destination) -> int:
+        """About how many delivered events still wait at a destination; less by the duplicates."""
+        return self._delivered[destination] - self._read[destination]
 
     def account(self, destination: Destination) -> Account:
         """The destination's line. Dead letters are those events that the gateway refused."""

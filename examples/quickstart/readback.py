@@ -50,8 +50,7 @@ class ReadBack:
             iterator = page["NextShardIterator"]
             for record in page["Records"]:
                 self._enter(Destination.STREAM, record["Data"])
-            if not page["Records"]:
-                await self._idle()
+            await self._idle()
 
     async def _read_queue(self, destination: Destination, url: str) -> None:
         sqs = self._aws.sqs

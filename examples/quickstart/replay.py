@@ -16,6 +16,8 @@ from examples.quickstart.ledger import REQUIRED, Destination, Fate, Ledger
 BATCH = 250
 CONNECTIONS = 8
 PATIENCE_SECONDS = 90.0
+MOST_UNREAD = 1000
+HOLD_BACK_SECONDS = 5.0
 HEADERS = {"Content-Type": "application/cloudevents-batch+json", "Prefer": "return=minimal"}
 Event = dict[str, Any]
 Result = dict[str, Any]
@@ -47,9 +49,17 @@ class Replay:
 
     async def _send_all(self, session: aiohttp.ClientSession, batches: Iterator[list[Event]]) -> None:
         for batch in batches:
+            await self._wait_for_readers()
             self._ledger.sent(event["id"] for event in batch)
             await self._send(session, batch)
             self._advanced(len(batch))
+
+    async def _wait_for_readers(self) -> None:
+        """Hold back, at most HOLD_BACK_SECONDS, while the emulator's queue is deep: each call scans all of it."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + HOLD_BACK_SECONDS
+        while self._ledger.unread(Destination.QUEUE) > MOST_UNREAD and clock() < deadline:
+            await asyncio.sleep(0.05)
 
     async def _send(self, session: aiohttp.ClientSession, batch: list[Event]) -> None:
         """Send a batch until each event has its final answer, or patience is over."""
