@@ -38,7 +38,7 @@ check: setup
 bench: setup .lab/emulator/.complete
 	@$(BIN)/python -m bench
 
-# The two files written from the code; tests compare.
+# openapi.yaml from the running application, docs/configuration.md from the settings models; tests compare.
 generated: setup
 	$(BIN)/python -m service.cli openapi > openapi.yaml
 	$(BIN)/python -m service.cli settings > docs/configuration.md

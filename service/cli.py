@@ -2,21 +2,24 @@
 
 Exit codes: 0 all is well; 1 something failed, and it was said what; 2 wrong usage; 3 the service ended with events
 that it had to give back.
+
+Each command imports what it needs when it runs, so that none waits for what only others use.
 """
 
-import asyncio
 import json
 import os
 import sys
+from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from service import __version__
-from service.config import Config, find, load
-from service.config.load import DEFAULT_FOLDER
 from service.errors import ConfigError
+
+if TYPE_CHECKING:
+    from service.config import Config
 
 FAILED = 1
 GIVEN_BACK = 3
@@ -46,14 +49,22 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     del version
 
 
 @app.command()
 def serve(config: File = None) -> None:
-    """Run the service until SIGTERM or SIGINT; a second signal ends it at once."""
+    """Run the service until SIGTERM or SIGINT; a second signal ends it at once.
+
+    On the first signal it keeps serving while load balancers notice, then delivers what it holds. Exits with 0 if
+    everything it took was settled, with 3 if it had to give events back to their producers.
+    """
+    from service.config.load import DEFAULT_FOLDER
+
     loaded = _loaded(config)
     if loaded.origin is None:
         typer.echo(
@@ -66,7 +77,7 @@ def serve(config: File = None) -> None:
 
 @app.command()
 def dev(config: File = None) -> None:
-    """Run the service with every sink replaced by the terminal: no AWS, no Kafka, nothing kept."""
+    """Run the service with the terminal in place of every sink: no AWS, no Kafka, nothing is kept."""
     _run(_loaded(config, printing=True))
 
 
@@ -77,12 +88,15 @@ def check(config: File = None) -> None:
     for warning in loaded.warnings:
         typer.echo(f"note: {warning}", err=True)
     origin = loaded.origin or "the built-in configuration"
-    typer.echo(f"{origin}: no mistakes; {len(loaded.sinks)} sinks, {len(loaded.routes)} routes")
+    counted = f"{_count(len(loaded.sinks), 'sink')}, {_count(len(loaded.routes), 'route')}"
+    typer.echo(f"{origin}: no mistakes; {counted}")
 
 
 @app.command()
 def doctor(config: File = None) -> None:
     """Check the configuration and, over the network, every destination. Sends no data."""
+    import asyncio
+
     from service.doctor import examine
 
     loaded = _loaded(config)
@@ -104,12 +118,12 @@ def show(config: File = None) -> None:
 @app.command()
 def send(
     route: Annotated[str, typer.Argument(help="A route's name, or `events` to route CloudEvents by type.")],
-    file: Annotated[Path, typer.Argument(help="JSON, or lines of JSON (.ndjson, .jsonl); - for standard input.")],
+    file: Annotated[Path, typer.Argument(help="JSON, or JSON lines (.ndjson, .jsonl); - reads standard input.")],
     url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:8080",
     content_type: Annotated[str | None, typer.Option(help="Media type, if the file's name does not tell.")] = None,
     key: Annotated[str | None, typer.Option(envvar="PENSTOCK_KEY", help="API key; better in PENSTOCK_KEY.")] = None,
 ) -> None:
-    """Send the events in a file, and print what became of each."""
+    """Send the events in a file, and print what became of each. Exits with 0 only if all were delivered."""
     from service.client import post
 
     try:
@@ -122,7 +136,7 @@ def send(
         _fail(f"{url}: no answer: {error}; is the service running there?")
     typer.echo(text)
     typer.echo(f"{status}" + (f", retry after {retry_after} s" if retry_after else ""), err=True)
-    if status != 200:
+    if status != HTTPStatus.OK:
         raise typer.Exit(FAILED)
 
 
@@ -165,14 +179,19 @@ def _media_type(file: Path) -> str:
     return "application/x-ndjson" if file.suffix in (".ndjson", ".jsonl") else "application/json"
 
 
-def _loaded(file: Path | None, printing: bool = False) -> Config:
+def _loaded(file: Path | None, printing: bool = False) -> "Config":
+    from service.config import find, load
+    from service.sources.keys import open_keys
+
     try:
-        return load(find(file, os.environ), os.environ, printing=printing)
+        return load(find(file, os.environ), os.environ, printing=printing, inspect=open_keys)
     except ConfigError as error:
         _fail_with(error)
 
 
-def _run(config: Config) -> None:
+def _run(config: "Config") -> None:
+    import asyncio
+
     import uvloop
 
     from service.app import serve as run
@@ -191,8 +210,11 @@ def _run(config: Config) -> None:
 def _fail_with(error: ConfigError) -> NoReturn:
     for mistake in error.mistakes:
         typer.echo(mistake, err=True)
-    count = len(error.mistakes)
-    _fail(f"{count} mistake{'s' if count > 1 else ''} in the configuration; nothing was started")
+    _fail(f"{_count(len(error.mistakes), 'mistake')} in the configuration; nothing was started")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _fail(message: str) -> NoReturn:

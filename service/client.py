@@ -1,6 +1,7 @@
 """A minimal client of the HTTP source, for `penstock send`."""
 
-from urllib.error import HTTPError
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -15,7 +16,10 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 def post(url: str, route: str, body: bytes, content_type: str, key: str | None) -> tuple[int, str, str | None]:
-    """Send `body` to a route. Returns status, the answer's text and Retry-After. Raises OSError without an answer."""
+    """Send `body` to a route. Returns status, the answer's text and Retry-After.
+
+    Raises OSError, with a message that says why, when there is no answer.
+    """
     if urlsplit(url).scheme not in ("http", "https"):
         raise OSError("the address must begin with http:// or https://")
     headers = {"Content-Type": content_type}
@@ -28,3 +32,9 @@ def post(url: str, route: str, body: bytes, content_type: str, key: str | None) 
     except HTTPError as answer:
         with answer:
             return answer.code, answer.read().decode("utf-8", "replace"), answer.headers.get("Retry-After")
+    except URLError as error:
+        raise OSError(str(error.reason)) from error
+    except (HTTPException, ValueError) as error:
+        # not HTTP, or an address or key that cannot stand in a request; the message of neither is shown: it may
+        # quote the key
+        raise OSError(f"what was sent or answered is not HTTP ({type(error).__name__})") from None

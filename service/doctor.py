@@ -22,6 +22,8 @@ async def _examine(name: str, settings: SinkConfig) -> str:
             return await probe(sink)
     except (ProbeError, ConfigError) as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001 - a sink of somebody else's may raise anything; the others are examined too
+        return f"it does not start: {type(error).__name__}: {error}"
 
 
 async def probe(sink: Sink) -> str:

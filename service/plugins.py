@@ -45,9 +45,9 @@ def _has_config(path: Path) -> bool:
 def _unknown(kind: Kind, type: str) -> str:
     names = known(kind)
     near = get_close_matches(type, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(names) or "none"
-    return f"{type!r} is not a known type{hint} Known: {listed}; or name your own class: `package.module:Class`"
+    return f"{type!r} is not a known type.{hint} Known: {listed}; or name your own class, `package.module:Class`"
 
 
 def _load_path(type: str) -> Any:
@@ -55,11 +55,14 @@ def _load_path(type: str) -> Any:
         raise ValueError(f"{type!r} is not of the form `package.module:Class`")
     module, _, name = type.partition(":")
     try:
-        found = getattr(import_module(module), name)
+        found = getattr(import_module(module), name, None)
     except ImportError as error:
         raise ValueError(f"{type!r} cannot be imported: {error}; is its package installed?") from error
-    except AttributeError:
-        raise ValueError(f"module {module!r} has no {name!r}") from None
+    except Exception as error:
+        # somebody else's module may raise anything while it is imported; that is one mistake among the others
+        raise ValueError(f"{type!r} cannot be imported: {error.__class__.__name__}: {error}") from error
+    if found is None:
+        raise ValueError(f"module {module!r} has no {name!r}")
     if not _is_plugin(found):
         raise ValueError(f"{type!r} is no plugin: it must be a class with a pydantic model as `Config`")
     return found

@@ -1,33 +1,41 @@
 """Quantities and paths as a human writes them in YAML: `64MiB`, `100ms`, `schemas/order.json`."""
 
 import re
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationInfo
 
-_SIZES = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_SIZES = {"": 1, "B": 1, "KB": 10**3, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 _SIZES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-_DURATIONS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_QUANTITY = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$")
+_SECOND = Fraction(1)
+_DURATIONS = {"": _SECOND, "ms": _SECOND / 1000, "s": _SECOND, "m": _SECOND * 60, "h": _SECOND * 3600}
+_DURATIONS |= {"d": _SECOND * 86400}
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
-def _parse(value: Any, units: dict[str, Any], example: str) -> Any:
+def _parse(value: Any, units: Mapping[str, int | Fraction], example: str) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"expected a quantity such as {example}")
+        raise ValueError(f"must be a quantity such as {example}")
     if not isinstance(value, str):
-        return value
-    match = _QUANTITY.match(value)
+        if not isfinite(value):
+            raise ValueError(f"must be a finite quantity such as {example}")
+        return Fraction(value)
+    match = _QUANTITY.fullmatch(value)
     if match is None or match[2] not in units:
         allowed = ", ".join(unit for unit in units if unit)
-        raise ValueError(f"{value!r} is not a quantity such as {example}; units: {allowed}")
-    return float(match[1]) * units[match[2]]
+        raise ValueError(f"{value[:40]!r} is not a quantity such as {example}; units: {allowed}")
+    return Fraction(match[1]) * units[match[2]]
 
 
 def parse_size(value: Any) -> int:
     """Bytes from `64MiB`, `1MB` or a plain number. Raises ValueError naming the units."""
     size = _parse(value, _SIZES, "64MiB")
-    if size != int(size):
+    if size.denominator != 1:
         raise ValueError(f"{value!r} is not a whole number of bytes")
     return int(size)
 
@@ -38,7 +46,7 @@ def parse_duration(value: Any) -> float:
 
 
 def format_size(size: int) -> str:
-    """The shortest exact form: 67108864 -> `64MiB`."""
+    """The exact size in the largest unit that divides it: 67108864 -> `64MiB`."""
     for unit, factor in reversed(_SIZES.items()):
         if unit and size >= factor and size % factor == 0:
             return f"{size // factor}{unit}"
@@ -46,10 +54,15 @@ def format_size(size: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest exact form: 0.1 -> `100ms`, 20.0 -> `20s`."""
-    if seconds and seconds < 1:
-        return f"{seconds * 1000:g}ms"
-    return f"{seconds:g}s"
+    """The exact duration in the unit that reads best: 0.1 -> `100ms`, 3600.0 -> `1h`, 90.0 -> `90s`."""
+    for unit in ("d", "h", "m"):
+        count = Fraction(seconds) / _DURATIONS[unit]
+        if count >= 1 and count.denominator == 1:
+            return f"{count}{unit}"
+    milliseconds = f"{seconds * 1000:g}ms"
+    if 0 < seconds < 1 and "e" not in milliseconds and parse_duration(milliseconds) == seconds:
+        return milliseconds
+    return f"{Decimal(repr(seconds)):f}".removesuffix(".0") + "s"
 
 
 ByteSize = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, when_used="json")]
@@ -61,5 +74,10 @@ def _beside_the_configuration(path: Path, info: ValidationInfo) -> Path:
     return folder / path if folder is not None else path
 
 
-ConfigPath = Annotated[Path, AfterValidator(_beside_the_configuration)]
-"""A path; a relative one starts at the folder of the configuration file (validation context `folder`)."""
+def _absolute(path: Path) -> str:
+    return str(path.absolute())
+
+
+ConfigPath = Annotated[Path, AfterValidator(_beside_the_configuration), PlainSerializer(_absolute, when_used="json")]
+"""A path; a relative one starts at the folder of the configuration file (validation context `folder`).
+Shown absolute, so that what `penstock config` prints can stand anywhere."""

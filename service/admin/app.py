@@ -3,41 +3,40 @@
 import hmac
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 
 from service import __version__
 from service.delivery.health import Health
 from service.delivery.pipeline import Pipeline
+from service.errors import Code
 from service.telemetry.meter import Meter
 from service.telemetry.prometheus import registry
 
 
 def build(pipeline: Pipeline, meter: Meter, health: Health, token: str | None) -> FastAPI:
     """The admin application. With a `token`, everything but the health checks demands it as Bearer token."""
-    app = FastAPI(title="Penstock admin", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Penstock admin", version=__version__, openapi_url=None)
+    app.add_exception_handler(HTTPException, _refused)
     metrics = registry(meter, lambda: _gauges(pipeline))
     started_at = time.time()
 
     @app.middleware("http")
     async def authenticate(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         open_to_all = request.url.path in ("/livez", "/readyz")
-        given = request.headers.get("authorization", "")
-        if token is None or open_to_all or hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        if token is None or open_to_all or _is_bearer(request.headers.get("authorization", ""), token):
             return await call_next(request)
-        return JSONResponse(
-            {
-                "title": "Unauthorized",
-                "status": 401,
-                "detail": "send the admin token as Bearer token",
-            },
-            status_code=401,
-            headers={"WWW-Authenticate": "Bearer"},
-            media_type="application/problem+json",
+        return _problem(
+            HTTPStatus.UNAUTHORIZED,
+            Code.UNAUTHENTICATED,
+            "send the admin token, as `Authorization: Bearer TOKEN`",
+            {"WWW-Authenticate": 'Bearer realm="penstock admin"'},
         )
 
     @app.get("/livez")
@@ -75,6 +74,33 @@ def build(pipeline: Pipeline, meter: Meter, health: Health, token: str | None) -
         )
 
     return app
+
+
+def _is_bearer(header: str, token: str) -> bool:
+    scheme, _, given = header.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode())
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """404 and 405, as problem documents."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not taken here: the admin port only shows, to GET"
+        return _problem(HTTPStatus.METHOD_NOT_ALLOWED, Code.METHOD_NOT_ALLOWED, detail, error.headers)
+    detail = "there is nothing at this path; try /metrics, /status, /livez or /readyz"
+    return _problem(HTTPStatus(error.status_code), Code.UNKNOWN_PATH, detail, error.headers)
+
+
+def _problem(status: HTTPStatus, code: Code, detail: str, headers: Mapping[str, str] | None) -> Response:
+    """An RFC 9457 problem document, with the codes of the public port."""
+    body = {
+        "type": f"urn:penstock:error:{code.value}",
+        "title": status.phrase,
+        "status": status,
+        "code": code.value,
+        "detail": detail,
+    }
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
 def _gauges(pipeline: Pipeline) -> list[tuple[str, int, int, int, float]]:

@@ -1,7 +1,7 @@
 """What no single setting shows: references, cycles, the chain of time-outs, sizes, and who may reach the ports."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from service.config.file import Place
@@ -40,14 +40,20 @@ def shared_memory(source: Source, tree: Tree, sinks: Mapping[str, SinkConfig]) -
 
 
 def everything(
-    source: Source, tree: Tree, settings: Mapping[str, SinkConfig], sinks: Mapping[str, Sink]
+    source: Source, tree: Tree, broken: Collection[str], settings: Mapping[str, SinkConfig], sinks: Mapping[str, Sink]
 ) -> dict[str, int]:
-    """Note every mistake between settings. Returns the most bytes of one event, by route."""
-    _ports(source, tree)
-    _time_outs(source, tree.server, settings)
+    """Note every mistake between settings. Returns the most bytes of one event, by route.
+
+    `broken`: sections with mistakes of their own, of which `tree` has only what is sound: what is missing there is not
+    held against the others.
+    """
+    if not {"server", "admin"} & set(broken):
+        _ports(source, tree)
+    if "server" not in broken:
+        _time_outs(source, tree.server, settings)
     _type_owners(source, tree.routes)
     _cycles(source, tree.routes)
-    if not tree.routes:
+    if not tree.routes and "routes" not in broken:
         source.add(("routes",), "there must be at least one route")
     largest: dict[str, int] = {}
     for route_name, route in tree.routes.items():

@@ -1,7 +1,8 @@
 """The configuration's sources: a YAML file and the environment, read into one tree that knows where each value stands.
 
 `${VAR}` (unset is a mistake), `${VAR:-default}`, `${VAR:?message}` and `$$` are replaced per scalar after YAML parsing.
-`PENSTOCK__SINKS__ORDERS__STREAM=...` sets one value. All mistakes are collected, none is raised alone.
+`PENSTOCK__SINKS__ORDERS__STREAM=...` sets one value. All mistakes are collected, none is raised alone. No mistake
+quotes a value: it may be a secret.
 """
 
 import re
@@ -17,7 +18,13 @@ Place = tuple[str | int, ...]
 
 OVERRIDE_PREFIX = "PENSTOCK__"
 _DEEPEST = 40
-_REFERENCE = re.compile(r"\$(?:\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::(?P<how>[-?])(?P<text>[^}]*))?\}|(?P<bad>\{?))")
+_MOST_VALUES = 100_000
+"""Aliases of aliases can name more values than a file has bytes."""
+
+_MERGE = "tag:yaml.org,2002:merge"
+_REFERENCE = re.compile(r"\$(?:\$|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::(?P<how>[-?])(?P<text>[^}]*))?\}|(?P<bad>\{))")
+_QUOTED_BY_YAML = re.compile(r" '(?!<)[^']{2,}'")
+"""A name in one of PyYAML's messages; what it expects and finds are single characters and `<token>`s."""
 
 
 @dataclass
@@ -62,24 +69,43 @@ def read(path: Path | None, environment: Mapping[str, str]) -> Tree:
 
 def _read_file(path: Path, tree: Tree, environment: Mapping[str, str]) -> None:
     try:
-        loader = yaml.SafeLoader(path.read_text("utf-8"))
-        node = loader.get_single_node()
+        text = path.read_text("utf-8")
     except OSError as error:
         tree.mistakes.append(f"{path}: cannot be read: {error.strerror}")
         return
     except UnicodeDecodeError:
         tree.mistakes.append(f"{path}: is not UTF-8")
         return
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        tree.mistakes.append(f"{path}{line}: is not YAML: {getattr(error, 'problem', None) or error}")
+        tree.mistakes.append(_not_yaml(path, text, error))
         return
-    value = _Reader(loader, tree, environment).value(node, ()) if node is not None else {}
+    except RecursionError:
+        tree.mistakes.append(f"{path}: nested too deeply to be read")
+        return
+    if node is None:
+        return
+    tree.lines[()] = node.start_mark.line + 1
+    value = _Reader(loader, tree, environment).value(node, ())
     if isinstance(value, dict):
         tree.value = value
     else:
         tree.add((), "must be a mapping with keys such as `sinks:` and `routes:`")
+
+
+def _not_yaml(path: Path, text: str, error: yaml.YAMLError) -> str:
+    """The mistake, with its line, and a hint where the cause is known to be another than YAML's message says."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"{path}: is not YAML: it holds a character that cannot stand in a text file"
+    lines = text.splitlines()
+    problem = _QUOTED_BY_YAML.sub("", getattr(error, "problem", None) or "it cannot be read")
+    hint = ""
+    if mark.line < len(lines) and "${" in lines[mark.line]:
+        hint = '; inside {...} and [...] a variable must be quoted: "${NAME}"'
+    return f"{path}:{mark.line + 1}: is not YAML: {problem}{hint}"
 
 
 class _Reader:
@@ -89,46 +115,85 @@ class _Reader:
         self._loader = loader
         self._tree = tree
         self._environment = environment
+        self._left = _MOST_VALUES
 
     def value(self, node: yaml.Node, place: Place) -> Any:
-        self._tree.lines.setdefault(place, node.start_mark.line + 1)
+        """The plain value of `node`, which stands at `place`; None, with the mistake noted, if it has none."""
+        self._left -= 1
+        if self._left < 0:
+            if self._left == -1:
+                self._tree.add((), f"more than {_MOST_VALUES:,} values, by way of aliases")
+            return None
         if len(place) > _DEEPEST:
-            self._tree.add(place, f"nested deeper than {_DEEPEST} levels")
+            self._tree.add(place[:4], f"nested deeper than {_DEEPEST} levels")
             return None
         match node:
             case yaml.MappingNode():
                 return self._mapping(node, place)
             case yaml.SequenceNode():
-                return [self.value(item, (*place, index)) for index, item in enumerate(node.value)]
+                return [self._item(item, (*place, index)) for index, item in enumerate(node.value)]
             case _:
-                value = self._loader.construct_object(node)
+                value = self._scalar(node, place)
                 return self._interpolated(value, place) if isinstance(value, str) else value
 
+    def _item(self, node: yaml.Node, place: Place) -> Any:
+        self._tree.lines[place] = node.start_mark.line + 1
+        return self.value(node, place)
+
+    def _scalar(self, node: yaml.Node, place: Place) -> Any:
+        try:
+            return self._loader.construct_object(node)
+        except (yaml.YAMLError, ValueError):
+            # ValueError: what looks like a date or a number and is none; neither is shown, both quote the value
+            kind = "this tag" if node.tag.startswith("!") else "a value of this form"
+            self._tree.add(place, f"{kind} means nothing here; quote the value")
+            return None
+
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
-        self._loader.flatten_mapping(node)
         result: dict[str, Any] = {}
+        own = set[str]()
         for key_node, value_node in node.value:
-            key = self._loader.construct_object(key_node)
+            if key_node.tag == _MERGE:
+                result = self._merged(value_node, place) | result
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            key = self._scalar(key_node, place) if isinstance(key_node, yaml.ScalarNode) else None
+            line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                self._tree.add(place, f"the key {key!r} must be text; quote it")
+                self._tree.mistakes.append(
+                    f"{self._tree.origin}:{line}: {dotted(place) or 'the configuration'}: a key must be text; quote it"
+                )
                 continue
             here = (*place, key)
-            if key in result:
-                self._tree.lines[here] = key_node.start_mark.line + 1
+            self._tree.lines[here] = line
+            if key in own:
                 self._tree.add(here, "stands here twice")
-            self._tree.lines[here] = key_node.start_mark.line + 1
+            own.add(key)
             result[key] = self.value(value_node, here)
+        return result
+
+    def _merged(self, node: yaml.Node, place: Place) -> dict[str, Any]:
+        """What `<<:` brings: one mapping, or several of which the first has the last word (YAML, merge key)."""
+        result: dict[str, Any] = {}
+        for each in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            if isinstance(each, yaml.MappingNode):
+                result = self._mapping(each, place) | result
+            else:
+                self._tree.add((*place, "<<"), "must name a mapping")
         return result
 
     def _interpolated(self, text: str, place: Place) -> str:
         def replace(match: re.Match[str]) -> str:
+            name, how, rest = match["name"], match["how"], match["text"]
             if match[0] == "$$":
                 return "$"
-            if match["bad"] is not None:
-                if match["bad"]:
-                    self._tree.add(place, "`${` begins a variable; write ${NAME}, ${NAME:-default}, or $$ for a dollar")
+            if match["bad"]:
+                self._tree.add(place, "`${` begins a variable; write ${NAME}, ${NAME:-default}, or $$ for a dollar")
                 return match[0]
-            name, how, rest = match["name"], match["how"], match["text"]
+            if rest and "${" in rest:
+                self._tree.add(place, f"${{{name}:{how}...}} holds another variable; that is not replaced")
+                return match[0]
             value = self._environment.get(name)
             if value or (value is not None and how is None):
                 return value
@@ -148,13 +213,28 @@ def _override(tree: Tree, environment: Mapping[str, str]) -> None:
         if not all(path):
             tree.mistakes.append(f"environment variable {name}: write {OVERRIDE_PREFIX}SINKS__ORDERS__STREAM=...")
             continue
-        tree.overrides[path] = name
         parent: Any = tree.value
-        for part in path[:-1]:
-            parent = parent.setdefault(part, {}) if isinstance(parent, dict) else None
+        for depth, part in enumerate(path[:-1], 1):
+            if not isinstance(parent, dict):
+                break
+            if parent.get(part) is None:
+                parent[part] = {}
+                tree.overrides[path[:depth]] = name
+            parent = parent[part]
         if isinstance(parent, dict):
-            parent[path[-1]] = environment[name]
+            parent[path[-1]] = _overriding(environment[name])
+            tree.overrides[path] = name
         else:
             tree.mistakes.append(
                 f"environment variable {name}: {dotted(path[:-1])} is not a mapping, nothing is below it"
             )
+
+
+def _overriding(text: str) -> Any:
+    """A list or mapping where the text is one in YAML (`[a, b]`), else the text; settings know their own types."""
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return text

@@ -1,10 +1,10 @@
 """From a file and the environment to a checked Config; or a ConfigError with every mistake at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,13 +12,17 @@ from service import plugins
 from service.aws.settings import AwsConfig
 from service.config import checks
 from service.config.file import Place, Tree, read
-from service.config.settings import AdminConfig, LogConfig, RouteConfig, ServerConfig
+from service.config.mistakes import sentence
+from service.config.settings import AdminConfig, Auth, LogConfig, RouteConfig, ServerConfig
 from service.config.settings import Tree as SettingsTree
 from service.errors import ConfigError
-from service.schemas.contract import Schema
+from service.schemas.contract import Schema, SchemaConfig
 from service.sinks.contract import Sink, SinkConfig
 
 M = TypeVar("M", bound=BaseModel)
+
+Inspection = Callable[[Auth | None, Mapping[str, RouteConfig]], object]
+"""Opens what `server.auth` names, which is the business of an upper layer. Raises ConfigError."""
 
 DEFAULT_FILE = "penstock.yaml"
 FILE_VARIABLE = "PENSTOCK_CONFIG"
@@ -44,6 +48,8 @@ class Config:
     """Most bytes of one event, by route."""
     schemas: Mapping[str, Schema]
     """The compiled schema of each route that has one."""
+    schema_settings: Mapping[str, SchemaConfig]
+    """What it was compiled from."""
     origin: Path | None
     """The file; None when there was none."""
     warnings: tuple[str, ...] = ()
@@ -60,10 +66,17 @@ def find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
     return default if default.exists() else None
 
 
-def load(path: Path | None, environment: Mapping[str, str], *, printing: bool = False) -> Config:
+def load(
+    path: Path | None,
+    environment: Mapping[str, str],
+    *,
+    printing: bool = False,
+    inspect: Inspection | None = None,
+) -> Config:
     """The checked configuration of the file at `path` (None: the built-in one) under the environment's overrides.
 
-    `printing`: every sink becomes `stdout` (for `penstock dev`). Raises ConfigError listing every mistake.
+    `printing`: every sink becomes `stdout` (for `penstock dev`). Raises ConfigError listing every mistake, those that
+    `inspect` finds among them.
     """
     tree = read(path, environment)
     if path is None:
@@ -71,16 +84,24 @@ def load(path: Path | None, environment: Mapping[str, str], *, printing: bool = 
             tree.value.setdefault(section, content)
     if printing:
         _print_all(tree)
-    config = _Loader(tree, path).config()
+    unreadable = bool(tree.mistakes) and not tree.value
+    config = None if unreadable else _Loader(tree, path).config(inspect)
     if tree.mistakes or config is None:
-        raise ConfigError(tree.mistakes)
+        raise ConfigError(list(dict.fromkeys(tree.mistakes)))
     return config
 
 
 def _print_all(tree: Tree) -> None:
-    sinks = tree.value.get("sinks")
+    """Put the terminal in each sink's place. Its lane keeps its settings, for the time-outs hang together."""
+    sinks, routes = tree.value.get("sinks"), tree.value.get("routes")
     if isinstance(sinks, dict):
-        tree.value["sinks"] = {name: {"type": "stdout"} for name in sinks}
+        for name, raw in sinks.items():
+            kept = {key: raw[key] for key in SinkConfig.model_fields if key in raw} if isinstance(raw, dict) else {}
+            sinks[name] = kept | {"type": "stdout"}
+    for route in routes.values() if isinstance(routes, dict) else ():
+        if isinstance(route, dict):
+            # the terminal takes other sizes than the sinks it stands for
+            route.pop("max_event", None)
 
 
 class _Loader:
@@ -91,25 +112,17 @@ class _Loader:
         self._path = path
         self._context = {"folder": path.parent if path else Path()}
 
-    def config(self) -> Config | None:
+    def config(self, inspect: Inspection | None) -> Config | None:
         tree = self._tree
-        settings = self._validated(SettingsTree, tree.value, ())
-        raw_sinks, raw_aws = tree.value.get("sinks"), tree.value.get("aws")
-        defaults = raw_aws if isinstance(raw_aws, dict) else {}
-        kinds: dict[str, Any] = {}
-        settings_of: dict[str, SinkConfig] = {}
-        for name, raw in (raw_sinks if isinstance(raw_sinks, dict) else {}).items():
-            checks.name(tree, ("sinks", name), name)
-            found = self._plugin("sinks", raw, ("sinks", name), defaults)
-            if found is not None:
-                kinds[name], settings_of[name] = found
-        schemas = self._schemas(tree.value.get("routes"))
-        if settings is None:
-            return None
-        if len(settings_of) == len(settings.sinks):
+        settings, broken = self._settings()
+        kinds, settings_of = self._sinks(tree.value.get("sinks"), settings.aws)
+        schemas, schema_settings = self._schemas(tree.value.get("routes"))
+        if inspect is not None and not broken & {"server", "routes"}:
+            self._inspect(inspect, settings)
+        if len(settings_of) == len(settings.sinks) and "server" not in broken:
             settings_of = checks.shared_memory(tree, settings, settings_of)
         sinks: dict[str, Sink] = {name: kinds[name](name, sink) for name, sink in settings_of.items()}
-        max_event = checks.everything(tree, settings, settings_of, sinks)
+        max_event = checks.everything(tree, settings, broken, settings_of, sinks)
         return Config(
             server=settings.server,
             admin=settings.admin,
@@ -119,12 +132,41 @@ class _Loader:
             routes=settings.routes,
             max_event=max_event,
             schemas=schemas,
+            schema_settings=schema_settings,
             origin=self._path,
             warnings=tuple(checks.warnings(settings)),
         )
 
-    def _schemas(self, routes: Any) -> dict[str, Schema]:
+    def _settings(self) -> tuple[SettingsTree, set[str]]:
+        """What of the settings tree is sound, so that it can be checked further, and the sections that are not."""
+        raw, broken = deepcopy(self._tree.value), set[str]()
+        while True:
+            try:
+                return SettingsTree.model_validate(raw, context=self._context), broken
+            except ValidationError as error:
+                places = [tuple(detail["loc"]) for detail in error.errors(include_url=False)]
+                if not broken:
+                    self._note(SettingsTree, (), error)
+                broken |= {str(place[0]) for place in places}
+                for place in places:
+                    _prune(raw, place)
+
+    def _sinks(self, raw_sinks: Any, aws: AwsConfig) -> tuple[dict[str, Any], dict[str, SinkConfig]]:
+        """The class and the settings of each sink that has both."""
+        defaults = aws.model_dump(exclude_unset=True)
+        kinds: dict[str, Any] = {}
+        settings: dict[str, SinkConfig] = {}
+        for name, raw in (raw_sinks if isinstance(raw_sinks, dict) else {}).items():
+            checks.name(self._tree, ("sinks", name), name)
+            found = self._plugin("sinks", raw, ("sinks", name), defaults)
+            if found is not None:
+                kinds[name], settings[name] = found
+        return kinds, settings
+
+    def _schemas(self, routes: Any) -> tuple[dict[str, Schema], dict[str, SchemaConfig]]:
+        """The compiled schema, and its settings, of each route whose schema compiles."""
         schemas: dict[str, Schema] = {}
+        settings: dict[str, SchemaConfig] = {}
         for name, route in (routes if isinstance(routes, dict) else {}).items():
             raw = route.get("schema") if isinstance(route, dict) else None
             if raw is None:
@@ -133,13 +175,20 @@ class _Loader:
             found = self._plugin("schemas", raw, place, {})
             if found is None:
                 continue
-            kind, config = found
+            kind, settings[name] = found
             try:
-                schemas[name] = kind(config)
+                schemas[name] = kind(settings[name])
             except ConfigError as error:
                 for mistake in error.mistakes:
                     self._tree.add(place, mistake)
-        return schemas
+        return schemas, settings
+
+    def _inspect(self, inspect: Inspection, settings: SettingsTree) -> None:
+        try:
+            inspect(settings.server.auth, settings.routes)
+        except ConfigError as error:
+            for mistake in error.mistakes:
+                self._tree.add(("server", "auth"), mistake.removeprefix("server.auth."))
 
     def _plugin(self, kind: plugins.Kind, raw: Any, place: Place, aws: Mapping[str, Any]) -> tuple[Any, Any] | None:
         """The plugin's class and its validated Config; None, with the mistake noted, if there is none."""
@@ -163,50 +212,27 @@ class _Loader:
         try:
             return model.model_validate(raw, context=self._context)
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                inner = tuple(detail["loc"])
-                self._tree.add((*place, *inner), _sentence(model, inner, dict(detail)))
+            self._note(model, place, error)
             return None
 
-
-def _sentence(model: type[BaseModel], loc: Place, detail: dict[str, Any]) -> str:
-    """What is wrong and what is allowed, from one of pydantic's errors."""
-    match detail["type"]:
-        case "extra_forbidden":
-            allowed = _fields(model, loc[:-1])
-            near = get_close_matches(str(loc[-1]), allowed, n=1)
-            hint = f"did you mean `{near[0]}`? " if near else ""
-            return f"is not a setting; {hint}allowed here: {', '.join(allowed)}"
-        case "missing":
-            return "is missing"
-        case "value_error":
-            return str(detail["ctx"]["error"])
-        case _:
-            message = str(detail["msg"]).replace("Input should", "must")
-            return message[:1].lower() + message[1:]
+    def _note(self, model: type[BaseModel], place: Place, error: ValidationError) -> None:
+        for detail in error.errors(include_url=False, include_input=False):
+            inner = tuple(detail["loc"])
+            self._tree.add((*place, *inner), sentence(model, inner, dict(detail)))
 
 
-def _fields(model: type[BaseModel], loc: Place) -> list[str]:
-    """Names of the settings at `loc` below `model`."""
-    found: Any = model
-    for part in loc:
-        found = next((m for m in _models(found, part)), None)
-        if found is None:
-            return []
-    return sorted(field.alias or name for name, field in found.model_fields.items())
-
-
-def _models(model: type[BaseModel], part: str | int) -> list[Any]:
-    """Models that may stand at `part` of `model`: the field's own, or those in its container or union."""
-    if isinstance(part, int):
-        return [model]
-    field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
-    if field is None:
-        return [model]
-    waiting, found = [field.annotation], []
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            found.append(each)
-        waiting += get_args(each)
-    return found
+def _prune(raw: dict[str, Any], place: Place) -> None:
+    """Remove the setting at `place`; the nearest mapping around it, where it is none or others need it."""
+    if place[0] == "routes" and len(place) > 2 and place[2] in ("to", "dead_letter"):
+        place = place[:2]
+    owner: Any = raw
+    for depth, part in enumerate(place):
+        below = owner.get(part)
+        if (
+            depth == len(place) - 1
+            or not isinstance(below, dict)
+            or (depth == len(place) - 2 and place[-1] not in below)
+        ):
+            owner.pop(part, None)
+            return
+        owner = below

@@ -1,33 +1,67 @@
 """The configuration in words: `docs/configuration.md` from the settings models, and the effective tree as YAML."""
 
 import types
-from collections.abc import Iterator
-from enum import Enum
-from typing import Any, Literal, Union, get_args, get_origin
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from service import plugins
 from service.aws.settings import AwsConfig
 from service.config.load import Config
-from service.config.settings import AdminConfig, Auth, DeadLetter, LogConfig, RouteConfig, ServerConfig, To
-from service.schemas.contract import SchemaConfig
+from service.config.settings import (
+    AdminConfig,
+    Auth,
+    DeadLetter,
+    LogConfig,
+    RouteConfig,
+    ServerConfig,
+    To,
+    name_as_mapping,
+    none_in_words,
+)
 from service.sinks.contract import SinkConfig
-from service.units import format_duration, format_size
+from service.units import format_duration, format_size, parse_duration, parse_size
+
+_READ_BY: dict[Callable[..., Any], str] = {
+    parse_size: "size",
+    parse_duration: "duration",
+    none_in_words: "`none` or mapping",
+    name_as_mapping: "name or mapping",
+}
+"""What a value is, by the function that reads it."""
+
+_KINDS: dict[Any, str] = {
+    str: "text",
+    SecretStr: "text, secret",
+    int: "integer",
+    float: "number",
+    bool: "`true` or `false`",
+    Path: "path",
+}
+_PLURALS = {"text": "texts", "name or mapping": "names or mappings"}
 
 _HEAD = """# Configuration
 
-Written from the settings models by `make generated`; a test compares. Every mistake is listed by `penstock check`,
-with its file, line, path and what is allowed; `penstock config` prints what is in effect.
+Written from the settings models by `make generated`; a test compares. `penstock check` lists every mistake at once,
+each with its file, line, path and what is allowed; `penstock config` prints what is in effect, secrets masked.
 
 - Found at `--config`, `PENSTOCK_CONFIG` or `./penstock.yaml`; without any, events go to files in `./penstock-data`.
-- `${VAR}` (unset is a mistake), `${VAR:-default}`, `${VAR:?message}` and `$$` (a dollar) stand in any value; quote
-  them inside `{...}`.
-- `PENSTOCK__SINKS__ORDERS__STREAM=orders` sets one value from the environment; one that sets nothing is a mistake.
-- Sizes: `512KiB`, `64MiB`, `1GB`. Durations: `100ms`, `20s`, `5m`, `1h`. Names: `[a-z][a-z0-9_]*`.
+- `${VAR}` (unset is a mistake), `${VAR:-default}`, `${VAR:?message}` and `$$` (a dollar) may stand in any value. Inside
+  `{...}` and `[...]` quote the value: `{region: "${AWS_REGION}"}`.
+- `PENSTOCK__SINKS__ORDERS__STREAM=orders` sets `sinks.orders.stream`; `[...]` and `{...}` are read as YAML. A variable
+  that sets nothing is a mistake. Variables with one underscore, such as `PENSTOCK_PORT`, are not settings.
+- Sizes: `512KiB`, `64MiB`, `1GB`. Durations: `100ms`, `20s`, `5m`, `1h`. Names of sinks and routes: `[a-z][a-z0-9_]*`.
+- Relative paths start at the folder of the configuration file.
+- Time-outs hang together: twice `call_timeout` is at most `patience`; `patience` and a second more at most
+  `request_timeout`; then `load_balancer_idle`, then `keep_alive`, each longer than the one before it;
+  `deregister_delay` and `drain_timeout` together are less than `grace`.
+- A dead letter takes 4/3 of its event and 16KiB, and must fit its sink. No dead letter may come back to where it came
+  from, over however many routes.
 """
 
 
@@ -35,7 +69,7 @@ def reference() -> str:
     """The whole of `docs/configuration.md`."""
     parts = [_HEAD]
     parts += _section("`server`: the HTTP source", ServerConfig)
-    parts += _section("`server.auth`", Auth, "`none`, or a mapping:")
+    parts += _section("`server.auth`", Auth, "`none`, or a mapping with one of:")
     parts += _section("`admin`: the admin port", AdminConfig)
     parts += _section("`aws`: for every sink of AWS, unless it says otherwise itself", AwsConfig)
     parts += _section("`logs`", LogConfig)
@@ -47,7 +81,7 @@ def reference() -> str:
     parts += _section("`sinks.NAME`: what every sink has", SinkConfig, "The lane before the sink, and what it gets.")
     for name in plugins.known("sinks"):
         config = plugins.load("sinks", name).Config
-        aws = ", and all of `aws`" if issubclass(config, AwsConfig) else ""
+        aws = " and all of `aws`" if issubclass(config, AwsConfig) else ""
         parts += _section(f"`sinks.NAME` with `type: {name}`", config, f"Beside what every sink has{aws}:", SinkConfig)
     return "\n".join(parts).rstrip() + "\n"
 
@@ -55,77 +89,91 @@ def reference() -> str:
 def _section(
     title: str, model: type[BaseModel], text: str = "", beside: type[BaseModel] | None = None
 ) -> Iterator[str]:
-    """A heading and a table of the model's settings, without those that `beside` has with the same default."""
-    yield f"## {title}\n"
-    if text:
-        yield f"{text}\n"
+    """A heading and a table of the model's settings, without those that it has from `beside` or `aws` as they are."""
     known = dict(beside.model_fields) if beside else {}
     if beside is not None and issubclass(model, AwsConfig):
         known |= AwsConfig.model_fields
-    if beside is SinkConfig or model is SchemaConfig:
-        known.pop("type", None)
-    rows = [
-        f"| `{field.alias or name}` | {_kind(field)} | {_default(field)} | {field.description or ''} |"
+    fields = [
+        (field.alias or name, field)
         for name, field in model.model_fields.items()
-        if name != "type" and not (name in known and known[name].default == field.default)
+        if name != "type" and not (name in known and _row(name, known[name]) == _row(name, field))
     ]
-    if rows:
-        yield "| key | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
-    else:
-        yield "Nothing of its own.\n"
+    # what must be given first; what a plugin changes of the lane's settings last
+    fields.sort(key=lambda each: (not each[1].is_required(), each[0] in known))
+    yield f"## {title}\n"
+    if text:
+        yield f"{text}\n"
+    rows = [_row(name, field) for name, field in fields]
+    yield "| key | value | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
-def _kind(field: FieldInfo) -> str:
-    if any("parse_size" in repr(each) for each in field.metadata):
-        return "size"
-    if any("parse_duration" in repr(each) for each in field.metadata):
-        return "duration"
-    return _named(field.annotation).replace("|", "\\|")
+def _row(name: str, field: FieldInfo) -> str:
+    kind = _kind(field.annotation, field.metadata)
+    return f"| `{name}` | {kind}{_bounds(field, kind)} | {_default(field, kind)} | {_cell(field.description or '')} |"
 
 
-def _named(annotation: Any) -> str:
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _kind(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     """A type in the words of YAML."""
+    for each in metadata:
+        if isinstance(each, BeforeValidator) and each.func in _READ_BY:
+            return _READ_BY[each.func]
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0], arguments[1:])
     if origin is Literal:
-        return " | ".join(f"`{value}`" for value in arguments)
+        return " \\| ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
-        return " | ".join(_named(each) for each in arguments if each is not type(None))
-    if origin is tuple or origin is list:
-        return f"list of {_named(arguments[0])}"
-    if origin is dict:
+        return " or ".join(_kind(each) for each in arguments if each is not type(None))
+    if origin in (tuple, list):
+        return f"list of {_PLURALS.get(item := _kind(arguments[0]), item)}"
+    if origin is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
         return "mapping"
-    if hasattr(annotation, "__metadata__"):
-        if any("parse_size" in repr(each) for each in annotation.__metadata__):
-            return "size"
-        if any("parse_duration" in repr(each) for each in annotation.__metadata__):
-            return "duration"
-        return _named(annotation.__origin__)
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return " | ".join(f"`{each.value}`" for each in annotation)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "mapping"
-    names = {str: "text", int: "integer", float: "number", bool: "true or false"}
-    return names.get(annotation, "path" if "Path" in str(annotation) else "text")
+    return _KINDS[annotation]
 
 
-def _default(field: FieldInfo) -> str:
-    default = field.default
-    if default is PydanticUndefined:
+def _bounds(field: FieldInfo, kind: str) -> str:
+    """`, 1 to 1024` or `, at least 64KiB`, in the unit of the field itself; empty without bounds."""
+    low = high = ""
+    for each in field.metadata:
+        match each:
+            case Ge():
+                low = f"at least {_written(each.ge, kind)}"
+            case Gt():
+                low = f"more than {_written(each.gt, kind)}"
+            case Le():
+                high = f"at most {_written(each.le, kind)}"
+            case _:
+                pass
+    if low.startswith("at least") and high:
+        if low.removeprefix("at least ") == high.removeprefix("at most "):
+            return f", {high.removeprefix('at most ')}"
+        return f", {low.removeprefix('at least ')} to {high.removeprefix('at most ')}"
+    return "".join(f", {bound}" for bound in (low, high) if bound)
+
+
+def _default(field: FieldInfo, kind: str) -> str:
+    if field.is_required():
         return "required"
-    if default is None or default == () or default == {}:
+    if field.default is None or field.default == () or field.default == {}:
         return "-"
-    kind = _kind(field)
-    if kind == "size":
-        return f"`{format_size(default)}`"
-    if kind == "duration":
-        return f"`{format_duration(default)}`"
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    return f"`{default}`"
+    return f"`{_written(field.default, kind)}`"
+
+
+def _written(value: Any, kind: str) -> str:
+    """A value as YAML has it."""
+    if kind == _READ_BY[parse_size]:
+        return format_size(value)
+    if kind == _READ_BY[parse_duration]:
+        return format_duration(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def effective(config: Config) -> str:
-    """The configuration in effect, as YAML; secrets are masked."""
+    """The configuration in effect, as YAML that can be read again; secrets are masked, paths are absolute."""
 
     def dumped(model: BaseModel) -> dict[str, Any]:
         return model.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -138,8 +186,23 @@ def effective(config: Config) -> str:
         "sinks": {name: dumped(sink) for name, sink in config.sinks.items()},
         "routes": {name: dumped(route) for name, route in config.routes.items()},
     }
+    for name, schema in config.schema_settings.items():
+        tree["routes"][name]["schema"] = dumped(schema)
     if config.server.auth is not None and config.server.auth.anonymous:
         tree["server"]["auth"] = "none"
     for name, largest in config.max_event.items():
         tree["routes"][name]["max_event"] = format_size(largest)
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.safe_dump(_escaped(tree), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _escaped(value: Any) -> Any:
+    """The tree with each dollar doubled, so that reading it replaces nothing."""
+    match value:
+        case str():
+            return value.replace("$", "$$")
+        case dict():
+            return {key: _escaped(each) for key, each in value.items()}
+        case list():
+            return [_escaped(each) for each in value]
+        case _:
+            return value

@@ -20,7 +20,7 @@ _TYPE_PATTERN = re.compile(r"[^*\s]+\*?|\*")
 class Settings(BaseModel):
     """A part of the settings tree: unknown keys are mistakes, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _selector(text: str) -> str:
@@ -68,7 +68,8 @@ class Auth(Settings):
         return self.keys_file is None and self.keys_variable is None
 
 
-def _none_in_words(value: Any) -> Any:
+def none_in_words(value: Any) -> Any:
+    """`none` as what it means, and other words refused with what is allowed."""
     if value == "none":
         return Auth()
     if isinstance(value, str) or value == {}:
@@ -87,7 +88,7 @@ class ServerConfig(Settings):
         ge=32 * 2**20,
         description="Budget for events: half for request bodies being read, half for the lanes.",
     )
-    auth: Annotated[Auth | None, BeforeValidator(_none_in_words)] = Field(
+    auth: Annotated[Auth | None, BeforeValidator(none_in_words)] = Field(
         default=None, description="`none`, or where the API keys are. Absent: loopback only."
     )
     max_body: ByteSize = Field(default=8 * 2**20, ge=1024, description="Most bytes of a body as sent.")
@@ -121,7 +122,9 @@ class AdminConfig(Settings):
 
     host: str = Field(default="127.0.0.1", description="Address to bind. Other than loopback demands `token`.")
     port: int = Field(default=9464, ge=0, le=65535, description="Port to bind; 0 lets the system pick.")
-    token: SecretStr | None = Field(default=None, description="Bearer token; health checks need none.")
+    token: SecretStr | None = Field(
+        default=None, min_length=8, description="Bearer token, 8 characters at least; health checks need none."
+    )
 
 
 class LogConfig(Settings):
@@ -150,7 +153,8 @@ class DeadLetter(Settings):
     invalid: bool = Field(default=False, description="Also keep a copy of each event refused as invalid.")
 
 
-def _as_sink(value: Any) -> Any:
+def name_as_mapping(value: Any) -> Any:
+    """A sink's name alone as the mapping it stands for."""
     return {"sink": value} if isinstance(value, str) else value
 
 
@@ -163,7 +167,7 @@ class RouteConfig(Settings):
     schema_: dict[str, Any] | None = Field(
         default=None,
         alias="schema",
-        description="Validator of each event's data, such as {type: jsonschema, file: ...}.",
+        description="Validator of each event's data, such as `{type: jsonschema, file: order.json}`.",
     )
     key: SelectorText | None = Field(
         default=None, description="Partition key: /json/pointer into the data, ce:attribute or header:name."
@@ -175,11 +179,11 @@ class RouteConfig(Settings):
     ack: Literal["delivered"] = Field(
         default="delivered", description="When HTTP answers: after every required sink acknowledged."
     )
-    to: tuple[Annotated[To, BeforeValidator(_as_sink)], ...] = Field(
-        min_length=1, description="Sinks: a name, or {sink: name, required: false}."
+    to: tuple[Annotated[To, BeforeValidator(name_as_mapping)], ...] = Field(
+        min_length=1, description="Sinks: each a name, or `{sink: name, required: false}`."
     )
-    dead_letter: Annotated[DeadLetter | None, BeforeValidator(_as_sink)] = Field(
-        default=None, description="Sink of what cannot be delivered: a name, or {sink: name, invalid: true}."
+    dead_letter: Annotated[DeadLetter | None, BeforeValidator(name_as_mapping)] = Field(
+        default=None, description="Sink of what cannot be delivered: a name, or `{sink: name, invalid: true}`."
     )
     max_event: ByteSize | None = Field(
         default=None, ge=1, description="Most bytes of one event; as much as its sinks and dead letters take if absent."

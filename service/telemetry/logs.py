@@ -1,5 +1,6 @@
 """Logs on stderr: one event a line, a constant message and fields; JSON, or readable on a terminal."""
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -28,7 +29,11 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:
+            # lone surrogates and integers above 64 bits, which orjson refuses; a line is never lost for them
+            return json.dumps(line, default=str)
 
 
 class TextFormatter(logging.Formatter):

@@ -60,6 +60,10 @@ class Meter:
     """Calls that ended, by (sink, result): `delivered`, or the reason of the first failure in it."""
     lane_retries: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events queued for another attempt, by (sink, reason)."""
+    requests_open: int = 0
+    """HTTP requests that are being answered now."""
+    body_bytes: int = 0
+    """Memory of HTTP bodies that are being read now."""
     request_seconds: dict[tuple[str, int], Histogram] = field(default_factory=dict)
     """Duration of HTTP requests from the first byte of the head to the answer, by (route, status)."""
 

@@ -69,6 +69,8 @@ class MeterCollector(Collector):
             meter.lane_retries,
         )
         yield from self._gauges()
+        yield _gauge("penstock_http_requests_open", "Requests that are being answered.", meter.requests_open)
+        yield _gauge("penstock_http_body_bytes", "Memory of bodies that are being read.", meter.body_bytes)
         yield self._requests()
 
     def _gauges(self) -> Iterable[Metric]:
@@ -96,6 +98,10 @@ class MeterCollector(Collector):
                 buckets.append((str(bound), count))
             family.add_metric([route, str(status)], buckets, histogram.total)
         return family
+
+
+def _gauge(name: str, text: str, value: int) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
 
 
 def _counter(name: str, text: str, labels: str, counts: Mapping[Any, int]) -> Metric:
