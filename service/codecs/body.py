@@ -1,6 +1,8 @@
 """Bodies to drafts: which of the formats a request's body has, and the items in it."""
 
+import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import NoReturn
 
 import msgspec
@@ -21,6 +23,10 @@ _ALLOWED = (
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _BLANK = b" \t\r\n"
+_FILLED = re.compile(rb"[^ \t\r\n]")
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*+")
+_MOST_UNCOUNTED = 100_000
+"""An array that may have more items is counted before it is split: each item of the list takes 72 bytes."""
 
 
 def decode(
@@ -35,7 +41,9 @@ def decode(
     `headers` have lower-cased names. The mode is found as the CloudEvents HTTP binding says: batch, structured,
     binary by `ce-*` headers; then plain JSON (an object, or an array of objects) and lines of JSON. An item that
     is no event is yielded as a Refusal. Before the first item, raises Unreadable (EMPTY_BODY, MALFORMED_BODY,
-    MALFORMED_HEADER), TooLarge (BATCH_TOO_LARGE) or Unsupported (UNSUPPORTED_MEDIA_TYPE) about the whole.
+    MALFORMED_HEADER, NESTED_TOO_DEEP), TooLarge (BATCH_TOO_LARGE) or Unsupported (UNSUPPORTED_MEDIA_TYPE) about the
+    whole. An empty batch is refused although CloudEvents allows it: there is nothing to answer for. What nests too
+    deep is refused by item, unless it is so deep that its array cannot be split.
     """
     media = parse(content_type) if content_type is not None else None
     if media is not None and media.essence.startswith(_ENVELOPE):
@@ -43,10 +51,13 @@ def decode(
         if media.essence.startswith(_BATCH):
             if media.essence != _BATCH + "+json":
                 _unsupported(media)
+            if _first(body) != b"[":
+                raise Unreadable(Code.MALFORMED_BODY, "a batch is a JSON array of CloudEvents")
             return _array(body, caps, True)
         if media.essence != STRUCTURED:
             _unsupported(media)
-        return iter((_structured(_filled(body), caps),))
+        _first(body)
+        return iter((_structured(body, caps),))
     if any(name.startswith("ce-") for name in headers):
         return iter((_binary(headers, content_type or "", body, caps),))
     if media is None:
@@ -59,16 +70,16 @@ def decode(
     if not media.is_json and not (plain_text_as_json and media.essence == "text/plain"):
         _unsupported(media)
     _demand_utf8(media)
-    if _filled(body).lstrip(_BLANK)[:1] == b"[":
+    if _first(body) == b"[":
         return _array(body, caps, False)
     return iter((_plain(body, caps),))
 
 
 def _demand_utf8(media: MediaType) -> None:
-    if media.charset not in (None, "utf-8", "utf8", "us-ascii"):
+    if not media.is_utf8:
         raise Unsupported(
             Code.UNSUPPORTED_MEDIA_TYPE,
-            f"charset {media.charset!r} is not taken; send UTF-8",
+            f"Content-Type: charset {media.charset!r:.40} is not taken; send UTF-8",
             allowed="utf-8",
         )
 
@@ -79,47 +90,53 @@ def _unsupported(media: MediaType) -> NoReturn:
         hint = " (form types and text/plain are not taken, because they would let any web page post)"
     raise Unsupported(
         Code.UNSUPPORTED_MEDIA_TYPE,
-        f"Content-Type {media.essence!r} is not taken{hint}; allowed: {_ALLOWED}",
+        f"Content-Type {media.essence!r:.100} is not taken{hint}; allowed: {_ALLOWED}",
         allowed=_ALLOWED,
     )
 
 
-def _filled(body: bytes) -> bytes:
-    if not body or not body.strip(_BLANK):
+def _first(body: bytes) -> bytes:
+    """The first byte that is not blank. Raises Unreadable (EMPTY_BODY) if there is none."""
+    match = _FILLED.search(body)
+    if match is None:
         raise Unreadable(Code.EMPTY_BODY, "the body is empty; send an event")
-    return body
+    return match[0]
 
 
 def _array(body: bytes, caps: Caps, enveloped: bool) -> Iterator[Decoded]:
-    _filled(body)
-    if json.nests_deeper(body, caps.nesting + 1):
-        raise Unreadable(Code.NESTED_TOO_DEEP, f"nested deeper than {caps.nesting} levels", limit=caps.nesting)
+    if body.count(b",") >= _MOST_UNCOUNTED and (count := json.count_items(body, caps.events)) > caps.events:
+        raise _too_many(f"more than {caps.events}", count, caps)
     try:
         items = _items(body)
+    except RecursionError:
+        error = json.too_deep(caps.nesting)
+        raise Unreadable(error.code, error.detail, limit=caps.nesting) from None
     except msgspec.MsgspecError as error:
         raise Unreadable(Code.MALFORMED_BODY, f"not a JSON array: {error}") from None
-    _demand_count(len(items), caps)
+    if not items:
+        raise Unreadable(Code.EMPTY_BODY, "the array is empty; send at least one event")
+    if len(items) > caps.events:
+        raise _too_many(str(len(items)), len(items), caps)
     one = _structured if enveloped else _plain
     return (one(bytes(item), caps) for item in items)
 
 
 def _lines(body: bytes, caps: Caps) -> Iterator[Decoded]:
-    _filled(body)
-    _demand_count(body.count(b"\n") + 1 - body.endswith(b"\n"), caps)
-    lines = [line for line in body.split(b"\n") if line.strip(_BLANK)]
-    return (_plain(line.strip(_BLANK), caps) for line in lines)
+    _first(body)
+    if body.count(b"\n") >= caps.events:
+        count = sum(1 for _ in islice(_LINE.finditer(body), caps.events + 1))
+        if count > caps.events:
+            raise _too_many(f"more than {caps.events}", count, caps)
+    return (_plain(line[0].rstrip(_BLANK), caps) for line in _LINE.finditer(body))
 
 
-def _demand_count(count: int, caps: Caps) -> None:
-    if count == 0:
-        raise Unreadable(Code.EMPTY_BODY, "the batch is empty; send at least one event")
-    if count > caps.events:
-        raise TooLarge(
-            Code.BATCH_TOO_LARGE,
-            f"{count} events in one body; at most {caps.events} are taken: send them in several requests",
-            limit=caps.events,
-            actual=count,
-        )
+def _too_many(found: str, actual: int, caps: Caps) -> TooLarge:
+    return TooLarge(
+        Code.BATCH_TOO_LARGE,
+        f"{found} events in one body; at most {caps.events} are taken: send them in several requests",
+        limit=caps.events,
+        actual=actual,
+    )
 
 
 def _structured(body: bytes, caps: Caps) -> Decoded:
@@ -128,7 +145,7 @@ def _structured(body: bytes, caps: Caps) -> Decoded:
     try:
         return cloudevents.structured(body, caps.nesting)
     except InvalidEvent as error:
-        return Refusal(body, STRUCTURED, error)
+        return Refusal(body, STRUCTURED, error, cloudevents.id_in_body(body))
 
 
 def _binary(headers: Mapping[str, str], content_type: str, body: bytes, caps: Caps) -> Decoded:
@@ -138,7 +155,7 @@ def _binary(headers: Mapping[str, str], content_type: str, body: bytes, caps: Ca
     try:
         return cloudevents.binary(headers, content_type, body, caps.nesting)
     except InvalidEvent as error:
-        return Refusal(body, media, error)
+        return Refusal(body, media, error, cloudevents.id_in_headers(headers))
 
 
 def _plain(body: bytes, caps: Caps) -> Decoded:
@@ -147,7 +164,7 @@ def _plain(body: bytes, caps: Caps) -> Decoded:
     try:
         data = json.loads(body, caps.nesting)
         if not isinstance(data, dict):
-            raise InvalidEvent(Code.MALFORMED_EVENT, "an event is a JSON object")
+            raise InvalidEvent(Code.MALFORMED_EVENT, "an event is a JSON object, not another value", errors=[])
     except InvalidEvent as error:
         return Refusal(body, "application/json", error)
     return Draft(body, "application/json", NO_ATTRIBUTES, data)

@@ -1,181 +1,181 @@
-"""CloudEvents 1.0: the envelope's rules, in the JSON format and in the binary mode of the HTTP binding.
+"""CloudEvents 1.0: one event in the JSON format, or in the binary mode of the HTTP binding.
 
-All mistakes of an envelope are listed at once. Sources: CloudEvents 1.0.2 specification, JSON event format,
-HTTP protocol binding.
+What is delivered is what was checked: a CloudEvent whose members repeat is refused, for readers differ in which
+one they take. Sources: CloudEvents 1.0.2 JSON event format and HTTP protocol binding.
 """
 
 import base64
 import binascii
 import re
+from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from msgspec import Raw
+from msgspec.json import Decoder
+
 from service.codecs import json
+from service.codecs.attributes import REQUIRED, Mistakes, check, flaw_of_id
 from service.codecs.draft import NOT_JSON, Draft
 from service.codecs.media import is_json
 from service.errors import Code, InvalidEvent
 from service.event import STRUCTURED
 
-_NAME = re.compile(r"[a-z0-9]+\Z")
-_URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+\Z")
-_ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:(\d\d)(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)\Z")
-_MEDIA_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*(?:;.*)?\Z", re.DOTALL)
 _INT32 = range(-(2**31), 2**31)
-_REQUIRED = ("id", "source", "specversion", "type")
-_MOST_ERRORS = 10
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_NOT_ATTRIBUTES = ("data", "datacontenttype")
+_LEAST_MEMBER = len('"":0,')
 
 
 def structured(body: bytes, nesting: int) -> Draft:
     """The draft in one structured CloudEvent (JSON format). Raises InvalidEvent with all that is wrong.
 
-    `data` is validated as JSON data when `datacontenttype` is absent or JSON; else it is NOT_JSON.
+    `data` is validated as JSON data when `datacontenttype` is absent or JSON; else it must be a string, and the
+    draft's data is NOT_JSON. An attribute that is null is not set; nor is `data` or `data_base64` where the other
+    one is.
     """
     members = json.loads(body, nesting)
     if not isinstance(members, dict):
         raise InvalidEvent(Code.INVALID_CLOUDEVENT, "a CloudEvent in JSON is an object", errors=[])
+    mistakes = Mistakes()
+    for name in _repeated(body):
+        mistakes.add(name, "uniqueItems", "stands there more than once")
     data = members.pop("data", None)
     encoded = members.pop("data_base64", None)
-    mistakes: list[dict[str, str]] = []
-    if encoded is not None:
-        _check_base64(encoded, data, mistakes)
-    attributes = {name: _canonical(name, value, mistakes) for name, value in members.items() if value is not None}
-    _check(attributes, mistakes)
-    if mistakes:
-        raise _invalid(mistakes)
-    if encoded is not None:
-        content = _decoded(attributes, base64.b64decode(encoded), nesting)
-    elif data is None or is_json(attributes.get("datacontenttype", "application/json")):
-        content = data
-    else:
-        content = NOT_JSON
-    return Draft(body, STRUCTURED, attributes, content)
+    attributes: dict[str, str] = {}
+    for name, value in members.items():
+        if type(value) is str:
+            attributes[name] = value
+        elif value is not None:
+            _canonical(name, value, attributes, mistakes)
+    content_type = attributes.get("datacontenttype")
+    json_data = content_type is None or is_json(content_type)
+    decoded = _base64(encoded, data, mistakes) if encoded is not None else None
+    if not json_data and data is not None and type(data) is not str:
+        mistakes.add("data", "type", "must be a string, for datacontenttype is not JSON; or use data_base64")
+    check(attributes, mistakes)
+    mistakes.demand_none()
+    if decoded is not None:
+        data = _content(content_type, decoded, "data_base64", nesting)
+    elif data is not None and not json_data:
+        data = NOT_JSON
+    return Draft(body, STRUCTURED, attributes, data)
 
 
 def binary(headers: Mapping[str, str], content_type: str, body: bytes, nesting: int) -> Draft:
     """The draft in one binary-mode request: attributes from `ce-*` headers, the body as data.
 
-    Header values are unquoted and percent-decoded once (HTTP binding §3.1.3.2).
+    Header values are unquoted and percent-decoded once (HTTP binding §3.1.3.2); an attribute whose value is not
+    UTF-8 then is refused. `headers` have lower-cased names, each of them once.
     """
-    mistakes: list[dict[str, str]] = []
+    mistakes = Mistakes()
     attributes = {}
-    for name, value in headers.items():
-        if name.startswith("ce-"):
-            attribute = name[3:]
-            if attribute in ("data", "datacontenttype"):
-                mistakes.append(_mistake(attribute, "name", f"header ce-{attribute} is not allowed in binary mode"))
+    for header, value in headers.items():
+        if header.startswith("ce-"):
+            name = header[3:]
+            if name in _NOT_ATTRIBUTES:
+                mistakes.add(
+                    name, "name", f"header {header} is not allowed in binary mode; send Content-Type and a body"
+                )
+                continue
             try:
-                attributes[attribute] = _header_value(value)
-            except UnicodeDecodeError:
-                mistakes.append(_mistake(attribute, "encoding", "percent-decodes to invalid UTF-8"))
-                attributes[attribute] = "?"
+                attributes[name] = _header_value(value)
+            except UnicodeError:
+                mistakes.add(name, "encoding", f"header {header}: percent-decodes to invalid UTF-8")
     if content_type:
         attributes["datacontenttype"] = content_type
-    _check(attributes, mistakes)
-    if mistakes:
-        raise _invalid(mistakes)
-    data = _decoded(attributes, body, nesting) if body else None
+    check(attributes, mistakes)
+    mistakes.demand_none()
+    data = _content(content_type, body, "the body", nesting) if body else None
     return Draft(body, content_type or "application/octet-stream", attributes, data)
 
 
-def _decoded(attributes: Mapping[str, str], data: bytes, nesting: int) -> Any:
-    if "datacontenttype" in attributes and is_json(attributes["datacontenttype"]):
+def id_in_body(body: bytes) -> str | None:
+    """The `id` of a structured CloudEvent that was refused, if one can be read and is fit to be shown."""
+    try:
+        return _fit(json.loads(body, json.MOST_NESTING)["id"])
+    except (InvalidEvent, LookupError, TypeError):
+        return None
+
+
+def id_in_headers(headers: Mapping[str, str]) -> str | None:
+    """The same of a binary-mode request."""
+    try:
+        return _fit(_header_value(headers.get("ce-id", "")))
+    except UnicodeError:
+        return None
+
+
+def _fit(id_: Any) -> str | None:
+    return id_ if type(id_) is str and id_ and flaw_of_id(id_) is None else None
+
+
+class _Name:
+    """A member's name. Equal to none but itself, so that a dict of them keeps repeated names."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+_members = Decoder(dict[str, Raw]).decode
+_pairs = Decoder(dict[_Name, Raw], dec_hook=lambda _, text: _Name(text)).decode
+
+
+def _repeated(body: bytes) -> list[str]:
+    """Names that the object `body` has more than once."""
+    members = _members(body)
+    # {"name":value,"name":value} without a blank; what a member more would need is not there.
+    compact = 1 + sum(map(len, members)) + sum(map(len, members.values())) + 4 * len(members)
+    if len(body) - compact < _LEAST_MEMBER:
+        return []
+    return [name for name, count in Counter(pair.text for pair in _pairs(body)).items() if count > 1]
+
+
+def _content(content_type: str | None, data: bytes, place: str, nesting: int) -> Any:
+    """The decoded JSON in `data`, or NOT_JSON if `content_type` does not declare it."""
+    if content_type is None or not is_json(content_type):
+        return NOT_JSON
+    try:
         return json.loads(data, nesting)
-    return NOT_JSON
+    except InvalidEvent as error:
+        detail = f"{place}: {error.detail} (the event's content type declares JSON)"
+        raise InvalidEvent(error.code, detail, **error.members) from None
 
 
 def _header_value(value: str) -> str:
-    """The attribute in a header's value. HTTP hands octets over as Latin-1."""
-    text = value.strip()
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        text = re.sub(r"\\(.)", r"\1", text[1:-1])
-    return unquote_to_bytes(text.encode("latin-1", "replace")).decode()
+    """The attribute in a header's value. HTTP hands octets over as Latin-1. Raises UnicodeError."""
+    text = value.strip(" \t")
+    if text[:1] == '"' and (quoted := _QUOTED.fullmatch(text)):
+        text = _ESCAPED.sub(r"\1", quoted[1])
+    return unquote_to_bytes(text.encode("latin-1")).decode()
 
 
-def _canonical(name: str, value: Any, mistakes: list[dict[str, str]]) -> str:
-    """The attribute's canonical string (CloudEvents type system)."""
-    match value:
-        case str():
-            return value
-        case bool() if name not in _REQUIRED:
-            return "true" if value else "false"
-        case int() if name not in _REQUIRED:
-            if value not in _INT32:
-                mistakes.append(_mistake(name, "type", "an integer attribute has 32 bits"))
-            return str(value)
-        case _:
-            allowed = "a string" if name in _REQUIRED else "a string, a boolean or a 32-bit integer"
-            mistakes.append(_mistake(name, "type", f"must be {allowed}"))
-            return "?"
+def _canonical(name: str, value: Any, attributes: dict[str, str], mistakes: Mistakes) -> None:
+    """Set the attribute to its canonical string (CloudEvents type system)."""
+    if name not in REQUIRED:
+        if type(value) is bool:
+            attributes[name] = "true" if value else "false"
+            return
+        if type(value) is int and value in _INT32:
+            attributes[name] = str(value)
+            return
+    allowed = "a string" if name in REQUIRED else "a string, a boolean or an integer of 32 bits"
+    mistakes.add(name, "type", f"must be {allowed}")
 
 
-def _check(attributes: Mapping[str, str], mistakes: list[dict[str, str]]) -> None:
-    for name in _REQUIRED:
-        if not attributes.get(name):
-            mistakes.append(_mistake(name, "required", f"{name} is required and must not be empty"))
-    if attributes.get("specversion") not in (None, "", "?", "1.0"):
-        mistakes.append(_mistake("specversion", "enum", 'must be "1.0"'))
-    for name, value in attributes.items():
-        if not _NAME.match(name):
-            mistakes.append(_mistake(name, "name", "attribute names are lower-case letters and digits"))
-        elif value != "?":
-            _check_value(name, value, mistakes)
-
-
-def _check_value(name: str, value: str, mistakes: list[dict[str, str]]) -> None:
-    match name:
-        case "source" if value and not _URI_REFERENCE.match(value):
-            mistakes.append(_mistake(name, "format", "must be a URI reference (RFC 3986)"))
-        case "dataschema" if not (_URI_REFERENCE.match(value) and _ABSOLUTE_URI.match(value)):
-            mistakes.append(_mistake(name, "format", "must be an absolute URI"))
-        case "subject" if not value:
-            mistakes.append(_mistake(name, "minLength", "must not be empty"))
-        case "datacontenttype" if not _MEDIA_TYPE.match(value):
-            mistakes.append(_mistake(name, "format", "must be a media type (RFC 2046)"))
-        case "time" if not _is_time(value):
-            mistakes.append(_mistake(name, "format", "must be a timestamp (RFC 3339) with a zone"))
-        case _:
-            pass
-
-
-def _is_time(value: str) -> bool:
-    match = _TIME.match(value)
-    if match is None:
-        return False
-    # 60 is a leap second, which datetime does not know.
-    plain = value[:17] + ("59" if match[1] == "60" else match[1])
-    try:
-        datetime.strptime(plain.upper(), "%Y-%m-%dT%H:%M:%S")
-    except ValueError:
-        return False
-    zone = value[-6:]
-    return value[-1] in "zZ" or (int(zone[1:3]) < 24 and int(zone[4:]) < 60)
-
-
-def _check_base64(encoded: Any, data: Any, mistakes: list[dict[str, str]]) -> None:
+def _base64(encoded: Any, data: Any, mistakes: Mistakes) -> bytes:
+    """The bytes in `data_base64`; empty, with a mistake, if there are none."""
     if data is not None:
-        mistakes.append(_mistake("data_base64", "not", "data and data_base64 exclude each other"))
-    if not isinstance(encoded, str):
-        mistakes.append(_mistake("data_base64", "type", "must be a string in base64"))
-        return
+        mistakes.add("data_base64", "not", "data and data_base64 exclude each other")
+    if type(encoded) is not str:
+        mistakes.add("data_base64", "type", "must be a string in base64")
+        return b""
     try:
-        base64.b64decode(encoded, validate=True)
+        return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        mistakes.append(_mistake("data_base64", "format", "is not base64 (RFC 4648 section 4)"))
-
-
-def _mistake(name: str, keyword: str, detail: str) -> dict[str, str]:
-    escaped = name[:80].replace("~", "~0").replace("/", "~1")
-    return {"pointer": f"#/{escaped}", "keyword": keyword, "detail": detail}
-
-
-def _invalid(mistakes: list[dict[str, str]]) -> InvalidEvent:
-    first = mistakes[0]
-    more = f" (and {len(mistakes) - 1} more)" if len(mistakes) > 1 else ""
-    return InvalidEvent(
-        Code.INVALID_CLOUDEVENT,
-        f"{first['pointer']}: {first['detail']}{more}",
-        errors=mistakes[:_MOST_ERRORS],
-    )
+        mistakes.add("data_base64", "format", "is not base64 (RFC 4648 section 4)")
+        return b""

@@ -7,8 +7,16 @@ import zstandard
 
 from service.errors import Code, TooLarge, Unreadable, Unsupported
 
-PIECE_BYTES = 64 * 1024
-"""Most that one step inflates to."""
+PIECE_BYTES = 2 * 2**20
+"""Most that is held beyond the cap when a body is refused."""
+
+_GZIP_STEP_BYTES = 4096
+"""zlib copies what is left of a step at each member's end, and a step may hold many: this bounds the copying.
+Deflate gives at most 1,032 times what it takes."""
+
+_BLOCK_BYTES = 128 * 1024
+_MOST_RATIO = _BLOCK_BYTES // 4
+"""A zstd block takes at least 4 bytes and gives at most 128 KiB (RFC 8878 §3.1.1.2)."""
 
 _WINDOW_LOG = 23
 """zstd windows above 8 MiB are refused (RFC 8878 §3.1.1.1.2 recommends to support that much)."""
@@ -68,17 +76,21 @@ class _Gzip(_Capped):
         self._begun = False
 
     def feed(self, chunk: bytes) -> bytes:
-        pieces = []
-        while chunk:
+        pieces: list[bytes] = []
+        for start in range(0, len(chunk), _GZIP_STEP_BYTES):
+            self._inflate(chunk[start : start + _GZIP_STEP_BYTES], pieces)
+        return b"".join(pieces)
+
+    def _inflate(self, step: bytes, pieces: list[bytes]) -> None:
+        while step:
             if self._member.eof:
                 self._member = zlib.decompressobj(wbits=31)
             self._begun = True
             try:
-                pieces.append(self._count(self._member.decompress(chunk, PIECE_BYTES)))
+                pieces.append(self._count(self._member.decompress(step, _BLOCK_BYTES)))
             except zlib.error as error:
                 raise _corrupt("gzip", error) from None
-            chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-        return b"".join(pieces)
+            step = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
 
     def finish(self) -> None:
         if self._begun and not self._member.eof:
@@ -86,37 +98,38 @@ class _Gzip(_Capped):
 
 
 class _Zstd(_Capped):
-    """One or more zstd frames (RFC 8878)."""
+    """One or more zstd frames (RFC 8878), skippable ones among them."""
 
     def __init__(self, cap: int) -> None:
         super().__init__(cap)
         self._context = zstandard.ZstdDecompressor(max_window_size=1 << _WINDOW_LOG)
-        self._frame = self._context.decompressobj(write_size=PIECE_BYTES)
+        self._frame = self._context.decompressobj(write_size=_BLOCK_BYTES)
         self._begun = False
 
     def feed(self, chunk: bytes) -> bytes:
-        pieces = []
-        while chunk:
-            # One call inflates all it is given, so it gets little: a byte of zstd may stand for a block of 128 KiB.
-            step, chunk = chunk[:_STEP_BYTES], chunk[_STEP_BYTES:]
-            while step:
-                if self._frame.eof:
-                    self._frame = self._context.decompressobj(write_size=PIECE_BYTES)
-                self._begun = True
-                try:
-                    pieces.append(self._count(self._frame.decompress(step)))
-                except zstandard.ZstdError as error:
-                    raise _corrupt("zstd", error) from None
-                step = self._frame.unused_data if self._frame.eof else b""
+        pieces: list[bytes] = []
+        start = 0
+        while start < len(chunk):
+            # One call inflates all that it is given: give it what, at the worst, passes the cap by one piece.
+            size = (self._cap - self._total + PIECE_BYTES // 2) // _MOST_RATIO
+            self._inflate(chunk[start : start + size], pieces)
+            start += size
         return b"".join(pieces)
+
+    def _inflate(self, step: bytes, pieces: list[bytes]) -> None:
+        while step:
+            if self._frame.eof:
+                self._frame = self._context.decompressobj(write_size=_BLOCK_BYTES)
+            self._begun = True
+            try:
+                pieces.append(self._count(self._frame.decompress(step)))
+            except zstandard.ZstdError as error:
+                raise _corrupt("zstd", f"{error} (windows above {2**_WINDOW_LOG} bytes are not taken)") from None
+            step = self._frame.unused_data if self._frame.eof else b""
 
     def finish(self) -> None:
         if self._begun and not self._frame.eof:
             raise _corrupt("zstd", "it ends too soon")
-
-
-_STEP_BYTES = 64
-"""A zstd block takes at least 4 bytes and gives at most 128 KiB: one step gives at most 2 MiB."""
 
 
 def _corrupt(name: str, why: object) -> Unreadable:

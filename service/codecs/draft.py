@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from service.codecs.json import MOST_NESTING
 from service.errors import InvalidEvent, TooLarge
 
 
@@ -23,7 +24,7 @@ class Draft(Struct, gc=False):
     body: bytes
     """Its own bytes, unchanged (a slice of a batch is copied out)."""
     content_type: str
-    """Media type of `body` without parameters other than charset; STRUCTURED for structured CloudEvents."""
+    """Media type of `body`, as it was given in binary mode; STRUCTURED for structured CloudEvents."""
     attributes: Mapping[str, str]
     """CloudEvents context attributes; empty for an event without an envelope."""
     data: Any
@@ -41,11 +42,15 @@ class Refusal(Struct, gc=False):
 
 
 class Caps(Struct, frozen=True):
-    """Limits of what a decoder takes."""
+    """Limits of what a decoder takes. Raises ValueError for a nesting above MOST_NESTING."""
 
     event_bytes: int
     events: int
     nesting: int
+
+    def __post_init__(self) -> None:
+        if self.nesting > MOST_NESTING:
+            raise ValueError(f"nesting may be at most {MOST_NESTING}, not {self.nesting}")
 
 
 Decoded = Draft | Refusal

@@ -7,12 +7,13 @@ import orjson
 from msgspec import Raw
 from msgspec.json import Decoder
 
-from service.codecs.media import is_json
+from service.codecs.media import is_json, parse
 from service.event import STRUCTURED, Event
 
 Form = Literal["original", "cloudevents", "data"]
 
 _members = Decoder(dict[str, Raw]).decode
+_NULL = Raw(b"null")
 
 
 def resolve(format: str, carries_attributes: bool, id_in_body: bool) -> Form:
@@ -25,8 +26,9 @@ def resolve(format: str, carries_attributes: bool, id_in_body: bool) -> Form:
 def encode(event: Event, form: Form) -> tuple[bytes, str]:
     """Body and media type of `event` in `form`.
 
-    `data` of a structured CloudEvent is its bytes as they came; a CloudEvent without data has none (b"").
-    `cloudevents` embeds JSON data unchanged, and anything else as `data_base64`.
+    `data` of a structured CloudEvent is its bytes as they came, or its text in UTF-8; a CloudEvent without data has
+    none (b""). `cloudevents` embeds JSON data unchanged, and anything else as `data_base64`; it sets no `time`, for
+    when an event was received is not when it happened.
     """
     structured = event.content_type.startswith(STRUCTURED)
     match form:
@@ -54,11 +56,20 @@ def _wrapped(event: Event) -> bytes:
 def _data(event: Event) -> tuple[bytes, str]:
     members = _members(event.body)
     content_type = event.attributes.get("datacontenttype", "application/json")
-    if "data" in members:
-        raw = bytes(members["data"])
-        if not is_json(content_type) and raw[:1] == b'"':
-            return orjson.loads(raw).encode(), content_type
+    encoded = members.get("data_base64", _NULL)
+    if bytes(encoded) != b"null":
+        return base64.b64decode(orjson.loads(encoded)), content_type
+    if "data" not in members:
+        return b"", content_type
+    raw = bytes(members["data"])
+    if is_json(content_type):
         return raw, content_type
-    if "data_base64" in members:
-        return base64.b64decode(orjson.loads(bytes(members["data_base64"]))), content_type
-    return b"", content_type
+    if raw == b"null":
+        return b"", content_type
+    return orjson.loads(raw).encode(), _in_utf8(content_type)
+
+
+def _in_utf8(content_type: str) -> str:
+    """The media type of text that is encoded anew: a charset it declares does not hold any more."""
+    media = parse(content_type)
+    return content_type if media.is_utf8 else f"{media.essence}; charset=utf-8"

@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from service.codecs.draft import Draft
-from service.codecs.pointer import Pointer
+from service.codecs.pointer import Pointer, fragment
 from service.errors import Code, InvalidEvent
 
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_ATTRIBUTE = re.compile(r"[a-z0-9]+\Z")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_ATTRIBUTE = re.compile(r"[a-z0-9]+")
+_EXACT_DIGITS = 15
+"""Decimal numbers of up to 15 digits survive as doubles (IEEE 754); two longer ones may become one."""
 
 
 class Selector:
@@ -23,18 +26,24 @@ class Selector:
         self._pointer: Pointer | None = None
         if text.startswith("/"):
             self._pointer = Pointer(text)
-        elif self._kind == "header" and _HEADER.match(self._name):
+        elif self._kind == "header" and _HEADER.fullmatch(self._name):
             self._name = self._name.lower()
-        elif not (self._kind == "ce" and _ATTRIBUTE.match(self._name)):
+        elif not (self._kind == "ce" and _ATTRIBUTE.fullmatch(self._name)):
             raise ValueError(
                 f"{text!r} is not a selector: write a JSON Pointer into the data (/customer/id), "
                 "a CloudEvents attribute (ce:subject) or a header (header:x-tenant)"
             )
 
+    @property
+    def in_body(self) -> bool:
+        """Whether what it finds stands in the event's own bytes, for an event without an envelope."""
+        return self._pointer is not None
+
     def __call__(self, draft: Draft, headers: Mapping[str, str]) -> str | None:
         """The string, or None if it is missing, null or empty. Numbers and booleans become their JSON text.
 
-        Raises InvalidEvent (INVALID_KEY) if an object or array stands there.
+        Raises InvalidEvent (INVALID_KEY) if an object or array stands there, or a number that a double cannot
+        tell from its neighbours: two events must not get one identity.
         """
         if self._pointer is None:
             found = draft.attributes if self._kind == "ce" else headers
@@ -45,15 +54,25 @@ class Selector:
                 return value or None
             case bool():
                 return "true" if value else "false"
-            case int() | float():
+            case int():
                 return str(value)
+            case float():
+                return self._exact(value)
             case dict() | list():
-                raise InvalidEvent(
-                    Code.INVALID_KEY,
-                    f"#{self.text}: must be a string, number or boolean, for it is the event's key or id",
-                    errors=[
-                        {"pointer": f"#{self.text}", "keyword": "type", "detail": "must be a scalar"},
-                    ],
-                )
+                raise self._refusal("type", "must be a string, a number or a boolean")
             case _:
                 return None
+
+    def _exact(self, value: float) -> str:
+        text = repr(value)
+        digits = sum(map(str.isdigit, text.partition("e")[0].strip("-0.")))
+        if digits > _EXACT_DIGITS or abs(value) >= 10.0**_EXACT_DIGITS:
+            raise self._refusal("type", f"has more than {_EXACT_DIGITS} digits; send it as a string")
+        return text
+
+    def _refusal(self, keyword: str, why: str) -> InvalidEvent:
+        assert self._pointer is not None
+        place = fragment(self._pointer.names)
+        detail = f"{why}, for it is the event's key or id"
+        errors: list[dict[str, Any]] = [{"pointer": place, "keyword": keyword, "detail": detail}]
+        return InvalidEvent(Code.INVALID_KEY, f"{place}: {detail}", errors=errors)
