@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from deploy.local.child import ROOT
 from deploy.local.emulator import free_port
@@ -46,7 +47,10 @@ class Quickstart:
         self.output += line
 
     def children(self) -> list[int]:
-        """Process ids of what it runs now."""
+        """Process ids of what it runs now. A small Linux lacks `ps`, macOS lacks /proc."""
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        if tasks.is_dir():
+            return [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
         listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
         pairs = [tuple(map(int, line.split())) for line in listing.splitlines()]
         return [pid for pid, parent in pairs if parent == self.process.pid]
