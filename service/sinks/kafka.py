@@ -4,10 +4,10 @@ with acks=all; CloudEvents attributes travel as headers (CloudEvents 1.0, Kafka 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from types import TracebackType
-from typing import ClassVar, Literal, Self
+from types import MappingProxyType, TracebackType
+from typing import Any, ClassVar, Literal, Self
 
 from confluent_kafka import KafkaError, KafkaException
 from pydantic import Field, field_serializer, field_validator
@@ -16,7 +16,7 @@ from service.errors import ConfigError
 from service.event import Event
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
-from service.sinks.kafka_errors import advice, reason_of, refused, unsent
+from service.sinks.kafka_errors import UNCLEAR, advice, reason_of, refused, unsent
 from service.sinks.kafka_producer import Client
 from service.sinks.kafka_properties import HEADROOM_BYTES, delivery_seconds, is_owned, is_secret, settings
 from service.units import ByteSize
@@ -76,6 +76,7 @@ class Kafka:
         self._config = config
         self._client: Client | None = None
         self._rebuilding: asyncio.Task[None] | None = None
+        self._judging: asyncio.Task[Client] | None = None
         self.limits = Limits(
             # `produce` costs about 4 us per event on the loop, so a write holds it for some 4 ms
             batch_events=1000,
@@ -89,11 +90,23 @@ class Kafka:
         if client is None or client.broken:
             self._rebuild(client)
             return [_REBUILDING] * len(batch)
-        outcomes: list[Outcome] = [DELIVERED] * len(batch)
+        outcomes = await self._produce(client, batch.events)
+        unclear = [position for position, outcome in enumerate(outcomes) if outcome is UNCLEAR]
+        if unclear:
+            # None of these was written. Tried again as they are, one bad record would hold them all for ever.
+            judge = await self._judge()
+            verdicts = await self._produce(judge, [batch.events[position] for position in unclear], alone=True)
+            for position, verdict in zip(unclear, verdicts, strict=True):
+                outcomes[position] = verdict
+        return outcomes
+
+    async def _produce(self, client: Client, events: Sequence[Event], alone: bool = False) -> list[Outcome]:
+        """One outcome per event. `alone`: the client puts each event into a message set of its own."""
+        outcomes: list[Outcome] = [DELIVERED] * len(events)
         write = client.begin()
         produce, topic, report = client.producer.produce, self._config.topic, write.report
         taken = 0
-        for position, event in enumerate(batch.events):
+        for position, event in enumerate(events):
             try:
                 produce(
                     topic,
@@ -106,7 +119,7 @@ class Kafka:
                 taken += 1
             except BufferError:
                 # what follows waits too, or it would overtake
-                outcomes[position:] = [_QUEUE_FULL] * (len(batch) - position)
+                outcomes[position:] = [_QUEUE_FULL] * (len(events) - position)
                 break
             except KafkaException as refusal:
                 outcomes[position] = self._not_taken(refusal.args[0])
@@ -114,11 +127,23 @@ class Kafka:
                 outcomes[position] = Rejected(Reason.REFUSED_CONTENT, "its key or an attribute is not valid Unicode")
         await write.settled(taken)
         for position, error in write.failed:
-            event = batch.events[position]
-            outcomes[position] = self._explained(refused(error, len(event.body) + len(event.key or "")), client)
+            outcomes[position] = self._explained(refused(error, alone), client)
         if taken > len(write.failed):
             client.delivered()
         return outcomes
+
+    async def _judge(self) -> Client:
+        """The client that sends message by message; built when it is first needed, which is hardly ever."""
+        old = self._judging
+        if old is None or (old.done() and (old.exception() is not None or old.result().broken)):
+            self._judging = asyncio.get_running_loop().create_task(self._appoint(old))
+        assert self._judging is not None
+        return await asyncio.shield(self._judging)  # a write that is given up leaves it to the next
+
+    async def _appoint(self, old: "asyncio.Task[Client] | None") -> Client:
+        if old is not None and old.exception() is None:
+            await old.result().close()
+        return await self._build({"batch.num.messages": 1})
 
     def _not_taken(self, error: KafkaError) -> Outcome:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -174,10 +199,15 @@ class Kafka:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+        judging, self._judging = self._judging, None
+        if judging is not None:
+            await asyncio.wait({judging})
+            if judging.exception() is None:
+                await judging.result().close()
 
-    async def _build(self) -> Client:
+    async def _build(self, changes: Mapping[str, Any] = MappingProxyType({})) -> Client:
         loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(Client, self.name, settings(self._config), loop, self._failed)
+        return await asyncio.to_thread(Client, self.name, {**settings(self._config), **changes}, loop, self._failed)
 
     def _failed(self, client: Client, error: KafkaError) -> None:
         """librdkafka cannot go on: the order of what it sent is in doubt. What was outstanding is reported as such."""

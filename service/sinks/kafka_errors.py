@@ -7,8 +7,8 @@ from confluent_kafka import KafkaError
 
 from service.outcome import Outcome, Reason, Rejected, Retry
 
-ALONE_BYTES: Final = 128 * 1024
-"""librdkafka's `batch.size` here: an event of at least this size is always in a message set of its own."""
+UNCLEAR: Final = Retry(Reason.UNAVAILABLE, detail="the broker refused a record of the same message set")
+"""The broker refused a whole message set for what is about one record: whose it is shows only one by one."""
 
 _REASONS: Final[dict[Reason, Iterable[int]]] = {
     Reason.ACCESS_DENIED: (
@@ -47,7 +47,6 @@ _REASONS: Final[dict[Reason, Iterable[int]]] = {
         KafkaError.KAFKA_STORAGE_ERROR,
     ),
     Reason.MISCONFIGURED: (
-        KafkaError.MSG_SIZE_TOO_LARGE,
         KafkaError.RECORD_LIST_TOO_LARGE,
         KafkaError.INVALID_TIMESTAMP,
         KafkaError.INVALID_REQUIRED_ACKS,
@@ -79,22 +78,21 @@ def advice(reason: Reason) -> str:
     return _ADVICE.get(reason, "")
 
 
-def refused(error: KafkaError, wire_bytes: int) -> Outcome:
-    """The outcome of an event of about `wire_bytes` that a *broker* answered with `error`.
+def refused(error: KafkaError, alone: bool) -> Outcome:
+    """The outcome of an event that a *broker* answered with `error`; UNCLEAR if others were in its message set.
 
-    Kafka protocol guide, error codes. A broker judges a whole message set: MESSAGE_TOO_LARGE is about this
-    event only if it was alone in its set; INVALID_RECORD names the records it means (KIP-467), and librdkafka
-    reports the others as _INVALID_DIFFERENT_RECORD.
+    Kafka protocol guide, error codes. A broker judges whole message sets. It does name the records that it finds
+    invalid (KIP-467), but librdkafka reports INVALID_RECORD for all of the set when exactly one was named
+    (2.16: `rd_kafka_msgbatch_handle_Produce_result_record_errors` and `rd_kafka_dr_msgq0`).
     """
     code = error.code()
-    if code == KafkaError.INVALID_RECORD:
-        return Rejected(Reason.REFUSED_CONTENT, f"the broker refused the record: {error.str()}")
+    if code not in (KafkaError.INVALID_RECORD, KafkaError.MSG_SIZE_TOO_LARGE):
+        return unsent(error)
+    if not alone:
+        return UNCLEAR
     if code == KafkaError.MSG_SIZE_TOO_LARGE:
-        detail = "larger than the topic's max.message.bytes"
-        if wire_bytes >= ALONE_BYTES:
-            return Rejected(Reason.TOO_LARGE, detail)
-        return Retry(Reason.MISCONFIGURED, detail=f"a message set of up to {ALONE_BYTES} B is {detail}; raise that")
-    return unsent(error)
+        return Rejected(Reason.TOO_LARGE, "larger than the topic's max.message.bytes")
+    return Rejected(Reason.REFUSED_CONTENT, f"the broker refused the record: {error.str()}")
 
 
 def unsent(error: KafkaError) -> Retry:

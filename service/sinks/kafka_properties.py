@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from service.sinks.kafka_errors import ALONE_BYTES
-
 if TYPE_CHECKING:
     from service.sinks.kafka import Kafka
 
@@ -15,6 +13,7 @@ _OWNED: Final = frozenset(
     {
         "acks",
         "allow.auto.create.topics",
+        "batch.num.messages",
         "batch.size",
         "bootstrap.servers",
         "client.id",
@@ -73,7 +72,8 @@ def settings(config: "Kafka.Config") -> Mapping[str, Any]:
         "delivery.timeout.ms": milliseconds,
         "request.timeout.ms": milliseconds,
         "message.max.bytes": config.max_message + HEADROOM_BYTES,
-        "batch.size": ALONE_BYTES,
+        # well below any topic's max.message.bytes: then only an event of its own can be too large
+        "batch.size": 128 * 1024,
         # the lane holds all that is in here; more than that are only messages of writes given up
         "queue.buffering.max.kbytes": min(max(config.memory, 2 * config.max_message), 512 * 2**20) // 1024 + 1,
         "queue.buffering.max.messages": 0,

@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Message
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from deploy.local.apache_kafka import ApacheKafka
 from deploy.local.child import Child, ChildError
 from deploy.local.mock_cluster import MockCluster
-from service.outcome import Delivered, Retry
+from service.outcome import Delivered, Rejected, Retry
 from service.sinks.contract import Batch
 from service.sinks.kafka import Kafka, headers
-from tests.contract.harness import event
+from tests.contract.harness import event, sized
 from tests.contract.mock_kafka import headers as headers_of
 from tests.contract.mock_kafka import messages, murmur2
 
@@ -57,8 +59,8 @@ def bootstrap(request: pytest.FixtureRequest) -> str:
     return found
 
 
-def sink(bootstrap: str, compression: str = "none", call_timeout: float = 8.0) -> Kafka:
-    settings = {"type": "kafka", "brokers": bootstrap, "topic": TOPIC}
+def sink(bootstrap: str, compression: str = "none", call_timeout: float = 8.0, topic: str = TOPIC) -> Kafka:
+    settings = {"type": "kafka", "brokers": bootstrap, "topic": topic}
     return Kafka(
         "kafka", Kafka.Config.model_validate({**settings, "compression": compression, "call_timeout": call_timeout})
     )
@@ -132,6 +134,28 @@ async def test_all_that_kafka_acknowledged_is_there_after_a_crash_and_delivery_r
 
 async def _read(bootstrap: str) -> list[Message]:
     return await asyncio.to_thread(lambda: list(messages(bootstrap, TOPIC)))
+
+
+@pytest.mark.real_kafka
+async def test_a_real_broker_condemns_only_the_events_it_means(real_kafka: str) -> None:
+    """What the mock cluster cannot show: a broker judges whole message sets, and names the records it refuses."""
+    admin = AdminClient({"bootstrap.servers": real_kafka})
+    new = [
+        NewTopic("small", num_partitions=1, replication_factor=1, config={"max.message.bytes": "300000"}),
+        NewTopic("compacted", num_partitions=1, replication_factor=1, config={"cleanup.policy": "compact"}),
+    ]
+    for created in admin.create_topics(new).values():
+        await asyncio.to_thread(created.result, 30)
+    async with sink(real_kafka, topic="small") as kafka:
+        events = [sized(event(n), 400_000 if n == 30 else 10_000) for n in range(60)]
+        small = await kafka.write(Batch(events))
+    async with sink(real_kafka, topic="compacted") as kafka:
+        events = [event(n, key=None if n == 3 else f"key-{n}") for n in range(8)]
+        compacted = await kafka.write(Batch(events))
+    assert [n for n, outcome in enumerate(small) if isinstance(outcome, Rejected)] == [30]
+    assert sum(isinstance(outcome, Delivered) for outcome in small) == 59
+    assert [n for n, outcome in enumerate(compacted) if isinstance(outcome, Rejected)] == [3]
+    assert sum(isinstance(outcome, Delivered) for outcome in compacted) == 7
 
 
 def test_the_local_kafka_program_ends_when_its_starter_is_gone(tmp_path: Path) -> None:

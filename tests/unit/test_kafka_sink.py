@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from service.event import STRUCTURED
 from service.outcome import Delivered, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, ProbeError
 from service.sinks.kafka import Kafka, headers
-from service.sinks.kafka_errors import ALONE_BYTES, refused
+from service.sinks.kafka_errors import UNCLEAR, refused
 from service.sinks.kafka_properties import settings
 from tests.contract.harness import event
 from tests.contract.mock_kafka import messages, murmur2
@@ -144,23 +145,32 @@ async def test_a_property_that_librdkafka_does_not_know_is_a_configuration_error
     ],
 )
 def test_trouble_with_the_destination_is_tried_again(code: int, reason: Reason) -> None:
-    outcome = refused(KafkaError(code), ALONE_BYTES)
+    outcome = refused(KafkaError(code), alone=False)
     assert isinstance(outcome, Retry)
     assert outcome.reason is reason
 
 
-def test_a_record_that_the_broker_names_as_invalid_is_rejected() -> None:
-    outcome = refused(KafkaError(KafkaError.INVALID_RECORD), 10)
-    assert isinstance(outcome, Rejected)
-    assert outcome.reason is Reason.REFUSED_CONTENT
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(KafkaError.INVALID_RECORD, Reason.REFUSED_CONTENT), (KafkaError.MSG_SIZE_TOO_LARGE, Reason.TOO_LARGE)],
+)
+def test_a_broker_condemns_an_event_only_if_it_was_alone_in_its_message_set(code: int, reason: Reason) -> None:
+    condemned = refused(KafkaError(code), alone=True)
+    assert isinstance(condemned, Rejected)
+    assert condemned.reason is reason
+    assert refused(KafkaError(code), alone=False) is UNCLEAR
 
 
-def test_too_large_is_about_the_event_only_if_it_was_alone_in_its_message_set() -> None:
-    error = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
-    assert isinstance(refused(error, ALONE_BYTES), Rejected)
-    shared = refused(error, ALONE_BYTES - 1)
-    assert isinstance(shared, Retry)
-    assert shared.reason is Reason.MISCONFIGURED
+async def test_those_in_a_refused_message_set_are_judged_one_by_one(cluster: MockCluster) -> None:
+    batch = Batch([event(n, key="same") for n in range(5)])
+    async with sink(cluster) as kafka:
+        cluster.fail_requests(PRODUCE, KafkaError.INVALID_RECORD, times=1)
+        assert reasons(list(await kafka.write(batch))) == [None] * 5
+        cluster.fail_requests(PRODUCE, KafkaError.INVALID_RECORD)
+        assert {type(outcome) for outcome in await kafka.write(batch)} == {Rejected}
+    assert "kafka mirror" not in {thread.name for thread in threading.enumerate()}
+    found = [message.value() for message in await asyncio.to_thread(_all, cluster)]
+    assert sorted(found) == [made.body for made in batch.events]
 
 
 async def test_a_key_that_is_not_unicode_is_rejected_and_harms_nothing_else(cluster: MockCluster) -> None:
@@ -177,12 +187,18 @@ async def test_after_a_fatal_error_a_new_producer_delivers_what_the_old_one_did_
         cluster.fail_requests(PRODUCE, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, times=1)
         assert reasons(await write(kafka, 1)) == [Reason.INTERNAL]
         async with asyncio.timeout(10):
-            while reasons(outcomes := await write(kafka, 1)) == [Reason.UNAVAILABLE]:
-                with pytest.raises(ProbeError, match="being built anew"):
-                    await kafka.probe()
+            while await _probe_fails(kafka):
                 await asyncio.sleep(0.01)
-        assert reasons(outcomes) == [None]
+        assert reasons(await write(kafka, 1)) == [None]
     assert [message.key() for message in await asyncio.to_thread(_all, cluster)] == [b"key-1"]
+
+
+async def _probe_fails(kafka: Kafka) -> bool:
+    try:
+        await kafka.probe()
+    except ProbeError:
+        return True
+    return False
 
 
 async def test_a_topic_that_is_created_later_is_found(cluster: MockCluster) -> None:
