@@ -56,8 +56,8 @@ def _wrapped(event: Event) -> bytes:
 def _data(event: Event) -> tuple[bytes, str]:
     members = _members(event.body)
     content_type = event.attributes.get("datacontenttype", "application/json")
-    encoded = members.get("data_base64", _NULL)
-    if bytes(encoded) != b"null":
+    encoded = bytes(members.get("data_base64", _NULL))
+    if encoded != b"null":
         return base64.b64decode(orjson.loads(encoded)), content_type
     if "data" not in members:
         return b"", content_type

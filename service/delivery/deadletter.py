@@ -82,7 +82,7 @@ def _body(body: bytes) -> dict[str, str]:
 def _bounded(errors: Sequence[Mapping[str, str]], limit: int) -> list[Mapping[str, str]]:
     kept: list[Mapping[str, str]] = []
     for error in errors:
-        written = {name: _cut(value, limit // 4) for name, value in error.items()}
+        written = {name: _cut(value, _ERRORS_BYTES // 4) for name, value in error.items()}
         limit -= len(orjson.dumps(written)) + len(",")
         if limit < 0:
             break
@@ -93,7 +93,7 @@ def _bounded(errors: Sequence[Mapping[str, str]], limit: int) -> list[Mapping[st
 def _cut(text: str, limit: int) -> str:
     """`text` so that its JSON form takes at most `limit` bytes."""
     text = _utf8(text)
-    while len(orjson.dumps(text)) > limit:
+    while text and len(orjson.dumps(text)) > limit:
         text = text[: min(len(text) - 1, limit) * 3 // 4]
     return text
 
