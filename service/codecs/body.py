@@ -40,8 +40,8 @@ def decode(
 
     `headers` have lower-cased names. The mode is found as the CloudEvents HTTP binding says: batch, structured,
     binary by `ce-*` headers; then plain JSON (an object, or an array of objects) and lines of JSON. An item that
-    is no event is yielded as a Refusal. Before the first item, raises Unreadable (EMPTY_BODY, MALFORMED_BODY,
-    MALFORMED_HEADER, NESTED_TOO_DEEP), TooLarge (BATCH_TOO_LARGE) or Unsupported (UNSUPPORTED_MEDIA_TYPE) about the
+    is no event is yielded as a Refusal. Before the first item, raises Unreadable (EMPTY_BODY, MALFORMED_BODY also for
+    a body that is to be one event and is not JSON, MALFORMED_HEADER, NESTED_TOO_DEEP), TooLarge (BATCH_TOO_LARGE) or Unsupported (UNSUPPORTED_MEDIA_TYPE) about the
     whole. An empty batch is refused although CloudEvents allows it: there is nothing to answer for. What nests too
     deep is refused by item, unless it is so deep that its array cannot be split.
     """
@@ -57,7 +57,7 @@ def decode(
         if media.essence != STRUCTURED:
             _unsupported(media)
         _first(body)
-        return iter((_structured(body, caps),))
+        return _only(_structured(body, caps))
     if any(name.startswith("ce-") for name in headers):
         return iter((_binary(headers, content_type or "", body, caps),))
     if media is None:
@@ -72,7 +72,14 @@ def decode(
     _demand_utf8(media)
     if _first(body) == b"[":
         return _array(body, caps, False)
-    return iter((_plain(body, caps),))
+    return _only(_plain(body, caps))
+
+
+def _only(found: Decoded) -> Iterator[Decoded]:
+    """The one item of a body that has no others: if that is not JSON, nothing of the request can be read."""
+    if isinstance(found, Refusal) and isinstance(found.error, json.NotJson):
+        raise Unreadable(Code.MALFORMED_BODY, found.error.detail)
+    return iter((found,))
 
 
 def _demand_utf8(media: MediaType) -> None:

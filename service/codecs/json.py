@@ -25,14 +25,18 @@ _STEPS = bytes.maketrans(b"[{]},", b"\x01\x01\xff\xff\x00")
 _CHUNK = 64 * 1024
 
 
+class NotJson(InvalidEvent):
+    """What is not exactly one JSON text in UTF-8."""
+
+
 def loads(body: bytes, nesting: int) -> Any:
-    """The value in `body`. Raises InvalidEvent (MALFORMED_EVENT, NESTED_TOO_DEEP) with what and where."""
+    """The value in `body`. Raises NotJson (MALFORMED_EVENT) or InvalidEvent (NESTED_TOO_DEEP) with what and where."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if nests_deeper(body, nesting):
             raise too_deep(nesting) from None
-        raise InvalidEvent(Code.MALFORMED_EVENT, f"not JSON: {error}", errors=[]) from None
+        raise NotJson(Code.MALFORMED_EVENT, f"not JSON: {error}", errors=[]) from None
     if nests_deeper(body, nesting):
         raise too_deep(nesting)
     return value

@@ -9,41 +9,43 @@ from typing import Self
 from service.codecs.compression import Inflater, inflater
 from service.config.settings import ServerConfig
 from service.errors import Busy, Code, SlowClient, TooLarge
+from service.telemetry.meter import Meter
 
 _STEP_BYTES = 4096
-"""How much is inflated before looking at the clock: at most about 4 MiB come of it."""
+"""How much is inflated before looking at the clock: of gzip about 4 MiB come of it, of zstd at most the cap."""
 _STEP_SECONDS = 0.005
+_RETRY_SECONDS = 1.0
+"""What a producer is told to wait for room: bodies come and go within seconds."""
 
 
 class Room:
     """Memory for bodies that are being read, shared by all requests, and the number of requests."""
 
-    def __init__(self, capacity: int, requests: int) -> None:
+    def __init__(self, meter: Meter, capacity: int, requests: int) -> None:
         """`capacity` in bytes."""
-        self.held = 0
-        self.open = 0
+        self._meter = meter
         self._capacity = capacity
         self._requests = requests
 
     def enter(self) -> None:
         """Count a request. Raises Busy if too many are open."""
-        if self.open >= self._requests:
-            raise Busy(f"{self.open} requests are being answered, as many as may be at once", 1.0)
-        self.open += 1
+        if self._meter.requests_open >= self._requests:
+            raise Busy(f"{self._requests} requests are being answered, as many as may be at once", _RETRY_SECONDS)
+        self._meter.requests_open += 1
 
     def leave(self) -> None:
         """The request is answered."""
-        self.open -= 1
+        self._meter.requests_open -= 1
 
     def reserve(self, size: int) -> None:
         """Take `size` bytes. Raises Busy if there is no room now."""
-        if self.held + size > self._capacity:
-            raise Busy("no memory for more request bodies now", 1.0)
-        self.held += size
+        if self._meter.body_bytes + size > self._capacity:
+            raise Busy("no memory for more request bodies now", _RETRY_SECONDS)
+        self._meter.body_bytes += size
 
     def release(self, size: int) -> None:
         """Give `size` bytes back."""
-        self.held -= size
+        self._meter.body_bytes -= size
 
 
 class Arrival:
@@ -82,28 +84,37 @@ class Arrival:
             ) from None
 
     async def _read(self, chunks: AsyncIterable[bytes]) -> bytes:
-        pieces: list[bytes] = []
-        kept = 0
+        body = b""
+        more: bytearray | None = None
         async for chunk in chunks:
             self._received += len(chunk)
             self._demand_size(self._received)
-            if self._inflater is None:
-                pieces.append(chunk)
-                kept += len(chunk)
-                self._grow(kept)
+            if self._inflater is None and not body:
+                # a body that comes in one piece is not copied
+                self._grow(len(chunk))
+                body = chunk
                 continue
-            began = perf_counter()
-            for start in range(0, len(chunk), _STEP_BYTES):
-                piece = self._inflater.feed(chunk[start : start + _STEP_BYTES])
-                pieces.append(piece)
-                kept += len(piece)
-                self._grow(kept)
-                if perf_counter() - began > _STEP_SECONDS:
-                    await asyncio.sleep(0)
-                    began = perf_counter()
+            if more is None:
+                # one buffer, however small the pieces are that it comes in: each of their objects would take 33 bytes
+                more = bytearray(body)
+            if self._inflater is None:
+                self._grow(len(more) + len(chunk))
+                more += chunk
+            else:
+                await self._inflate(self._inflater, chunk, more)
         if self._inflater is not None:
             self._inflater.finish()
-        return b"".join(pieces)
+        return body if more is None else bytes(more)
+
+    async def _inflate(self, inflater: Inflater, chunk: bytes, inflated: bytearray) -> None:
+        began = perf_counter()
+        for start in range(0, len(chunk), _STEP_BYTES):
+            piece = inflater.feed(chunk[start : start + _STEP_BYTES])
+            self._grow(len(inflated) + len(piece))
+            inflated += piece
+            if perf_counter() - began > _STEP_SECONDS:
+                await asyncio.sleep(0)
+                began = perf_counter()
 
     def _grow(self, kept: int) -> None:
         if kept > self._reserved:

@@ -9,6 +9,9 @@ from starlette.responses import Response
 
 from service.delivery.pipeline import Pipeline
 
+ALLOW = "POST, OPTIONS"
+"""The methods of an ingest path."""
+
 _PREFLIGHT_SECONDS = 600
 
 
@@ -22,7 +25,7 @@ def cors_headers(pipeline: Pipeline, route: str, headers: Mapping[str, str]) -> 
         return {"Vary": "Origin"}
     return {
         "Access-Control-Allow-Origin": str(origin),
-        "Access-Control-Expose-Headers": "Retry-After, X-Request-Id",
+        "Access-Control-Expose-Headers": "Preference-Applied, Retry-After, X-Request-Id",
         "Vary": "Origin",
     }
 
@@ -30,7 +33,7 @@ def cors_headers(pipeline: Pipeline, route: str, headers: Mapping[str, str]) -> 
 def preflight(pipeline: Pipeline, route: str, headers: Mapping[str, str]) -> Response:
     """204; with leave to post if the page's origin is on the route's list."""
     allowed = cors_headers(pipeline, route, headers)
-    result = {"Allow": "POST, OPTIONS", **allowed}
+    result = {"Allow": ALLOW, **allowed}
     if "Access-Control-Allow-Origin" in allowed:
         result |= {
             "Access-Control-Allow-Methods": "POST",

@@ -14,15 +14,16 @@ from service import __version__
 from service.config.settings import RESERVED_ROUTE, ServerConfig
 from service.delivery.health import Health
 from service.delivery.pipeline import DRAINING_RETRY_SECONDS, Pipeline
-from service.errors import Code, IngestError, TooLarge, Unavailable
+from service.errors import Code, IngestError, SlowClient, TooLarge, Unavailable
 from service.sources import answer, openapi
 from service.sources.answer import Answer
 from service.sources.arrival import Arrival, Room
-from service.sources.cors import cors_headers, preflight
+from service.sources.cors import ALLOW, cors_headers, preflight
 from service.sources.ingest import Ingest
 from service.sources.keys import Keys
 from service.sources.observed import Observed, request_id
 from service.sources.reading import Request as IngestRequest
+from service.sources.unread import EarlyResponse, Incoming
 from service.telemetry.meter import Meter
 
 RouteName = Annotated[str, Path(description=f"A route's name, or `{RESERVED_ROUTE}` to route CloudEvents by type.")]
@@ -45,8 +46,14 @@ class Http:
         self._keys = keys
         self._health = health
         self._ingest = Ingest(pipeline, server, max_event, meter)
-        self._room = Room(server.memory // 2, server.max_requests)
-        api = FastAPI(title="Penstock", version=__version__, description=openapi.DESCRIPTION, redoc_url=None)
+        self._room = Room(meter, server.memory // 2, server.max_requests)
+        api = FastAPI(
+            title="Penstock",
+            version=__version__,
+            description=openapi.DESCRIPTION,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
         api.add_exception_handler(HTTPException, _not_ours)
         api.add_exception_handler(Exception, _failed)
         api.add_api_route("/v1/{route}", self.post, methods=["POST"], response_class=Response, **openapi.INGEST)
@@ -62,31 +69,33 @@ class Http:
         """Send one event or many. Each is answered for."""
         headers = _headers(request)
         identity = request_id(request.scope)
+        incoming = Incoming(request.receive)
+        cors = cors_headers(self._pipeline, route, headers)
         try:
             self._room.enter()
         except IngestError as error:
-            return _response(answer.of_error(error, identity), closing=True)
+            return _response(answer.of_error(error, identity), cors, incoming, _closing(error, headers, incoming))
         try:
-            found = await self._taken(route, request, headers, identity)
+            found = await self._taken(route, request, incoming, headers, identity)
         except IngestError as error:
-            closing = isinstance(error, TooLarge) or error.code in (Code.CLIENT_TIMEOUT, Code.DRAINING)
-            found = answer.of_error(error, identity)
-            return _response(found, cors_headers(self._pipeline, route, headers), closing)
+            return _response(answer.of_error(error, identity), cors, incoming, _closing(error, headers, incoming))
         except ClientDisconnect:
             # Nobody is left to read an answer, and nothing was taken.
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         finally:
             self._room.leave()
-        return _response(found, cors_headers(self._pipeline, route, headers))
+        return _response(found, cors)
 
-    async def _taken(self, route: str, request: Request, headers: Mapping[str, str], identity: str) -> Answer:
+    async def _taken(
+        self, route: str, request: Request, incoming: Incoming, headers: Mapping[str, str], identity: str
+    ) -> Answer:
         """The answer of the ingest endpoint. Raises IngestError for trouble outside events."""
         principal = self._keys.principal(headers)
         target = self._ingest.find(route, principal.routes)
         if self._pipeline.draining:
             raise Unavailable(Code.DRAINING, "this replica is shutting down", DRAINING_RETRY_SECONDS)
         with Arrival(self._room, self._server, headers) as arrival:
-            body = await arrival.read(request.stream())
+            body = await arrival.read(incoming)
             taking = self._ingest.take(
                 IngestRequest(
                     route=route,
@@ -134,14 +143,25 @@ def _headers(request: Request) -> dict[str, str]:
     return headers
 
 
-def _response(found: Answer, extra: Mapping[str, str] | None = None, closing: bool = False) -> Response:
+def _closing(error: IngestError, headers: Mapping[str, str], incoming: Incoming) -> bool:
+    """Whether the connection ends with the answer."""
+    if error.code is Code.DRAINING:
+        return True
+    # A producer that waited for leave to send its body may send it now, or not: what comes next has no meaning.
+    return not incoming.ended and (isinstance(error, TooLarge | SlowClient) or "expect" in headers)
+
+
+def _response(
+    found: Answer, extra: Mapping[str, str] | None = None, incoming: Incoming | None = None, closing: bool = False
+) -> Response:
     headers = {**found.headers, **(extra or {})}
-    if closing:
-        # What is left of the body is not worth reading, or this replica is going away.
-        headers["Connection"] = "close"
     if found.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="penstock"'
-    return Response(found.body, found.status, headers, found.media_type)
+    if closing:
+        headers["Connection"] = "close"
+    if incoming is None or incoming.ended:
+        return Response(found.body, found.status, headers, found.media_type)
+    return EarlyResponse(incoming, found.body, found.status, headers, found.media_type)
 
 
 async def _not_ours(request: Request, error: Exception) -> Response:
@@ -151,8 +171,12 @@ async def _not_ours(request: Request, error: Exception) -> Response:
         code, detail = Code.METHOD_NOT_ALLOWED, f"{request.method} is not taken here; send events with POST /v1/ROUTE"
     else:
         code, detail = Code.UNKNOWN_PATH, "there is nothing at this path; events go to POST /v1/ROUTE"
-    found = answer.problem(error.status_code, code, detail, request_id(request.scope), error.headers, retryable=False)
-    return _response(found)
+    headers = dict(error.headers or {})
+    if "Allow" in headers and request.url.path.startswith("/v1/"):
+        headers["Allow"] = ALLOW
+    return _response(
+        answer.problem(error.status_code, code, detail, request_id(request.scope), headers, retryable=False)
+    )
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -34,12 +34,12 @@ class Observed:
         began = perf_counter()
         identity = _identity(scope)
         scope[_NAME] = identity
-        status = 500
+        status, answered = 500, 0.0
 
         async def answering(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], perf_counter()
                 message["headers"] = [*message["headers"], (b"x-request-id", identity.encode())]
             await send(message)
 
@@ -47,7 +47,9 @@ class Observed:
             await self._app(scope, receive, answering)
         finally:
             name = scope["path"].removeprefix("/v1/")
-            self._meter.observe_request(name if name in self._routes else "", status, perf_counter() - began)
+            self._meter.observe_request(
+                name if name in self._routes else "", status, (answered or perf_counter()) - began
+            )
 
 
 def _identity(scope: Scope) -> str:

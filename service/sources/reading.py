@@ -1,5 +1,6 @@
 """Reading a request: each item of its body becomes a parcel for the pipeline, or a refusal that says why."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from time import time
@@ -16,6 +17,8 @@ from service.event import NO_ATTRIBUTES, Event, Origin
 from service.sources.preferences import idempotency_key
 
 SOURCE = "http"
+
+_ARRAY = re.compile(rb"[ \t\r\n]*+\[")
 
 
 class Request(Struct):
@@ -141,4 +144,4 @@ class Reading:
 
 def _is_batch(request: Request) -> bool:
     essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return essence in LINES or request.body.lstrip(b" \t\r\n")[:1] == b"["
+    return essence in LINES or _ARRAY.match(request.body) is not None

@@ -312,3 +312,11 @@ def test_whatever_is_sent_gives_drafts_and_refusals_or_one_refusal_of_the_whole(
         assert all(item.body in body for item in found)
         refusals = [item.error for item in found if isinstance(item, Refusal)]
     assert all(error.status in (400, 413, 415, 422) and 0 < len(error.detail) < 1000 for error in refusals)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", STRUCTURED])
+@pytest.mark.parametrize("body", [b"a=1", b'{"a":', b'{"a":"\xff"}', b"{} {}"])
+def test_a_body_that_is_to_be_one_event_and_is_not_json_cannot_be_read(content_type: str, body: bytes) -> None:
+    with pytest.raises(Unreadable, match="not JSON: ") as caught:
+        read(content_type, body)
+    assert caught.value.code is Code.MALFORMED_BODY

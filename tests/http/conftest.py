@@ -1,0 +1,41 @@
+"""The event loop that production runs on, and a service that the tests of a file share."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+import pytest_asyncio
+import uvloop
+
+from tests.http.client import SECONDS
+from tests.http.running import Service, running
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every test here runs on uvloop."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    """The service of the module's `CONFIGURATION` and `FILES`."""
+    async with running(request.module.CONFIGURATION, getattr(request.module, "FILES", {})) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def service(shared: Service) -> AsyncIterator[Service]:
+    """The shared service. Whatever a test does to it, it answers a good request afterwards, and holds nothing."""
+    yield shared
+    for sink in shared.sinks.values():
+        sink.forget()
+    route = next(iter(shared.config.routes))
+    async with asyncio.timeout(SECONDS):
+        # 503 is right while a lane that failed a moment ago backs off
+        while (good := await shared.post(f"/v1/{route}", b'{"number":1}')).status == 503:
+            await asyncio.sleep(0.01)
+    assert good.status == 200, good
+    await shared.idle()
+    await shared.until(lambda metrics: metrics.total("penstock_lane_events_held") == 0)
+    for sink in shared.sinks.values():
+        sink.forget()

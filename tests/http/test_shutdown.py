@@ -1,0 +1,99 @@
+"""The end of the service's life: what is left is given back, what is on its way is answered."""
+
+import asyncio
+from typing import Any
+
+from tests.http.client import connect, head, request
+from tests.http.running import Service, running
+from tests.http.test_statuses import assert_problem, assert_retry_after
+
+CONFIGURATION = """
+server: {memory: 32MiB, request_timeout: 8s, drain_timeout: 500ms}
+sinks:
+  main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s, concurrency: 1}
+  dead: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}
+routes:
+  orders: {to: [main]}
+  buried: {to: [main], dead_letter: dead}
+"""
+
+GOOD = b'{"number":1}'
+
+
+async def stopping(service: Service) -> None:
+    """Tell the service to stop, and return once it drains."""
+    service.stop.set()
+    async with asyncio.timeout(5):
+        while (await status(service))["phase"] != "draining":
+            await asyncio.sleep(0.005)
+
+
+async def status(service: Service) -> dict[str, Any]:
+    """What the admin port's /status says."""
+    async with await connect(service.admin) as connection:
+        await connection.send(head("GET", "/status", {"Connection": "close"}))
+        found: dict[str, Any] = (await connection.answer("GET")).json
+        return found
+
+
+async def test_what_is_left_at_shutdown_is_503_and_retryable() -> None:
+    async with running(CONFIGURATION) as service:
+        sink = service.sinks["main"]
+        sink.hang()
+        on_the_wire = asyncio.create_task(service.post("/v1/orders", GOOD))
+        await sink.called()
+        waiting = asyncio.create_task(service.post("/v1/buried", GOOD))
+        await service.until(lambda metrics: metrics.total("penstock_lane_events_held") == 2)
+        service.conserved(await service.metrics())
+        service.stop.set()
+        called, queued = await on_the_wire, await waiting
+        assert service.running is not None
+        assert await service.running is False
+    assert called.status == 503
+    [result] = called.results
+    assert (result["status"], result["retryable"], result["may_duplicate"]) == ("unknown", True, True)
+    assert_retry_after(called)
+    assert queued.status == 503
+    [result] = queued.results
+    assert (result["status"], result["retryable"]) == ("failed", True)
+    assert "may_duplicate" not in result
+    assert "shutdown" in result["error"]["detail"]
+    assert service.sinks["dead"].calls == 0
+
+
+async def test_what_can_still_be_delivered_is_answered_200() -> None:
+    async with running(CONFIGURATION) as service:
+        sink = service.sinks["main"]
+        sink.hold()
+        sending = asyncio.create_task(service.post("/v1/orders", GOOD))
+        await sink.called()
+        await stopping(service)
+        sink.deliver()
+        assert (await sending).status == 200
+        assert service.running is not None
+        assert await service.running is True
+
+
+async def test_a_request_that_arrives_while_draining_is_503_and_takes_nothing() -> None:
+    async with running(CONFIGURATION) as service, await service.connect() as connection:
+        whole = request("/v1/orders", GOOD)
+        await connection.send(whole[:-2])
+        await service.until(lambda metrics: metrics.total("penstock_http_requests_open") == 1)
+        await stopping(service)
+        await connection.send(whole[-2:])
+        answer = await connection.answer()
+        assert_problem(answer, 503, "draining")
+        assert_retry_after(answer)
+        assert answer.headers["connection"] == "close"
+        assert service.sinks["main"].calls == 0
+
+
+async def test_a_second_signal_gives_back_at_once() -> None:
+    async with running(CONFIGURATION.replace("drain_timeout: 500ms", "drain_timeout: 20s")) as service:
+        service.sinks["main"].hang()
+        sending = asyncio.create_task(service.post("/v1/orders", GOOD))
+        await service.sinks["main"].called()
+        await stopping(service)
+        service.now.set()
+        async with asyncio.timeout(2):
+            assert (await sending).status == 503
