@@ -93,7 +93,7 @@ def _bounded(errors: Sequence[Mapping[str, str]], limit: int) -> list[Mapping[st
 def _cut(text: str, limit: int) -> str:
     """`text` so that its JSON form takes at most `limit` bytes."""
     text = _utf8(text)
-    while text and len(orjson.dumps(text)) > limit:
+    while len(orjson.dumps(text)) > limit:
         text = text[: min(len(text) - 1, limit) * 3 // 4]
     return text
 
