@@ -28,7 +28,6 @@ class Code(StrEnum):
     NESTED_TOO_DEEP = "nested_too_deep"
     EVENT_TOO_LARGE = "event_too_large"
     NO_ROUTE_FOR_TYPE = "no_route_for_type"
-    MISSING_ID = "missing_id"
     INVALID_KEY = "invalid_key"
     # what became of an event that was taken
     REJECTED_BY_SINK = "rejected_by_sink"
@@ -38,7 +37,6 @@ class Code(StrEnum):
     BUSY = "busy"
     STRICT_REFUSED = "strict_refused"
     DRAINING = "draining"
-    REQUEST_TIMEOUT = "request_timeout"
     CLIENT_TIMEOUT = "client_timeout"
     INTERNAL = "internal"
 
