@@ -24,7 +24,6 @@ _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", 
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _BLANK = b" \t\r\n"
 _FILLED = re.compile(rb"[^ \t\r\n]")
-_LINE = re.compile(rb"[^ \t\r\n][^\n]*+")
 _MOST_UNCOUNTED = 100_000
 """An array that may have more items is counted before it is split: each item of the list takes 72 bytes."""
 
@@ -41,9 +40,10 @@ def decode(
     `headers` have lower-cased names. The mode is found as the CloudEvents HTTP binding says: batch, structured,
     binary by `ce-*` headers; then plain JSON (an object, or an array of objects) and lines of JSON. An item that
     is no event is yielded as a Refusal. Before the first item, raises Unreadable (EMPTY_BODY, MALFORMED_BODY also for
-    a body that is to be one event and is not JSON, MALFORMED_HEADER, NESTED_TOO_DEEP), TooLarge (BATCH_TOO_LARGE) or Unsupported (UNSUPPORTED_MEDIA_TYPE) about the
-    whole. An empty batch is refused although CloudEvents allows it: there is nothing to answer for. What nests too
-    deep is refused by item, unless it is so deep that its array cannot be split.
+    a body that is to be one event and is not JSON, MALFORMED_HEADER, NESTED_TOO_DEEP), TooLarge (BATCH_TOO_LARGE) or
+    Unsupported (UNSUPPORTED_MEDIA_TYPE) about the whole. An empty batch is refused although CloudEvents allows it:
+    there is nothing to answer for. What nests too deep is refused by item, unless it is so deep that its array cannot
+    be split.
     """
     media = parse(content_type) if content_type is not None else None
     if media is not None and media.essence.startswith(_ENVELOPE):
@@ -131,10 +131,20 @@ def _array(body: bytes, caps: Caps, enveloped: bool) -> Iterator[Decoded]:
 def _lines(body: bytes, caps: Caps) -> Iterator[Decoded]:
     _first(body)
     if body.count(b"\n") >= caps.events:
-        count = sum(1 for _ in islice(_LINE.finditer(body), caps.events + 1))
+        count = sum(1 for _ in islice(_filled_lines(body), caps.events + 1))
         if count > caps.events:
             raise _too_many(f"more than {caps.events}", count, caps)
-    return (_plain(line[0].rstrip(_BLANK), caps) for line in _LINE.finditer(body))
+    return (_plain(line, caps) for line in _filled_lines(body))
+
+
+def _filled_lines(body: bytes) -> Iterator[bytes]:
+    end = 0
+    while (filled := _FILLED.search(body, end)) is not None:
+        start = filled.start()
+        end = body.find(b"\n", start)
+        if end < 0:
+            end = len(body)
+        yield body[start:end].rstrip(_BLANK)
 
 
 def _too_many(found: str, actual: int, caps: Caps) -> TooLarge:
