@@ -32,6 +32,7 @@ from service.errors import ConfigError
 from service.sinks.contract import ProbeError, Sink
 from service.sources.http import Http
 from service.sources.keys import Keys, open_keys
+from service.sources.protocol import BoundedProtocol
 from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -204,7 +205,7 @@ async def _listen(
         uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -14,7 +14,7 @@ from service import __version__
 from service.config.settings import RESERVED_ROUTE, ServerConfig
 from service.delivery.health import Health
 from service.delivery.pipeline import DRAINING_RETRY_SECONDS, Pipeline
-from service.errors import Code, IngestError, SlowClient, TooLarge, Unavailable
+from service.errors import Code, IngestError, SlowClient, TooLarge, Unavailable, Unreadable
 from service.sources import answer, openapi
 from service.sources.answer import Answer
 from service.sources.arrival import Arrival, Room
@@ -94,6 +94,12 @@ class Http:
         target = self._ingest.find(route, principal.routes)
         if self._pipeline.draining:
             raise Unavailable(Code.DRAINING, "this replica is shutting down", DRAINING_RETRY_SECONDS)
+        if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():
+            # httptools leaves the body of such a request unparsed (its on_headers_complete skips it)
+            raise Unreadable(
+                Code.MALFORMED_HEADER,
+                "Upgrade: is not taken here; send plain HTTP/1.1 (with Java's HttpClient: version(HTTP_1_1))",
+            )
         with Arrival(self._room, self._server, headers) as arrival:
             body = await arrival.read(incoming)
             taking = self._ingest.take(
@@ -145,7 +151,7 @@ def _headers(request: Request) -> dict[str, str]:
 
 def _closing(error: IngestError, headers: Mapping[str, str], incoming: Incoming) -> bool:
     """Whether the connection ends with the answer."""
-    if error.code is Code.DRAINING:
+    if error.code is Code.DRAINING or "upgrade" in headers:
         return True
     # A producer that waited for leave to send its body may send it now, or not: what comes next has no meaning.
     return not incoming.ended and (isinstance(error, TooLarge | SlowClient) or "expect" in headers)

@@ -122,6 +122,7 @@ INGEST: dict[str, Any] = {
         413: _either("The body, the batch or the event is too large: see `limit` and `actual`."),
         415: _problem("The media type or content encoding is not taken."),
         422: _results("Every event is invalid, or refused by a destination; or one is, with `handling=strict`."),
+        500: _problem("A defect of ours; what became of the events is not known, so a retry may duplicate."),
         503: _either("Our own trouble. A retry helps, after `Retry-After`.", headers=_RETRY),
     },
     "openapi_extra": {
