@@ -216,9 +216,13 @@ class _Loader:
             return None
 
     def _note(self, model: type[BaseModel], place: Place, error: ValidationError) -> None:
-        for detail in error.errors(include_url=False, include_input=False):
+        details = error.errors(include_url=False, include_input=False)
+        around = {tuple(each["loc"][:length]) for each in details for length in range(len(each["loc"]))}
+        for detail in details:
             inner = tuple(detail["loc"])
-            self._tree.add((*place, *inner), sentence(model, inner, dict(detail)))
+            # a list is also counted without its wrong items: that is no mistake of its own
+            if detail["type"] != "too_short" or inner not in around:
+                self._tree.add((*place, *inner), sentence(model, inner, dict(detail)))
 
 
 def _prune(raw: dict[str, Any], place: Place) -> None:

@@ -200,7 +200,7 @@ class Tree(Settings):
     admin: AdminConfig = AdminConfig()
     aws: AwsConfig = AwsConfig()
     logs: LogConfig = LogConfig()
-    sinks: dict[str, dict[str, Any]] = Field(default={}, description="Destinations by name.")
+    sinks: dict[str, Any] = Field(default={}, description="Destinations by name.")
     routes: dict[str, RouteConfig] = Field(default={}, description="Streams of events by name.")
 
 

@@ -1,0 +1,372 @@
+"""What no single setting shows: references, cycles, time-outs, sizes, memory, and who may reach the ports."""
+
+from pathlib import Path
+
+import pytest
+
+from service.config import load
+from service.delivery.deadletter import largest_envelope
+from tests.unit.written import SOUND, mistakes, write
+
+
+def routes(text: str, sinks: str = "a b c d") -> str:
+    """A configuration of memory sinks with these names, and these routes."""
+    return "sinks:\n" + "".join(f"  {name}: {{type: memory}}\n" for name in sinks.split()) + f"routes:\n{text}"
+
+
+def test_all_mistakes_are_listed_at_once_each_with_its_line_and_path(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        """
+        server: {prot: 80, host: 0.0.0.0}
+        admin: {port: 70000}
+        logs: {level: loud}
+        sinks:
+          Bad-Name: {type: memory}
+          data: {type: memroy}
+          other:
+            type: memory
+            capacity: lots
+        routes:
+          events: {to: [data]}
+          orders:
+            to:
+              - data
+              - dta
+            key: customer
+          empty: {to: []}
+        """,
+        {"PENSTOCK__LOGS__FORM": "xml"},
+    )
+    beginnings = [
+        "penstock.yaml:1: server.prot: is not a setting; did you mean `port`? allowed here: admin",
+        "penstock.yaml:2: admin.port: must be less than or equal to 65535",
+        "penstock.yaml:3: logs.level: must be 'debug', 'info', 'warning' or 'error'",
+        "environment variable PENSTOCK__LOGS__FORM: logs.form: must be 'auto', 'json' or 'text'",
+        "penstock.yaml:5: sinks.Bad-Name: a name is lower-case letters, digits and underscores",
+        "penstock.yaml:6: sinks.data.type: 'memroy' is not a known type. Did you mean 'memory'?",
+        "penstock.yaml:9: sinks.other.capacity: 'lots' is not a quantity such as 64MiB; units: ",
+        "penstock.yaml:11: routes.events: `events` is reserved",
+        "penstock.yaml:15: routes.orders.to[1]: there is no sink 'dta'; did you mean 'data'?",
+        "penstock.yaml:16: routes.orders.key: 'customer' is not a selector",
+        "penstock.yaml:17: routes.empty.to: ",
+    ]
+    for beginning in beginnings:
+        beginning = beginning.replace("allowed here: admin", "allowed here: ")
+        assert any(mistake.startswith(beginning) for mistake in found), (beginning, found)
+    assert len(found) == len(beginnings)
+
+
+def test_a_mistake_is_not_held_against_what_depends_on_it(tmp_path: Path) -> None:
+    """A wrong section is not replaced by its defaults, against which sound settings would look wrong."""
+    found = mistakes(
+        tmp_path,
+        """
+        server: {request_timeout: 4O s, load_balancer_idle: 100s, keep_alive: 110s, host: 0.0.0.0, auth: nobody}
+        aws: {region: nowhere!}
+        sinks:
+          data: {type: memory, patience: 35s}
+          stream: {type: kinesis, stream: s}
+          dead: {type: nothing}
+        routes:
+          orders: {to: [data, {sink: stream, required: false}], dead_letter: {snk: dead}}
+        """,
+    )
+    assert [mistake.split(": ")[1] for mistake in found] == [
+        "server.auth",
+        "server.request_timeout",
+        "aws.region",
+        "routes.orders.dead_letter.sink",
+        "routes.orders.dead_letter.snk",
+        "sinks.dead.type",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "suggestion"),
+    [
+        ("serv", "serv: {}" + SOUND, "server"),
+        ("routes.orders.shema", SOUND + "    shema: {}\n", "schema"),
+        ("routes.orders.to[0].requird", routes("  orders: {to: [{sink: a, requird: true}]}"), "required"),
+        ("routes.key.dead_letter.invald", routes("  key: {to: [a], dead_letter: {sink: b, invald: true}}"), "invalid"),
+        ("server.auth.key_file", "server: {auth: {key_file: x}}" + SOUND, "keys_file"),
+        ("sinks.data.capcity", "sinks: {data: {type: memory, capcity: 1}}\nroutes: {o: {to: [data]}}", "capacity"),
+        ("sinks.data.patiense", "sinks: {data: {type: memory, patiense: 1}}\nroutes: {o: {to: [data]}}", "patience"),
+    ],
+)
+def test_an_unknown_key_is_answered_with_the_nearest_known_one(
+    tmp_path: Path, place: str, text: str, suggestion: str
+) -> None:
+    text = text.replace("{to: [data]}\n    shema", "\n    to: [data]\n    shema")
+    (found,) = mistakes(tmp_path, text)
+    assert f" {place}: is not a setting; did you mean `{suggestion}`? allowed here: " in found
+    allowed = found.partition("allowed here: ")[2].split(", ")
+    assert suggestion in allowed
+    assert allowed == sorted(allowed)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("server: 5", "server: must be a mapping"),
+        ("server: {trusted_proxies: 10.0.0.0/8}", "server.trusted_proxies: must be a list, such as [one, two]"),
+        ("server: {host: 5}", "server.host: must be text; quote it"),
+        ("aws: {region: 5}", "aws.region: must be text; quote it"),
+        ("server: {trusted_proxies: [nobody]}", "server.trusted_proxies[0]: "),
+        ("server: {auth: everybody}", "server.auth: write `none`, `{keys_file: keys.yaml}` or"),
+        ("server: {auth: {}}", "server.auth: write `none`, `{keys_file: keys.yaml}` or"),
+        ("server: {auth: {keys_file: a, keys_variable: B}}", "server.auth: give keys_file or keys_variable, not both"),
+        ("server: {workers: 2}", "server.workers: must be less than or equal to 1"),
+        ("server: {memory: .inf}", "server.memory: must be a finite quantity such as 64MiB"),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_answered_with_what_is_allowed(tmp_path: Path, text: str, message: str) -> None:
+    (found,) = mistakes(tmp_path, text + SOUND)
+    assert found.startswith(f"penstock.yaml:1: {message}")
+
+
+@pytest.mark.parametrize("raw", ["nothing", "[]", "{stream: orders}", "{type: 5}", "null"])
+def test_a_sink_must_be_a_mapping_with_a_type(tmp_path: Path, raw: str) -> None:
+    found = mistakes(tmp_path, f"sinks: {{data: {raw}}}\nroutes: {{orders: {{to: [data]}}}}")
+    assert len(found) == 1
+    assert found[0].startswith("penstock.yaml:1: sinks.data")
+    assert "mapping" in found[0] or "known: file, firehose, kafka, kinesis, memory, sqs, stdout" in found[0]
+
+
+# references
+
+
+@pytest.mark.parametrize(
+    ("route", "messages"),
+    [
+        ("{to: [a, lost]}", ["routes.orders.to[1]: there is no sink 'lost'"]),
+        ("{to: [aa]}", ["routes.orders.to[0]: there is no sink 'aa'; did you mean 'a'?"]),
+        ("{to: [a], dead_letter: lost}", ["routes.orders.dead_letter: there is no sink 'lost'"]),
+        ("{to: [a, {sink: a}]}", ["routes.orders.to[1]: sink 'a' stands here twice"]),
+        (
+            "{to: [{sink: a, required: false}], dead_letter: b}",
+            ["routes.orders.to: at least one sink must be required"],
+        ),
+        (
+            "{to: [a, {sink: b, required: false}]}",
+            ["routes.orders: a route with best-effort sinks needs a `dead_letter`"],
+        ),
+        ("{to: [lost, gone], dead_letter: away}", ["routes.orders.to[0]", "routes.orders.to[1]", "routes.orders.dead"]),
+    ],
+)
+def test_a_route_names_only_what_there_is(tmp_path: Path, route: str, messages: list[str]) -> None:
+    found = mistakes(tmp_path, routes(f"  orders: {route}"))
+    assert len(found) == len(messages)
+    for mistake, message in zip(found, messages, strict=True):
+        assert mistake.startswith(f"penstock.yaml:7: {message}")
+
+
+def test_one_type_belongs_to_one_route(tmp_path: Path) -> None:
+    text = routes("  one: {types: [com.example.*, x], to: [a]}\n  two: {types: [y, com.example.*], to: [a]}")
+    (found,) = mistakes(tmp_path, text)
+    assert found == "penstock.yaml:8: routes.two.types[1]: 'com.example.*' already belongs to route 'one'"
+
+
+def test_a_narrower_type_may_belong_to_another_route(tmp_path: Path) -> None:
+    text = routes("  one: {types: [com.example.*], to: [a]}\n  two: {types: [com.example.order, '*'], to: [a]}")
+    assert mistakes(tmp_path, text) == []
+
+
+def test_the_name_events_is_reserved(tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path, routes("  events: {to: [a]}"))
+    assert found.startswith("penstock.yaml:7: routes.events: `events` is reserved: POST /v1/events routes CloudEvents")
+
+
+@pytest.mark.parametrize("name", ["Orders", "or-ders", "1st", "_x", "ü", "a.b"])
+def test_names_are_plain(tmp_path: Path, name: str) -> None:
+    for text in (routes(f"  '{name}': {{to: [a]}}"), f"sinks: {{'{name}': {{type: memory}}, a: {{type: memory}}}}"):
+        found = mistakes(tmp_path, text + ("" if "routes" in text else "\nroutes: {orders: {to: [a]}}"))
+        assert len(found) == 1
+        assert "a name is lower-case letters, digits and underscores, and begins with a letter" in found[0]
+
+
+def test_a_sink_that_no_route_uses_is_only_mentioned(tmp_path: Path) -> None:
+    config = load(write(tmp_path, routes("  orders: {to: [a], dead_letter: b}", "a b c")), {})
+    assert config.warnings == ("sinks.c: no route uses it; it is not started",)
+
+
+# cycles of dead letters
+
+
+@pytest.mark.parametrize(
+    ("text", "guilty"),
+    [
+        ("  one: {to: [a], dead_letter: a}", ["one"]),
+        ("  one: {to: [a, b], dead_letter: b}", ["one"]),
+        ("  one: {to: [a, {sink: b, required: false}], dead_letter: b}", ["one"]),
+        ("  one: {to: [a], dead_letter: b}\n  two: {to: [b], dead_letter: a}", ["one", "two"]),
+        (
+            "  one: {to: [a], dead_letter: b}\n  two: {to: [b], dead_letter: c}\n  three: {to: [c], dead_letter: a}",
+            ["one", "two", "three"],
+        ),
+        (
+            "  one: {to: [a], dead_letter: b}\n  two: {to: [b], dead_letter: c}\n  three: {to: [c], dead_letter: b}",
+            ["two", "three"],
+        ),
+    ],
+)
+def test_dead_letters_may_not_come_back(tmp_path: Path, text: str, guilty: list[str]) -> None:
+    found = mistakes(tmp_path, routes(text))
+    assert [mistake.split(": ")[1] for mistake in found] == [f"routes.{route}.dead_letter" for route in guilty]
+    assert all("its dead letters would come back to sink" in mistake for mistake in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  one: {to: [a], dead_letter: d}\n  two: {to: [b], dead_letter: d}\n  three: {to: [a, b], dead_letter: d}",
+        "  one: {to: [a], dead_letter: d}\n  two: {to: [d]}",
+        "  one: {to: [a], dead_letter: b}\n  two: {to: [b], dead_letter: c}\n  three: {to: [c], dead_letter: d}",
+        "  one: {to: [a], dead_letter: c}\n  two: {to: [b], dead_letter: d}\n  three: {to: [c], dead_letter: d}",
+    ],
+    ids=["shared", "also a destination", "chain", "meeting"],
+)
+def test_dead_letters_that_end_somewhere_are_allowed(tmp_path: Path, text: str) -> None:
+    assert mistakes(tmp_path, routes(text)) == []
+
+
+# sizes
+
+
+def _dead_letters_in(size: str, max_event: str) -> str:
+    """A queue whose messages have at most `size`, as the dead letters of a sink that takes more."""
+    return f"""
+        sinks:
+          data: {{type: memory}}
+          dead: {{type: sqs, queue: dead, max_message: {size}}}
+        routes:
+          orders: {{to: [data], dead_letter: dead, {max_event}}}
+        """
+
+
+def test_the_largest_event_is_what_its_dead_letter_still_holds(tmp_path: Path) -> None:
+    config = load(write(tmp_path, _dead_letters_in("100KiB", "")), {"AWS_REGION": "eu-west-1"})
+    largest = config.max_event["orders"]
+    room = 100 * 2**10 - _overhead(tmp_path)
+    assert largest_envelope(largest) <= room < largest_envelope(largest + 3)
+
+
+def test_a_dead_letter_is_refused_from_the_first_byte_that_it_would_not_hold(tmp_path: Path) -> None:
+    largest = load(write(tmp_path, _dead_letters_in("100KiB", "")), {}).max_event["orders"]
+    assert mistakes(tmp_path, _dead_letters_in("100KiB", f"max_event: {largest}")) == []
+    (found,) = mistakes(tmp_path, _dead_letters_in("100KiB", f"max_event: {largest + 1}"))
+    assert found.startswith(
+        f"penstock.yaml:5: routes.orders.max_event: {largest + 1}B is more than the dead letters at sink 'dead' "
+        "(4/3 of the event and 16KiB) takes, "
+    )
+
+
+def test_dead_letters_that_hold_no_event_at_all_are_refused(tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path, _dead_letters_in("16KiB", ""))
+    assert "routes.orders: no event fits: the dead letters at sink 'dead'" in found
+
+
+def test_no_event_may_be_larger_than_a_required_sink_takes(tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path, routes("  orders: {to: [a], max_event: 8388609}"))
+    assert "routes.orders.max_event: 8388609B is more than sink 'a' takes, 8MiB" in found
+
+
+def test_a_best_effort_sink_does_not_bound_the_events(tmp_path: Path) -> None:
+    text = """
+        sinks: {data: {type: memory}, small: {type: sqs, queue: q, max_message: 64KiB}, dead: {type: file, path: d}}
+        routes: {orders: {to: [data, {sink: small, required: false}], dead_letter: dead}}
+        """
+    assert load(write(tmp_path, text), {}).max_event["orders"] > 5 * 2**20
+
+
+def _overhead(tmp_path: Path) -> int:
+    """What a queue counts beside the body: the boundary of a route without dead letters tells it."""
+    text = "sinks: {q: {type: sqs, queue: q, max_message: 100KiB}}\nroutes: {orders: {to: [q]}}"
+    return 100 * 2**10 - load(write(tmp_path, text), {}).max_event["orders"]
+
+
+# time-outs, link by link
+
+
+def _lane(settings: str, server: str = "") -> str:
+    return f"server: {{{server}}}\nsinks: {{data: {{type: memory, {settings}}}}}\nroutes: {{orders: {{to: [data]}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("longest", "too_long", "place"),
+    [
+        (("call_timeout: 10s", ""), ("call_timeout: 10.001s", ""), "sinks.data.patience"),
+        (("linger: 12s", ""), ("linger: 12.001s", ""), "sinks.data.linger"),
+        (("patience: 24s", ""), ("patience: 24.001s", ""), "sinks.data.patience"),
+        (("", "request_timeout: 59.999s"), ("", "request_timeout: 60s"), "server.request_timeout"),
+        (("", "body_timeout: 59.999s"), ("", "body_timeout: 60s"), "server.body_timeout"),
+        (("", "load_balancer_idle: 74.999s"), ("", "load_balancer_idle: 75s"), "server.load_balancer_idle"),
+        (("", "keep_alive: 60.001s"), ("", "keep_alive: 60s"), "server.load_balancer_idle"),
+        (("", "deregister_delay: 9.999s"), ("", "deregister_delay: 10s"), "server.drain_timeout"),
+        (("", "drain_timeout: 24.999s"), ("", "drain_timeout: 25s"), "server.drain_timeout"),
+        (("", "grace: 25.001s"), ("", "grace: 25s"), "server.drain_timeout"),
+    ],
+)
+def test_each_link_of_the_chain_of_time_outs_holds_exactly(
+    tmp_path: Path, longest: tuple[str, str], too_long: tuple[str, str], place: str
+) -> None:
+    assert mistakes(tmp_path, _lane(*longest)) == []
+    (found,) = mistakes(tmp_path, _lane(*too_long))
+    assert f": {place}: " in found
+
+
+# memory
+
+
+def test_lanes_share_half_of_the_memory(tmp_path: Path) -> None:
+    config = load(write(tmp_path, "server: {memory: 64MiB}\n" + routes("  o: {to: [a, b, c, d]}")), {})
+    assert {sink.memory for sink in config.sinks.values()} == {8 * 2**20}
+
+
+def test_a_lane_that_says_what_it_needs_gets_it_and_the_others_share_the_rest(tmp_path: Path) -> None:
+    text = "server: {memory: 64MiB}\n" + routes("  o: {to: [a, b, c]}", "a b c")
+    config = load(write(tmp_path, text.replace("a: {type: memory}", "a: {type: memory, memory: 20MiB}")), {})
+    assert {name: sink.memory // 2**20 for name, sink in config.sinks.items()} == {"a": 20, "b": 6, "c": 6}
+
+
+@pytest.mark.parametrize(("asked", "fits"), [("32640KiB", True), ("32641KiB", False), ("33MiB", False)])
+def test_lanes_may_not_ask_for_more_than_there_is(tmp_path: Path, asked: str, fits: bool) -> None:
+    """Two lanes: what one asks for, and at least 64KiB for the other, in 32MiB (32768KiB); so 32704KiB would fit."""
+    text = "server: {memory: 64MiB}\n" + routes("  o: {to: [a, b, c]}", "a b c")
+    found = mistakes(tmp_path, text.replace("a: {type: memory}", f"a: {{type: memory, memory: {asked}}}"))
+    assert bool(found) != fits
+    assert all(mistake.startswith("penstock.yaml:1: server.memory: its half for the lanes, 32MiB") for mistake in found)
+
+
+# who may reach the ports
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1"])
+def test_loopback_needs_neither_keys_nor_a_token(tmp_path: Path, host: str) -> None:
+    assert mistakes(tmp_path, f"server: {{host: '{host}'}}\nadmin: {{host: '{host}'}}" + SOUND) == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "penstock.example.com"])
+def test_another_address_demands_a_word_on_who_may_send(tmp_path: Path, host: str) -> None:
+    (found,) = mistakes(tmp_path, f"server: {{host: '{host}'}}" + SOUND)
+    assert found.startswith(f"penstock.yaml:1: server.auth: {host} is reached from elsewhere: say who may send")
+    assert mistakes(tmp_path, f"server: {{host: '{host}', auth: none}}" + SOUND) == []
+    assert mistakes(tmp_path, f"server: {{host: '{host}', auth: {{keys_variable: KEYS}}}}" + SOUND) == []
+
+
+def test_another_address_demands_a_token_of_the_admin_port(tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path, "admin: {host: 0.0.0.0}" + SOUND)
+    assert found == "penstock.yaml:1: admin.token: 0.0.0.0 is reached from elsewhere: set a token"
+    assert mistakes(tmp_path, "admin: {host: 0.0.0.0, token: long-enough}" + SOUND) == []
+
+
+@pytest.mark.parametrize("token", ["''", "short"])
+def test_a_token_that_protects_nothing_is_refused(tmp_path: Path, token: str) -> None:
+    (found,) = mistakes(tmp_path, f"admin: {{host: 0.0.0.0, token: {token}}}" + SOUND)
+    assert found.startswith("penstock.yaml:1: admin.token: must have at least 8 ")
+
+
+def test_two_ports_are_two(tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path, "server: {port: 9464}" + SOUND)
+    assert found == "penstock.yaml: admin.port: 9464 is the server's port too".replace("yaml:", "yaml:1:")
+    assert mistakes(tmp_path, "server: {port: 0}\nadmin: {port: 0}" + SOUND) == []
