@@ -9,15 +9,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.delivery.route import uuid7
 from service.errors import Code
 from service.sources import answer
+from service.sources.unread import LINGER_SECONDS
 
 MOST_HEAD_BYTES = 64 * 1024
-"""Most bytes of a request's target and headers: httptools itself counts nothing."""
+"""Most bytes of a request's target and headers, beside the reads in which they begin and end. httptools counts nothing,
+and keeps a header to itself until it has the whole of it."""
 
 _NO_HTTP = "this is no HTTP/1.1 request"
-
-
-class _HeadTooLarge(Exception):
-    """Ends the parsing; in a callback, httptools turns it into its own error."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -32,7 +30,6 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **named)
         self._in_head = False
         self._head_bytes = 0
-        self._unseen_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._broken: str | None = None
         """Why nothing more is read from this connection."""
@@ -53,10 +50,10 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
             if self._in_head and self.headers is began:
-                # httptools keeps a header to itself until it has the whole of it
-                self._unseen_bytes += len(data)
-                self._bound(self._unseen_bytes)
-        except (httptools.HttpParserError, _HeadTooLarge):
+                self._head_bytes += len(data)
+                if self._head_bytes > MOST_HEAD_BYTES:
+                    self._break(f"the request's target and headers take more than {MOST_HEAD_BYTES} bytes")
+        except httptools.HttpParserError:
             self._break(_NO_HTTP)
         except httptools.HttpParserUpgrade:
             return  # the application refuses it
@@ -64,17 +61,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
-        self._head_bytes = self._unseen_bytes = 0
+        self._head_bytes = 0
         if self._head_timer is None:
             self._await_head()
-
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value) + len(": \r\n"))
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -93,15 +82,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._broken is not None and self.cycle.response_complete and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             self._write_broken()
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        self._bound(self._head_bytes)
-
-    def _bound(self, size: int) -> None:
-        if size > MOST_HEAD_BYTES:
-            self._break(f"the request's target and headers take more than {MOST_HEAD_BYTES} bytes")
-            raise _HeadTooLarge
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
@@ -131,4 +111,8 @@ class BoundedProtocol(HttpToolsProtocol):
             f"content-type: {found.media_type}\r\ncontent-length: {len(found.body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + found.body)
-        self.transport.close()
+        # What still comes is read and dropped for a while, so that the answer is seen: see `unread`.
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._head_complete()
+        self._head_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
