@@ -58,9 +58,9 @@ def dotted(place: Place) -> str:
     return text.removeprefix(".")
 
 
-def read(path: Path | None, environment: Mapping[str, str]) -> Tree:
-    """The tree of the file at `path` (None: empty) under the overrides of `environment`."""
-    tree = Tree(origin=str(path) if path else "")
+def read(path: Path | None, environment: Mapping[str, str], otherwise: dict[str, Any] | None = None) -> Tree:
+    """The tree of the file at `path` (None: `otherwise`) under the overrides of `environment`."""
+    tree = Tree(otherwise or {}, origin=str(path) if path else "")
     if path is not None:
         _read_file(path, tree, environment)
     _override(tree, environment)

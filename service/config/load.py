@@ -78,10 +78,7 @@ def load(
     `printing`: every sink becomes `stdout` (for `penstock dev`). Raises ConfigError listing every mistake, those that
     `inspect` finds among them.
     """
-    tree = read(path, environment)
-    if path is None:
-        for section, content in _WITHOUT_CONFIGURATION.items():
-            tree.value.setdefault(section, content)
+    tree = read(path, environment, {} if path else deepcopy(_WITHOUT_CONFIGURATION))
     if printing:
         _print_all(tree)
     unreadable = bool(tree.mistakes) and not tree.value

@@ -33,7 +33,7 @@ class JsonFormatter(logging.Formatter):
             return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
         except TypeError:
             # lone surrogates and integers above 64 bits, which orjson refuses; a line is never lost for them
-            return json.dumps(line, default=str)
+            return json.dumps(line, default=str, skipkeys=True)
 
 
 class TextFormatter(logging.Formatter):

@@ -1,0 +1,65 @@
+"""docs/operate.md and the metrics agree: every name, its labels, and every value of `outcome` and `reason`."""
+
+import re
+from pathlib import Path
+
+from service.outcome import Reason
+from service.receipt import Fate
+from service.telemetry.meter import Meter
+from service.telemetry.prometheus import MeterCollector
+
+PAGE = Path(__file__).parents[2] / "docs" / "operate.md"
+ROW = re.compile(r"^\| `(penstock_\w+)` \| [^|]* \|(?P<labels>[^|]*)\|", re.MULTILINE)
+
+
+def _page() -> str:
+    return PAGE.read_text("utf-8").partition("## Metrics")[2].partition("\n## ")[0]
+
+
+def _families() -> dict[str, tuple[str, ...]]:
+    """Labels by the name that a scrape shows, counters with their `_total`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for family in MeterCollector(_meter(), lambda: [("sink", 1, 2, 3, 4.0)]).collect():
+        (labels,) = {tuple(name for name in sample.labels if name != "le") for sample in family.samples}
+        found[family.name + ("_total" if family.type == "counter" else "")] = labels
+    return found
+
+
+def _meter() -> Meter:
+    """A meter that has counted something everywhere."""
+    meter = Meter()
+    meter.edge_received["http", "orders"] += 1
+    meter.edge_rejected["http", "orders", "busy"] += 1
+    meter.lane_received["sink", "orders"] += 1
+    meter.lane_settled["sink", "orders", Fate.DELIVERED.value, ""] += 1
+    meter.lane_held["sink", "orders"] += 1
+    meter.lane_attempts["sink", "delivered"] += 1
+    meter.lane_retries["sink", Reason.THROTTLED.value] += 1
+    meter.observe_request("orders", 200, 0.1)
+    return meter
+
+
+def test_every_metric_is_explained_with_its_labels_and_no_other() -> None:
+    explained = {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in ROW.findall(_page())}
+    assert explained == _families()
+
+
+def test_the_counters_of_the_conservation_equation_have_the_promised_names() -> None:
+    promised = {
+        "penstock_lane_events_received_total": ("sink", "route"),
+        "penstock_lane_events_settled_total": ("sink", "route", "outcome", "reason"),
+        "penstock_lane_events_held": ("sink", "route"),
+        "penstock_events_received_total": ("source", "route"),
+        "penstock_events_rejected_total": ("source", "route", "reason"),
+    }
+    families = _families()
+    assert {name: families[name] for name in promised} == promised
+    assert {"penstock_build_info", "penstock_http_request_duration_seconds"} <= set(families)
+
+
+def test_every_outcome_and_reason_is_explained() -> None:
+    cells = re.findall(r"^\| ([^|]+) \|", _page(), re.MULTILINE)
+    explained = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    promised = {each.value for each in (*Fate, *Reason)}
+    assert promised - explained == set()
+    assert explained - promised - set(_families()) == set()

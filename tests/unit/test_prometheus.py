@@ -1,0 +1,86 @@
+"""The meter as a scrape shows it: text that Prometheus reads, with closed sets of labels."""
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service import __version__
+from service.telemetry.meter import REQUEST_SECONDS, Histogram, Meter
+from service.telemetry.prometheus import LaneGauges, registry
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scrape(meter: Meter, lanes: LaneGauges = tuple) -> Samples:
+    """Values by name and labels, as Prometheus would read them."""
+    text = generate_latest(registry(meter, lanes)).decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_counters_are_shown_with_their_labels() -> None:
+    meter = Meter()
+    meter.edge_received["http", "orders"] += 3
+    meter.edge_rejected["http", "orders", "schema_violation"] += 1
+    meter.lane_received["lake", "orders"] += 2
+    meter.lane_settled["lake", "orders", "delivered", ""] += 1
+    meter.lane_held["lake", "orders"] += 1
+    shown = scrape(meter)
+    assert shown["penstock_events_received_total", (("route", "orders"), ("source", "http"))] == 3
+    rejected = (("reason", "schema_violation"), ("route", "orders"), ("source", "http"))
+    assert shown["penstock_events_rejected_total", rejected] == 1
+    assert shown["penstock_lane_events_received_total", (("route", "orders"), ("sink", "lake"))] == 2
+    settled = (("outcome", "delivered"), ("reason", ""), ("route", "orders"), ("sink", "lake"))
+    assert shown["penstock_lane_events_settled_total", settled] == 1
+    assert shown["penstock_lane_events_held", (("route", "orders"), ("sink", "lake"))] == 1
+
+
+def test_a_fresh_meter_shows_its_version_and_nothing_of_the_process() -> None:
+    shown = scrape(Meter())
+    assert {name for name, _ in shown} == {
+        "penstock_build_info",
+        "penstock_http_requests_open",
+        "penstock_http_body_bytes",
+    }
+    (build,) = [dict(labels) for name, labels in shown if name == "penstock_build_info"]
+    assert build["version"] == __version__
+
+
+def test_gauges_of_lanes_are_read_at_the_time_of_the_scrape() -> None:
+    held = [100]
+    page = registry(Meter(), lambda: [("lake", held[0], 1000, 2, 1.5)])
+    assert 'penstock_lane_held_bytes{sink="lake"} 100.0' in generate_latest(page).decode()
+    held[0] = 200
+    text = generate_latest(page).decode()
+    assert 'penstock_lane_held_bytes{sink="lake"} 200.0' in text
+    assert 'penstock_lane_capacity_bytes{sink="lake"} 1000.0' in text
+    assert 'penstock_lane_calls_in_flight{sink="lake"} 2.0' in text
+    assert 'penstock_lane_oldest_seconds{sink="lake"} 1.5' in text
+
+
+def test_durations_are_a_cumulative_histogram() -> None:
+    meter = Meter()
+    for seconds in (0.0005, 0.001, 0.3, 99.0):
+        meter.observe_request("orders", 200, seconds)
+    shown = scrape(meter)
+
+    def bucket(bound: str) -> float:
+        labels = (("le", bound), ("route", "orders"), ("status", "200"))
+        return shown["penstock_http_request_duration_seconds_bucket", labels]
+
+    assert [bucket(bound) for bound in ("0.001", "0.25", "0.5", "25.0", "+Inf")] == [2, 2, 3, 3, 4]
+    labels = (("route", "orders"), ("status", "200"))
+    assert shown["penstock_http_request_duration_seconds_count", labels] == 4
+    assert shown["penstock_http_request_duration_seconds_sum", labels] == 0.0005 + 0.001 + 0.3 + 99.0
+
+
+def test_a_value_on_a_bound_belongs_to_it() -> None:
+    histogram = Histogram(REQUEST_SECONDS)
+    histogram.observe(REQUEST_SECONDS[0])
+    assert histogram.counts[0] == 1
+
+
+def test_the_page_is_the_text_form() -> None:
+    assert CONTENT_TYPE_LATEST.startswith("text/plain")
