@@ -17,7 +17,7 @@ from service.telemetry.meter import Meter
 SHORTEST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
 UNKNOWN_RETRY_SECONDS = 5.0
-"""What is told when nothing has drained lately, so that no rate is known."""
+"""What is told when nothing was delivered lately, so that no rate is known."""
 
 
 class Books:
@@ -60,6 +60,7 @@ class Books:
         for route, count in routes.items():
             self._meter.lane_settled[self._sink, route, Fate.DELIVERED.value, ""] += count
             self._meter.lane_held[self._sink, route] -= count
+        self._rate.add(charge, self._loop.time())
         self._released(len(entries), charge)
         for receipt, count in receipts.items():
             receipt.settle_delivered(count)
@@ -123,7 +124,6 @@ class Books:
     def _released(self, events: int, charge: int) -> None:
         self.held_events -= events
         self.held_bytes -= charge
-        self._rate.add(charge, self._loop.time())
         if not self.held_events and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)
 
@@ -135,7 +135,10 @@ class Books:
             await asyncio.shield(self._emptied)
 
     def retry_after(self) -> float:
-        """Seconds after which what is held should be gone: backlog over drain rate, with jitter; 1 to 60."""
+        """Seconds until what is held should be delivered: backlog over the rate of deliveries, with jitter; 1 to 60.
+
+        What was given up is no progress, and does not count.
+        """
         rate = self._rate.per_second(self._loop.time())
         seconds = self.held_bytes / rate if rate > 0 else UNKNOWN_RETRY_SECONDS
         return min(max(seconds * self._rng.uniform(1.0, 1.5), SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)

@@ -38,8 +38,8 @@ class Lane:
         self.name = name
         self.sink = sink
         self.settings = settings
-        self.calls: set[asyncio.Task[None]] = set()
-        """Calls in flight."""
+        self.calls: dict[asyncio.Task[None], float] = {}
+        """Calls in flight, and when the longest-waiting entry of each was put (loop time)."""
         self.failures = 0
         """Whole calls that failed in a row."""
         self.last_failure: Reason | None = None
@@ -94,9 +94,10 @@ class Lane:
         return self._books.retry_after()
 
     def oldest_age(self) -> float:
-        """Seconds since the longest-waiting entry that is not in a call was put; 0 if there is none."""
-        oldest = self._queue.oldest()
-        return self._loop.time() - oldest if oldest is not None else 0.0
+        """Seconds since the longest-waiting entry was put, be it in a call or not; 0 if there is none."""
+        waiting = self._queue.oldest()
+        moments = [*self.calls.values(), *(() if waiting is None else (waiting,))]
+        return self._loop.time() - min(moments) if moments else 0.0
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Take responsibility for `entries`. The caller has asked `fits` and `has_room`."""
@@ -133,7 +134,7 @@ class Lane:
         while self._may_call(now):
             batch = self._queue.compose(self._limits)
             call = self._loop.create_task(self._call(batch, now), name=f"lane {self.name}")
-            self.calls.add(call)
+            self.calls[call] = batch[0].queued_at
             call.add_done_callback(self._called)
         self._arm(now)
 
@@ -175,7 +176,7 @@ class Lane:
     # --- one call, and what becomes of its events
 
     def _called(self, call: asyncio.Task[None]) -> None:
-        self.calls.discard(call)
+        self.calls.pop(call, None)
         self._wake()
         if not call.cancelled() and (defect := call.exception()) is not None:
             log.critical("a lane could not settle a call", extra={"sink": self.name}, exc_info=defect)

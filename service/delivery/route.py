@@ -67,16 +67,11 @@ class Route:
         attributes = draft.attributes
         in_body = draft.content_type == STRUCTURED
         if not attributes:
-            id_ = self.id(draft, headers) if self.id is not None else None
-            in_body = self.id is not None and self.id.in_body and id_ is not None
-            id_ = id_ or named
-            if id_ is None:
-                id_ = uuid7()
-            elif flaw := flaw_of_id(id_):
-                raise InvalidEvent(Code.INVALID_KEY, f"the event's id {flaw}", errors=[])
+            found = self._found_id(draft, headers)
+            in_body = found is not None and self.id is not None and self.id.in_body
             attributes = {
                 "specversion": "1.0",
-                "id": id_,
+                "id": _checked_id(found or named) or uuid7(),
                 "source": self.source or f"/routes/{self.name}",
                 "type": self.name,
             }
@@ -90,6 +85,16 @@ class Route:
             origin=origin,
             id_in_body=in_body,
         )
+
+    def id_of_refused(self, draft: Draft, headers: Mapping[str, str], named: str | None) -> str | None:
+        """The identity of an event that was refused, so far as it has one."""
+        try:
+            return draft.attributes.get("id") or _checked_id(self._found_id(draft, headers) or named)
+        except InvalidEvent:
+            return None
+
+    def _found_id(self, draft: Draft, headers: Mapping[str, str]) -> str | None:
+        return self.id(draft, headers) if self.id is not None else None
 
     def _key(self, draft: Draft, headers: Mapping[str, str]) -> str | None:
         assert self.key is not None
@@ -118,6 +123,12 @@ class Route:
                 f"{first.pointer}: {first.detail}{more}",
                 errors=[{"pointer": v.pointer, "keyword": v.keyword, "detail": v.detail} for v in violations],
             )
+
+
+def _checked_id(text: str | None) -> str | None:
+    if text is not None and (flaw := flaw_of_id(text)):
+        raise InvalidEvent(Code.INVALID_KEY, f"the event's id {flaw}", errors=[])
+    return text
 
 
 class Router:

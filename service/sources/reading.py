@@ -83,7 +83,10 @@ class Reading:
             event = route.event(found, self._request.headers, self._origin, self._name())
             parcel = self._pipeline.parcel(route, event)
         except IngestError as error:
-            self._refuse(error, found.attributes.get("id"), route, found.body, found.content_type)
+            id_ = found.attributes.get("id")
+            if route is not None:
+                id_ = route.id_of_refused(found, self._request.headers, self._name())
+            self._refuse(error, id_, route, found.body, found.content_type)
             return
         self.received[route.name] += 1
         self.items.append(Taken(event.id, len(self.parcels)))
@@ -138,7 +141,9 @@ class Reading:
         self.rejected[label, error.code] += 1
         letter = None
         if route is not None and route.bury_invalid:
-            letter = Event(id or uuid7(), route.name, None, body, content_type, NO_ATTRIBUTES, self._origin)
+            # the answer names what the dead letter is called, so that the two can be brought together
+            id = id or uuid7()
+            letter = Event(id, route.name, None, body, content_type, NO_ATTRIBUTES, self._origin)
         self.items.append(Refused(error, id, route, letter))
 
 

@@ -284,3 +284,26 @@ def test_the_deadline_is_infinite_only_for_patient_terms() -> None:
         await target.abandon()
 
     run(main())
+
+
+def test_giving_up_is_no_progress_that_a_retry_after_could_rest_on() -> None:
+    async def main() -> None:
+        destination = sink(call_fails=1.0)
+        target = lane(destination, Meter())
+        await put(target, 300).wait()
+        assert target.held_events == 0
+        assert target.retry_after() >= 5.0
+
+    run(main())
+
+
+def test_the_oldest_event_may_be_in_a_call() -> None:
+    async def main() -> None:
+        target = lane(sink(hangs=1.0), Meter(), call_timeout="8s")
+        put(target, 1)
+        await asyncio.sleep(3)
+        assert target.oldest_age() == pytest.approx(3)
+        await target.abandon()
+        assert target.oldest_age() == 0
+
+    run(main())

@@ -67,6 +67,13 @@ async def test_invalid_leaves_a_copy_where_the_route_keeps_them(service: Service
     assert letter["errors"][0]["pointer"] == "#/number"
 
 
+async def test_the_answer_names_an_invalid_event_as_its_dead_letter_does(service: Service) -> None:
+    named = fate(await service.post("/v1/buried", BAD, {"Idempotency-Key": "k-1"}))
+    nameless = fate(await service.post("/v1/buried", BAD))
+    assert named["id"] == "k-1"
+    assert [named["id"], nameless["id"]] == [letter["id"] for letter in letters(service)]
+
+
 async def test_a_copy_that_is_not_safe_is_not_claimed(service: Service) -> None:
     service.sinks["dead"].hang()
     answer = await service.post("/v1/buried", BAD)
