@@ -68,5 +68,5 @@ def setup(
     handler = logging.StreamHandler(target)
     handler.setFormatter(TextFormatter() if readable else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("botocore", "aiobotocore", "aiohttp", "uvicorn.access", "asyncio"):
+    for noisy in ("botocore", "aiobotocore", "aiohttp", "uvicorn", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))

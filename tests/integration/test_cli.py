@@ -1,0 +1,340 @@
+"""The `penstock` command as its users have it: real processes, exit codes, sentences and signals."""
+
+import json
+import re
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service import __version__
+from tests.integration.command import ANY_PORT, Serving, penstock
+
+COMMANDS = {"serve", "dev", "check", "doctor", "config", "send", "key"}
+MEMORY = "sinks: {data: {type: memory}}\nroutes: {orders: {to: [data]}}\n"
+HANGING = """
+server: {drain_timeout: 20s}
+sinks: {stuck: {type: "tests.integration.hanging_sink:Hanging"}}
+routes: {orders: {to: [stuck]}}
+"""
+SCHEMA = '{"type": "object", "required": ["total"], "properties": {"total": {"type": "number"}}}'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "penstock.yaml"
+    path.write_text(text)
+    return path
+
+
+# one service that many tests talk to
+
+
+class Shop:
+    """A running service with keys, and the key of a producer."""
+
+    def __init__(self, serving: Serving, key: str, folder: Path) -> None:
+        self.serving = serving
+        self.key = key
+        self.folder = folder
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    made = penstock("key", "shop", "--route", "orders", folder=folder)
+    key, entry = made.stdout.splitlines()[0], made.stdout.splitlines()[-1]
+    (folder / "keys.yaml").write_text(f"keys:\n{entry}\n")
+    (folder / "order.json").write_text(SCHEMA)
+    write(
+        folder,
+        """
+        server: {auth: {keys_file: keys.yaml}}
+        sinks: {data: {type: memory}}
+        routes:
+          orders: {to: [data], schema: {type: jsonschema, file: order.json}}
+          other: {to: [data]}
+        """,
+    )
+    with Serving("serve", folder=folder) as serving:
+        yield Shop(serving, key, folder)
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    done = penstock("--version", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"penstock {__version__}\n")
+
+
+def test_help_names_every_command_and_no_hidden_one(tmp_path: Path) -> None:
+    shown = penstock("--help", folder=tmp_path).stdout
+    assert set(re.findall(r"^[│|] (\w+) ", shown, re.MULTILINE)) == COMMANDS
+    assert penstock(folder=tmp_path).returncode == 2
+
+
+def test_a_wrong_command_is_wrong_usage(tmp_path: Path) -> None:
+    assert penstock("sevre", folder=tmp_path).returncode == 2
+    assert penstock("serve", "--confg", "x", folder=tmp_path).returncode == 2
+
+
+# serve
+
+
+def test_without_a_configuration_events_go_to_files_and_only_this_machine_may_send(tmp_path: Path) -> None:
+    with Serving("serve", folder=tmp_path) as serving:
+        assert "written to ./penstock-data, and only this machine may send" in serving.said[0]
+        assert serving.url.startswith("http://127.0.0.1:")
+        status, answer = serving.post("default", {"total": 5})
+        assert (status, answer["results"][0]["status"]) == (200, "delivered")
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0
+    (file,) = (tmp_path / "penstock-data").glob("*.ndjson")
+    (line,) = file.read_text().splitlines()
+    assert json.loads(line)["data"] == {"total": 5}
+
+
+def test_logs_are_lines_of_json_when_nobody_watches(tmp_path: Path) -> None:
+    write(tmp_path, MEMORY)
+    with Serving("serve", folder=tmp_path) as serving:
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0
+    messages = [json.loads(line)["message"] for line in serving.said]
+    assert messages[-2:] == ["draining", "drained"]
+    assert "serving" in messages
+
+
+@pytest.mark.parametrize("section", ["server", "admin"])
+def test_a_taken_port_is_told_in_a_sentence(tmp_path: Path, section: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = penstock("serve", folder=tmp_path, more=ANY_PORT | {f"PENSTOCK__{section.upper()}__PORT": str(port)})
+    assert done.returncode == 1
+    assert f"{section}.port: cannot bind 127.0.0.1:{port}: Address already in use; choose another with" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_either_signal_ends_it_with_0_when_everything_was_settled(tmp_path: Path, number: signal.Signals) -> None:
+    write(tmp_path, MEMORY)
+    with Serving("serve", folder=tmp_path) as serving:
+        assert serving.post("orders", {})[0] == 200
+        serving.signal(number)
+        assert serving.end() == 0
+
+
+def test_it_ends_with_3_when_events_had_to_be_given_back(tmp_path: Path) -> None:
+    write(tmp_path, HANGING)
+    with (
+        Serving("serve", folder=tmp_path, more={"PENSTOCK__SERVER__DRAIN_TIMEOUT": "100ms"}) as serving,
+        ThreadPoolExecutor() as pool,
+    ):
+        sent = pool.submit(serving.post, "orders", {})
+        _wait_until_held(serving)
+        serving.signal(signal.SIGTERM)
+        status, answer = sent.result()
+        assert serving.end() == 3
+    assert (status, answer["results"][0]["retryable"]) == (503, True)
+    assert json.loads(serving.said[-1])["everything_settled"] is False
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    write(tmp_path, HANGING)
+    with (
+        Serving("serve", folder=tmp_path, more={"PENSTOCK__SERVER__DEREGISTER_DELAY": "9s"}) as serving,
+        ThreadPoolExecutor() as pool,
+    ):
+        sent = pool.submit(serving.post, "orders", {})
+        _wait_until_held(serving)
+        serving.signal(signal.SIGTERM)
+        draining = serving.until("draining")
+        serving.signal(signal.SIGINT)
+        signalled = time.monotonic()
+        assert sent.result()[0] == 503
+        assert serving.end() == 3
+    assert time.monotonic() - signalled < 5, "it went on serving, or waited for its lanes"
+    assert draining["held_events"] == 1
+    assert any("a second signal" in line for line in serving.said)
+
+
+def _wait_until_held(serving: Serving) -> None:
+    """Return once a lane holds an event."""
+    while "penstock_lane_events_held{" not in serving.get("/metrics"):
+        pass
+
+
+# check, config, doctor
+
+
+def test_check_says_what_is_wrong_and_starts_nothing(tmp_path: Path) -> None:
+    assert penstock("check", "-c", write(tmp_path, MEMORY), folder=tmp_path).returncode == 0
+    (tmp_path / "keys.yaml").write_text("keys: []\nmore: 1\n")
+    write(tmp_path, "server: {prot: 1, auth: {keys_file: keys.yaml}}\nlogs: {levl: info}\n" + MEMORY)
+    done = penstock("check", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("penstock.yaml:1: server.prot: is not a setting; did you mean `port`?")
+    assert lines[1].startswith("penstock.yaml:2: logs.levl: is not a setting; did you mean `level`?")
+    assert lines[2:] == ["2 mistakes in the configuration; nothing was started"]
+
+
+def test_check_and_serve_refuse_the_same_keys(tmp_path: Path) -> None:
+    (tmp_path / "keys.yaml").write_text("keys: {}\n")
+    write(tmp_path, "server: {auth: {keys_file: keys.yaml}}\n" + MEMORY)
+    check, serve = (penstock(command, folder=tmp_path, more=ANY_PORT) for command in ("check", "serve"))
+    assert check.returncode == serve.returncode == 1
+    assert check.stderr == serve.stderr
+    assert check.stderr.startswith("penstock.yaml:1: server.auth: keys.yaml: is no list of keys")
+
+
+def test_check_counts_and_mentions_what_is_hardly_meant(tmp_path: Path) -> None:
+    write(tmp_path, "sinks: {data: {type: memory}, spare: {type: memory}}\nroutes: {orders: {to: [data]}}\n")
+    done = penstock("check", folder=tmp_path)
+    assert done.stdout == "penstock.yaml: no mistakes; 2 sinks, 1 route\n"
+    assert done.stderr == "note: sinks.spare: no route uses it; it is not started\n"
+
+
+def test_what_config_prints_passes_check_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "order.json").write_text(SCHEMA)
+    write(
+        tmp_path,
+        "admin: {token: hidden-from-view}\nsinks: {data: {type: file, path: data}}\n"
+        "routes: {orders: {to: [data], schema: {type: jsonschema, file: order.json}}}\n",
+    )
+    shown = penstock("config", folder=tmp_path, more={"PENSTOCK__SERVER__PORT": "8181"})
+    assert shown.returncode == 0
+    assert "hidden-from-view" not in shown.stdout
+    assert yaml.safe_load(shown.stdout)["server"]["port"] == 8181
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write(elsewhere, shown.stdout)
+    done = penstock("check", folder=elsewhere)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_doctor_asks_every_destination(tmp_path: Path) -> None:
+    (tmp_path / "in_the_way").write_text("")
+    write(
+        tmp_path,
+        "sinks: {good: {type: memory}, bad: {type: file, path: in_the_way/data}}\nroutes: {orders: {to: [good, bad]}}",
+    )
+    done = penstock("doctor", folder=tmp_path)
+    assert done.returncode == 1
+    assert "good: ok\n" in done.stdout
+    (bad,) = [line for line in done.stdout.splitlines() if line.startswith("bad: ")]
+    assert "in_the_way" in bad
+    assert "Traceback" not in done.stderr
+    assert penstock("doctor", "-c", write(tmp_path, MEMORY), folder=tmp_path).returncode == 0
+
+
+# key and send
+
+
+def test_the_key_is_shown_once_and_only_its_hash_is_kept(shop: Shop) -> None:
+    kept = (shop.folder / "keys.yaml").read_text()
+    assert shop.key.startswith("shop.")
+    assert shop.key.partition(".")[2] not in kept
+    assert re.search(r"\{name: shop, sha256: [0-9a-f]{64}, routes: \[\"orders\"\]\}", kept)
+    assert penstock("key", "no spaces", folder=shop.folder).returncode == 1
+
+
+def test_only_the_key_opens_its_route(shop: Shop) -> None:
+    assert shop.serving.post("orders", {"total": 1})[0] == 401
+    assert shop.serving.post("orders", {"total": 1}, "shop.wrong")[0] == 401
+    assert shop.serving.post("other", {"total": 1}, shop.key)[0] == 403
+    assert shop.serving.post("orders", {"total": 1}, shop.key)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "events"),
+    [
+        ("one.json", '{"total": 1}', 1),
+        ("many.json", '[{"total": 1}, {"total": 2}]', 2),
+        ("lines.ndjson", '{"total": 1}\n{"total": 2}\n{"total": 3}\n', 3),
+        ("lines.jsonl", '{"total": 1}\n', 1),
+    ],
+)
+def test_a_file_is_sent_and_each_event_is_answered_for(shop: Shop, name: str, content: str, events: int) -> None:
+    (shop.folder / name).write_text(content)
+    done = penstock(
+        "send", "orders", name, "--url", shop.serving.url, folder=shop.folder, more={"PENSTOCK_KEY": shop.key}
+    )
+    assert done.returncode == 0
+    assert done.stderr == "200\n"
+    assert [result["status"] for result in json.loads(done.stdout)["results"]] == ["delivered"] * events
+
+
+def test_standard_input_is_sent(shop: Shop) -> None:
+    done = penstock(
+        *("send", "orders", "-", "--content-type", "application/x-ndjson", "--url", shop.serving.url),
+        folder=shop.folder,
+        input=b'{"total": 1}\n{"total": 2}\n',
+        more={"PENSTOCK_KEY": shop.key},
+    )
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["results"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "status"),
+    [
+        (b"{}", "right", 422),
+        (b'[{"total": 1}, {}]', "right", 207),
+        (b'{"total": 1}', "wrong", 401),
+        (b"{", "right", 400),
+    ],
+)
+def test_anything_but_all_delivered_is_a_failure(shop: Shop, body: bytes, key: str, status: int) -> None:
+    done = penstock(
+        *("send", "orders", "-", "--url", shop.serving.url),
+        folder=shop.folder,
+        input=body,
+        more={"PENSTOCK_KEY": shop.key if key == "right" else "shop.wrong"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(str(status))
+    assert json.loads(done.stdout)
+
+
+def test_without_a_service_there_is_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    done = penstock("send", "orders", "-", "--url", url, folder=tmp_path, input=b"{}")
+    assert done.returncode == 1
+    refused = rf"{re.escape(url)}: no answer: .*Connection refused; is the service running there\?\n"
+    assert re.fullmatch(refused, done.stderr)
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:8080", "http://127.0.0.1:port"])
+def test_an_address_that_is_none_is_a_sentence(tmp_path: Path, url: str) -> None:
+    done = penstock("send", "orders", "-", "--url", url, folder=tmp_path, input=b"{}", more={"PENSTOCK_KEY": "a\nb"})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{url}: no answer: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    done = penstock("send", "orders", "none.json", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (1, "none.json: cannot be read: No such file or directory\n")
+
+
+# dev
+
+
+def test_dev_prints_events_whatever_the_sinks_are(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "sinks: {stream: {type: kinesis, stream: orders}, dead: {type: sqs, queue: dead}}\n"
+        "routes: {orders: {to: [stream], dead_letter: dead, max_event: 100KiB}}\n",
+    )
+    with Serving("dev", folder=tmp_path) as serving:
+        status, answer = serving.post("orders", {"total": 7})
+        assert (status, answer["failed"]) == (200, 0)
+        assert json.loads(serving.stdout.readline())["data"] == {"total": 7}
+        serving.signal(signal.SIGINT)
+        assert serving.end() == 0
