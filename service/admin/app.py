@@ -117,9 +117,9 @@ def _lane(name: str, pipeline: Pipeline, meter: Meter) -> dict[str, Any]:
         if sink == name:
             settled[fate] += count
     return {
-        "state": "failing" if lane.failures else "healthy",
-        "failed_calls_in_a_row": lane.failures,
-        "last_failure": lane.last_failure.value if lane.last_failure else None,
+        "state": "failing" if lane.condition.failures else "healthy",
+        "failed_calls_in_a_row": lane.condition.failures,
+        "last_failure": lane.condition.reason.value if lane.condition.reason else None,
         "received": sum(count for (sink, _), count in meter.lane_received.items() if sink == name),
         "settled": dict(settled),
         "held_events": lane.held_events,

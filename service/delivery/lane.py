@@ -10,10 +10,10 @@ import logging
 import random
 from collections.abc import Sequence
 from math import inf
-from typing import assert_never
 
 from service.delivery.backoff import delay
 from service.delivery.books import Books
+from service.delivery.condition import Condition
 from service.delivery.entry import Entry
 from service.delivery.lanequeue import LaneQueue
 from service.event import Event
@@ -40,9 +40,7 @@ class Lane:
         self.settings = settings
         self.calls: dict[asyncio.Task[None], float] = {}
         """Calls in flight, and when the longest-waiting entry of each was put (loop time)."""
-        self.failures = 0
-        """Whole calls that failed in a row."""
-        self.last_failure: Reason | None = None
+        self.condition = Condition(name)
         self._meter = meter
         self._rng = rng or random.Random()
         self._books = Books(name, meter, self._rng)
@@ -130,7 +128,7 @@ class Lane:
         now = self._loop.time()
         self._queue.promote(now)
         for entry in self._queue.overdue(now):
-            self._books.give_up(entry, self.last_failure or Reason.PATIENCE_OVER, "not delivered in time")
+            self._books.give_up(entry, self.condition.reason or Reason.PATIENCE_OVER, "not delivered in time")
         while self._may_call(now):
             batch = self._queue.compose(self._limits)
             call = self._loop.create_task(self._call(batch, now), name=f"lane {self.name}")
@@ -142,7 +140,7 @@ class Lane:
         queue = self._queue
         if not queue or now < self._paused_until:
             return False
-        if len(self.calls) >= (1 if self.failures else self.settings.concurrency):
+        if len(self.calls) >= (1 if self.condition.failures else self.settings.concurrency):
             return False
         return self._flushing or self._lingered(now)
 
@@ -200,7 +198,7 @@ class Lane:
             raise
         except Exception as error:
             # The contract lets a sink raise anything: it says that nothing is known of any event.
-            if not self.failures:
+            if not self.condition.failures:
                 log.exception("the sink raised", extra={"sink": self.name})
             outcomes = [Retry(Reason.SINK_ERROR, detail=type(error).__name__)] * len(batch)
         self._digest(batch, outcomes)
@@ -226,7 +224,8 @@ class Lane:
                         entry.attempts += 1
                         self._books.refuse(entry, outcome.reason, outcome.detail)
                 case _:
-                    assert_never(outcome)
+                    # Not an Outcome: the types forbid it, but a sink may be somebody else's.
+                    failed.append((entry, Retry(Reason.BAD_ANSWER, detail=f"a {type(outcome).__name__}")))
         if len(unplaced) == len(batch):
             # A sink that places nothing would be called for ever: that is a failure after all.
             failed, unplaced = [(entry, Retry(Reason.NO_ROOM)) for entry in unplaced], []
@@ -234,28 +233,10 @@ class Lane:
         self._books.deliver(delivered)
         result = failed[0][1].reason.value if failed else "delivered"
         self._meter.lane_attempts[self.name, result] += 1
-        self._notice(len(failed) == len(batch), failed)
-        self._again(failed, now)
-
-    def _notice(self, whole: bool, failed: list[tuple[Entry, Retry]]) -> None:
-        """Track whether the destination as a whole is in trouble; warn when that changes, not each time."""
-        if whole:
-            retry = failed[0][1]
-            if not self.failures:
-                log.warning(
-                    "the destination fails",
-                    extra={"sink": self.name, "reason": retry.reason.value, "detail": retry.detail},
-                )
-            self.failures += 1
-            self.last_failure = retry.reason
-        elif self.failures:
-            log.info(
-                "the destination works again",
-                extra={"sink": self.name, "failed_calls": self.failures},
-            )
-            self.failures = 0
-            self.last_failure = None
+        self.condition.note(len(batch), [retry for _, retry in failed])
+        if not self.condition.failures:
             self._paused_until = 0.0
+        self._again(failed, now)
 
     def _again(self, failed: list[tuple[Entry, Retry]], now: float) -> None:
         """Queue what failed for another attempt: one delay per number of attempts, so that it leaves together."""
@@ -281,7 +262,7 @@ class Lane:
                 else:
                     later.append(entry)
             self._queue.put_later(later, moment)
-        if failed and self.failures:
+        if failed and self.condition.failures:
             self._paused_until = now + min(delays.values())
 
     # --- the end of the life

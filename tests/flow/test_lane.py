@@ -10,7 +10,7 @@ from service.delivery.entry import Entry, Terms
 from service.delivery.lane import Lane
 from service.outcome import Reason
 from service.receipt import Fate, Receipt
-from service.sinks.contract import Limits
+from service.sinks.contract import Batch, Limits
 from service.telemetry.meter import Meter
 from tests.flow.scripted import (
     REQUIRED,
@@ -242,7 +242,7 @@ def test_a_packing_sink_that_had_no_room_gets_the_rest_at_once_without_an_attemp
         assert receipt.all_delivered
         assert asyncio.get_running_loop().time() == start
         assert not meter.lane_retries
-        assert not target.failures
+        assert not target.condition.failures
 
     run(main())
 
@@ -305,5 +305,23 @@ def test_the_oldest_event_may_be_in_a_call() -> None:
         assert target.oldest_age() == pytest.approx(3)
         await target.abandon()
         assert target.oldest_age() == 0
+
+    run(main())
+
+
+def test_a_sink_that_answers_with_something_else_than_outcomes_has_delivered_nothing() -> None:
+    class Careless(ScriptedSink):
+        async def write(self, batch):  # type: ignore[no-untyped-def]
+            rest = batch.events[1:]
+            return [None, *(await super().write(Batch(rest)) if rest else ())]
+
+    async def main() -> None:
+        target = lane(Careless(Faults(), random.Random(1)), Meter())
+        receipt = put(target, 3)
+        await receipt.wait()
+        assert receipt.failures(0)["s"].reason is Reason.BAD_ANSWER
+        assert receipt.failures(0)["s"].may_duplicate
+        assert not receipt.failures(1)
+        assert target.held_events == 0
 
     run(main())
