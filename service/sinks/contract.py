@@ -1,6 +1,6 @@
 """The sink contract: what every destination promises to its lane, and what the lane promises to it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -107,6 +107,38 @@ class Sink(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+class Pace(Struct, frozen=True):
+    """What one partition of a destination takes per second; 0 for no bound of its own."""
+
+    events: float
+    bytes: float
+
+
+@runtime_checkable
+class Partitioned(Protocol):
+    """What a sink offers beside `Sink` if its destination has partitions with rates of their own (Kinesis: shards).
+
+    The lane then keeps a queue, a rate and a back-off per partition, so that a hot one slows only its own events.
+    A `Retry(THROTTLED)` of such a sink is about the event's partition, not about the destination.
+    """
+
+    pace: Pace
+    generation: int
+    """Another number whenever `partition` may answer otherwise than before: the lane sorts what waits anew."""
+
+    def partition(self, event: Event) -> int:
+        """The partition `event` would go to. Cheap, never blocks; 0 for all while the partitions are not known."""
+
+
+@runtime_checkable
+class Billed(Protocol):
+    """What a sink offers beside `Sink` if its destination bills by something else than events."""
+
+    def bill(self) -> Mapping[str, int]:
+        """What was billed so far, by the name of its counter: `kinesis_put_payload_units` is exposed as
+        `penstock_kinesis_put_payload_units_total{sink}`. Counts only ever grow."""
 
 
 class ProbeError(Exception):
