@@ -25,19 +25,24 @@ def load(kind: Kind, type: str) -> Any:
     """The plugin's class. Raises ValueError that names what exists, or what is wrong with what was found."""
     if ":" in type:
         return _load_path(type)
-    if not _NAME.fullmatch(type) or type not in (names := known(kind)):
+    if not _NAME.fullmatch(type) or not _has_config(_folder(kind) / f"{type}.py"):
         raise ValueError(_unknown(kind, type))
-    return _only_class(f"service.{kind}.{names[names.index(type)]}")
+    return _only_class(f"service.{kind}.{type}")
 
 
 def known(kind: Kind) -> list[str]:
     """Names of our own plugins of a kind, sorted. Reads the files without importing them."""
-    folder = Path(service.__path__[0], kind)
-    return sorted(path.stem for path in folder.glob("*.py") if _NAME.fullmatch(path.stem) and _has_config(path))
+    return sorted(path.stem for path in _folder(kind).glob("*.py") if _NAME.fullmatch(path.stem) and _has_config(path))
+
+
+def _folder(kind: Kind) -> Path:
+    return Path(service.__path__[0], kind)
 
 
 def _has_config(path: Path) -> bool:
-    """True if the file declares a plugin: contracts and shared modules have no class with a `Config`."""
+    """True if the file is there and declares a plugin: contracts and shared modules have no class with a `Config`."""
+    if not path.is_file():
+        return False
     classes = [node for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.ClassDef)]
     return any(isinstance(n, ast.ClassDef) and n.name == "Config" for owner in classes for n in owner.body)
 

@@ -331,7 +331,7 @@ def test_a_lane_that_says_what_it_needs_gets_it_and_the_others_share_the_rest(tm
 
 @pytest.mark.parametrize(("asked", "fits"), [("32640KiB", True), ("32641KiB", False), ("33MiB", False)])
 def test_lanes_may_not_ask_for_more_than_there_is(tmp_path: Path, asked: str, fits: bool) -> None:
-    """Two lanes: what one asks for, and at least 64KiB for the other, in 32MiB (32768KiB); so 32704KiB would fit."""
+    """Half of 64MiB is 32768KiB: what one lane asks for, and at least 64KiB for each of the two others."""
     text = "server: {memory: 64MiB}\n" + routes("  o: {to: [a, b, c]}", "a b c")
     found = mistakes(tmp_path, text.replace("a: {type: memory}", f"a: {{type: memory, memory: {asked}}}"))
     assert bool(found) != fits
