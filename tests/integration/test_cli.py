@@ -6,8 +6,9 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -134,7 +135,7 @@ def test_it_ends_with_3_when_events_had_to_be_given_back(tmp_path: Path) -> None
         ThreadPoolExecutor() as pool,
     ):
         sent = pool.submit(serving.post, "orders", {})
-        _wait_until_held(serving)
+        _wait_until_held(serving, sent)
         serving.signal(signal.SIGTERM)
         status, answer = sent.result()
         assert serving.end() == 3
@@ -149,7 +150,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         ThreadPoolExecutor() as pool,
     ):
         sent = pool.submit(serving.post, "orders", {})
-        _wait_until_held(serving)
+        _wait_until_held(serving, sent)
         serving.signal(signal.SIGTERM)
         draining = serving.until("draining")
         serving.signal(signal.SIGINT)
@@ -161,10 +162,10 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     assert any("a second signal" in line for line in serving.said)
 
 
-def _wait_until_held(serving: Serving) -> None:
-    """Return once a lane holds an event."""
+def _wait_until_held(serving: Serving, sent: Future[Any]) -> None:
+    """Return once a lane holds the event."""
     while "penstock_lane_events_held{" not in serving.get("/metrics"):
-        pass
+        assert not sent.done(), sent.result()
 
 
 # check, config, doctor
