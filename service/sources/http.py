@@ -1,7 +1,7 @@
 """The HTTP source: FastAPI around the ingest endpoint, health checks, and the API's documentation."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated
 
@@ -100,6 +100,9 @@ class Http:
                 Code.MALFORMED_HEADER,
                 "Upgrade: is not taken here; send plain HTTP/1.1 (with Java's HttpClient: version(HTTP_1_1))",
             )
+        raw = request.scope["headers"]
+        if len(headers) < len(raw):
+            _demand_single(raw)
         with Arrival(self._room, self._server, headers) as arrival:
             body = await arrival.read(incoming)
             taking = self._ingest.take(
@@ -147,6 +150,15 @@ def _headers(request: Request) -> dict[str, str]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def _demand_single(raw: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raise Unreadable (MALFORMED_HEADER) for two headers that name an event: joined, they would name another one."""
+    seen = set[bytes]()
+    for name, _ in raw:
+        if name in seen and (name == b"idempotency-key" or name.startswith(b"ce-")):
+            raise Unreadable(Code.MALFORMED_HEADER, f"{name[:80].decode('latin-1')}: stands there twice; send one")
+        seen.add(name)
 
 
 def _closing(error: IngestError, headers: Mapping[str, str], incoming: Incoming) -> bool:

@@ -51,6 +51,22 @@ async def test_a_body_longer_than_it_says_ends_the_connection(service: Service) 
     assert len(service.sinks["main"].taken) == 1
 
 
+@pytest.mark.parametrize("name", ["ce-id", "ce-source", "ce-tenant", "Idempotency-Key"])
+async def test_a_header_that_names_an_event_stands_once(service: Service, name: str) -> None:
+    pairs = [(name, "1"), *TYPED.items(), *BINARY.items(), ("Content-Length", str(len(GOOD))), (name, "/2")]
+    single = {header.lower(): (header, value) for header, value in pairs}.values()
+    twice = [*single, (name, "1")]
+    assert_problem(await service.raw(head("POST", "/v1/orders", twice) + GOOD), 400, "malformed_header")
+    assert (await service.raw(head("POST", "/v1/orders", single) + GOOD)).status == 200
+    assert len(service.sinks["main"].taken) == 1
+
+
+async def test_other_headers_may_stand_twice(service: Service) -> None:
+    pairs = [*TYPED.items(), ("X-Tenant", "a"), ("X-Tenant", "b"), ("Content-Length", str(len(GOOD)))]
+    assert (await service.raw(head("POST", "/v1/orders", pairs) + GOOD)).status == 200
+    assert [event.key for event in service.sinks["main"].taken] == ["a, b"]
+
+
 async def test_what_follows_pipelined_requests_and_is_no_http_is_answered_last(service: Service) -> None:
     sink = service.sinks["main"]
     sink.hold()
