@@ -90,6 +90,11 @@ def flaw_of_id(id_: str) -> str | None:
     return None
 
 
+def is_uri_reference(value: str) -> bool:
+    """Whether `value` is a URI, or a reference relative to one (RFC 3986 §4.1); an empty one is."""
+    return _URI_REFERENCE.fullmatch(value) is not None and ("%" not in value or not _BAD_ESCAPE.search(value))
+
+
 def _check_names(attributes: Mapping[str, str], mistakes: Mistakes) -> None:
     for name in attributes:
         if not _NAME.fullmatch(name):
@@ -109,7 +114,7 @@ def _check_known(attributes: Mapping[str, str], mistakes: Mistakes) -> None:
     if get("specversion") not in (None, "", "1.0"):
         mistakes.add("specversion", "enum", 'must be "1.0"')
     source = get("source")
-    if source and not _is_uri_reference(source):
+    if source and not is_uri_reference(source):
         mistakes.add("source", "format", "must be a URI reference (RFC 3986), such as /shop/web")
     if get("subject") == "":
         mistakes.add("subject", "minLength", "must not be empty; leave it out instead")
@@ -132,10 +137,6 @@ def _check_content_type(value: str, mistakes: Mistakes) -> None:
         return
     if media.is_json and not media.is_utf8:
         mistakes.add("datacontenttype", "enum", f"JSON is UTF-8 (RFC 8259), not {media.charset!r:.40}")
-
-
-def _is_uri_reference(value: str) -> bool:
-    return _URI_REFERENCE.fullmatch(value) is not None and ("%" not in value or not _BAD_ESCAPE.search(value))
 
 
 def _is_uri(value: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from service.aws.settings import AwsConfig
+from service.codecs.attributes import is_uri_reference
 from service.codecs.selector import Selector
 from service.sinks.contract import Format
 from service.units import ByteSize, ConfigPath, Duration
@@ -42,6 +43,12 @@ def _proxy(text: str) -> str:
 def _web_origin(text: str) -> str:
     if text != "*" and not re.fullmatch(r"https?://[^/\s]+", text):
         raise ValueError(f"{text!r} is no origin: write scheme and host, such as https://shop.example.com")
+    return text
+
+
+def _event_source(text: str) -> str:
+    if not text or not is_uri_reference(text):
+        raise ValueError("must be a URI reference (CloudEvents `source`), such as /shop/web or urn:example:shop")
     return text
 
 
@@ -173,7 +180,7 @@ class RouteConfig(Settings):
         default=None, description="Partition key: /json/pointer into the data, ce:attribute or header:name."
     )
     id: SelectorText | None = Field(default=None, description="Identity of events without an envelope; as `key`.")
-    source: str | None = Field(
+    source: Annotated[str, AfterValidator(_event_source)] | None = Field(
         default=None, description="CloudEvents `source` of events without an envelope; `/routes/NAME` if absent."
     )
     ack: Literal["delivered"] = Field(

@@ -57,6 +57,18 @@ def test_all_mistakes_are_listed_at_once_each_with_its_line_and_path(tmp_path: P
     assert len(found) == len(beginnings)
 
 
+@pytest.mark.parametrize("source", ["/shop/web", "urn:example:shop", "https://shop.example.com/a?b#c", "shop"])
+def test_a_source_is_a_uri_reference(tmp_path: Path, source: str) -> None:
+    path = write(tmp_path, routes(f"  orders: {{to: [a], source: '{source}'}}"))
+    assert load(path, {}).routes["orders"].source == source
+
+
+@pytest.mark.parametrize("source", ["", "the shop", "/shop/%zz", "a^b", "1:2"])
+def test_another_source_is_refused_at_start(tmp_path: Path, source: str) -> None:
+    [mistake] = mistakes(tmp_path, routes(f"  orders: {{to: [a], source: '{source}'}}"))
+    assert "routes.orders.source: must be a URI reference" in mistake
+
+
 def test_a_mistake_is_not_held_against_what_depends_on_it(tmp_path: Path) -> None:
     """A wrong section is not replaced by its defaults, against which sound settings would look wrong."""
     found = mistakes(
