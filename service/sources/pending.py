@@ -88,12 +88,14 @@ class Pending:
         return answer.undelivered(index, item.id, receipt.lanes[item.position], failures, receipt.done)
 
     def _retry_after(self) -> float:
-        """Seconds after which the lanes that failed should have room again."""
+        """Seconds after which the lanes whose events may be sent again should have room."""
         if self._pipeline.draining:
             return DRAINING_RETRY_SECONDS
-        receipt = self._receipt
-        failed = {
-            lane for i in self._items if isinstance(i, Taken) and receipt for lane in receipt.failures(i.position)
-        }
+        failed: set[str] = set()
+        for item in self._items:
+            if isinstance(item, Taken) and self._receipt is not None:
+                failures = self._receipt.failures(item.position)
+                if not any(settlement.refused for settlement in failures.values()):
+                    failed.update(failures)
         lanes = self._pipeline.lanes
         return max((lanes[lane].retry_after() for lane in failed), default=1.0)
