@@ -23,6 +23,7 @@ def over(fault: Fault | None = None) -> pytest.MarkDecorator:
 
 async def write(sink: Sink, events: Sequence[Event]) -> list[Outcome]:
     """One write. What raising says, that nothing is known of any event, is a Retry here as in the lane."""
+    assert len(events) <= sink.limits.batch_events, "the suite keeps the sink's limits, as the lane does"
     try:
         outcomes = list(await sink.write(Batch(events)))
     except Exception:
@@ -44,6 +45,11 @@ async def write_all(sink: Sink, events: Sequence[Event]) -> dict[str, Outcome]:
         assert len(again) < len(sent), "a write that has room for no event at all"
         left = again + rest
     return settled
+
+
+def batch(harness: Harness, sink: Sink, count: int) -> list[Event]:
+    """`count` events, or as many of them as one write of the sink may hold."""
+    return [harness.event(n) for n in range(min(count, sink.limits.batch_events))]
 
 
 def _had_no_room(outcome: Outcome) -> bool:
@@ -125,22 +131,23 @@ async def test_a_write_of_exactly_the_most_bytes_is_taken(harness: Harness) -> N
 
 @over()
 async def test_writes_at_the_same_time_keep_their_outcomes_apart(harness: Harness) -> None:
-    batches = [[harness.event(100 * n + m) for m in range(n + 1)] for n in range(8)]
+    groups = [[harness.event(100 * n + m) for m in range(n + 1)] for n in range(8)]
     async with harness.sink() as sink:
-        answers = await asyncio.gather(*(write_all(sink, batch) for batch in batches))
-    assert [delivered(a) for a in answers] == [{e.id for e in batch} for batch in batches]
-    assert await bodies(harness) == Counter(e.body for batch in batches for e in batch)
+        answers = await asyncio.gather(*(write_all(sink, group) for group in groups))
+    assert [delivered(a) for a in answers] == [{e.id for e in group} for group in groups]
+    assert await bodies(harness) == Counter(e.body for group in groups for e in group)
 
 
 @over(Fault.PARTIAL)
 @pytest.mark.parametrize("failing", [{0}, {3}, {1, 2}, {0, 1, 2, 3}], ids=str)
 async def test_a_partial_failure_is_told_by_position_and_mends(harness: Harness, failing: set[int]) -> None:
-    events = [harness.event(n) for n in range(4)]
     async with harness.sink() as sink:
+        events = batch(harness, sink, 4)
+        failing = {min(n, len(events) - 1) for n in failing}
         await harness.fail_events(failing)
-        first = await write(sink, events)
-        assert {n for n, o in enumerate(first) if isinstance(o, Retry)} == failing
-        assert {n for n, o in enumerate(first) if isinstance(o, Delivered)} == set(range(4)) - failing
+        told = await write(sink, events)
+        assert {n for n, o in enumerate(told) if isinstance(o, Retry)} == failing
+        assert {n for n, o in enumerate(told) if isinstance(o, Delivered)} == set(range(len(events))) - failing
         await harness.recover()
         again = await write_all(sink, [events[n] for n in sorted(failing)])
     assert delivered(again) == {events[n].id for n in failing}
@@ -149,8 +156,8 @@ async def test_a_partial_failure_is_told_by_position_and_mends(harness: Harness,
 
 @over(Fault.CALL)
 async def test_a_failed_call_is_a_retry_for_the_whole_batch_and_mends(harness: Harness) -> None:
-    events = [harness.event(n) for n in range(5)]
     async with harness.sink() as sink:
+        events = batch(harness, sink, 5)
         await harness.fail_calls()
         assert {type(o) for o in await write(sink, events)} == {Retry}
         await harness.recover()
@@ -163,7 +170,7 @@ async def test_a_failed_call_is_a_retry_for_the_whole_batch_and_mends(harness: H
 async def test_an_answer_of_the_wrong_length_delivers_nothing(harness: Harness, count: int) -> None:
     async with harness.sink() as sink:
         await harness.answer_wrong_length()
-        outcomes = await write(sink, [harness.event(n) for n in range(count)])
+        outcomes = await write(sink, batch(harness, sink, count))
     assert {type(o) for o in outcomes} == {Retry}
     assert all(isinstance(o, Retry) and o.reason.may_have_written for o in outcomes)
 
@@ -183,22 +190,21 @@ async def test_what_the_destination_never_takes_is_rejected_each_time_and_harms_
 
 @over(Fault.REFUSE)
 async def test_rejections_in_simultaneous_writes_stay_in_their_own_write(harness: Harness) -> None:
-    batches = [[harness.event(10 * n + m) for m in range(4)] for n in range(6)]
-    for n, batch in enumerate(batches):
-        batch[n % 4] = harness.poison(10 * n + n % 4)
+    groups = [[harness.event(10 * n + m) for m in range(4)] for n in range(6)]
+    for n, group in enumerate(groups):
+        group[n % 4] = harness.poison(10 * n + n % 4)
     async with harness.sink() as sink:
-        answers = await asyncio.gather(*(write_all(sink, batch) for batch in batches))
-    for n, (batch, answer) in enumerate(zip(batches, answers, strict=True)):
-        assert [m for m, e in enumerate(batch) if isinstance(answer[e.id], Rejected)] == [n % 4]
+        answers = await asyncio.gather(*(write_all(sink, group) for group in groups))
+    for n, (group, answer) in enumerate(zip(groups, answers, strict=True)):
+        assert [m for m, e in enumerate(group) if isinstance(answer[e.id], Rejected)] == [n % 4]
         assert len(delivered(answer)) == 3
 
 
 @over(Fault.HANG)
 async def test_a_cancelled_write_ends_promptly_and_the_next_one_works(harness: Harness) -> None:
-    events = [harness.event(n) for n in range(3)]
     async with harness.sink() as sink:
         waiting = harness.hang()
-        call = asyncio.ensure_future(sink.write(Batch(events)))
+        call = asyncio.ensure_future(sink.write(Batch(batch(harness, sink, 3))))
         async with asyncio.timeout(PROMPTLY):
             await waiting
         assert not call.done()
