@@ -91,7 +91,7 @@ def test_below_the_level_nothing_is_written() -> None:
 def test_libraries_do_not_fill_the_log() -> None:
     stream = io.StringIO()
     logs.setup("debug", stream=stream)
-    for name in ("botocore.endpoint", "aiobotocore", "asyncio"):
+    for name in ("botocore.endpoint", "aiobotocore", "asyncio", "uvicorn.error"):
         logging.getLogger(name).debug("a payload, perhaps")
     logging.getLogger("service.app").debug("ours")
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["ours"]
