@@ -167,7 +167,7 @@ def _route(
         schema=config.schemas.get(name),
         key=Selector(settings.key) if settings.key else None,
         id=Selector(settings.id) if settings.id else None,
-        source=settings.source or f"/routes/{name}",
+        source=settings.source or "",
         dead_letters=graveyard,
         bury_invalid=settings.dead_letter is not None and settings.dead_letter.invalid,
         origins=frozenset(settings.cors),
@@ -213,7 +213,7 @@ async def _listen(
             server_header=False,
             proxy_headers=bool(trusted),
             forwarded_allow_ips=list(trusted),
-            timeout_keep_alive=round(keep_alive),
+            timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # it says int, and gives it to call_later
             timeout_graceful_shutdown=math.ceil(last_answers),
             backlog=BACKLOG,
         )
