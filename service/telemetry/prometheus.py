@@ -17,7 +17,7 @@ from service import __version__
 from service.telemetry.meter import Meter
 
 LaneGauges = Callable[[], Iterable[tuple[str, int, int, int, float]]]
-"""Per lane: sink, bytes held, bytes it may hold, calls in flight, age of its oldest waiting event in seconds."""
+"""Per lane: sink, bytes held, bytes it may hold, calls in flight, seconds since its oldest event was put."""
 
 
 class MeterCollector(Collector):
@@ -77,7 +77,7 @@ class MeterCollector(Collector):
         held = GaugeMetricFamily("penstock_lane_held_bytes", "Bytes a lane holds.", labels=["sink"])
         capacity = GaugeMetricFamily("penstock_lane_capacity_bytes", "Bytes a lane may hold.", labels=["sink"])
         calls = GaugeMetricFamily("penstock_lane_calls_in_flight", "Calls in flight.", labels=["sink"])
-        age = GaugeMetricFamily("penstock_lane_oldest_seconds", "Age of the oldest waiting event.", labels=["sink"])
+        age = GaugeMetricFamily("penstock_lane_oldest_seconds", "Age of the oldest event held.", labels=["sink"])
         for sink, held_bytes, may_hold, in_flight, oldest in self._lanes():
             held.add_metric([sink], held_bytes)
             capacity.add_metric([sink], may_hold)
