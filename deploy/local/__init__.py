@@ -1,1 +1,1 @@
-"""Destinations that run on this machine: Kafka brokers for tests, benches and the quickstart."""
+"""Destinations that run on this machine, for tests and the quickstart: an AWS emulator and Kafka brokers."""

@@ -42,7 +42,6 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "mock_cluster_destroy": (None, [_pointer]),
     "mock_cluster_bootstraps": (_text, [_pointer]),
     "mock_topic_create": (_int, [_pointer, _text, _int, _int]),
-    "mock_topic_set_error": (None, [_pointer, _text, _int]),
     "mock_broker_set_down": (_int, [_pointer, _int]),
     "mock_broker_set_up": (_int, [_pointer, _int]),
     "mock_broker_set_rtt": (_int, [_pointer, _int, _int]),
@@ -109,10 +108,6 @@ class MockCluster:
     def create_topic(self, topic: str, partitions: int) -> None:
         """A topic with a replica on each broker. Raises RuntimeError if it exists."""
         self._try("mock_topic_create", topic.encode(), partitions, self._brokers)
-
-    def fail_topic(self, topic: str, code: int) -> None:
-        """Metadata answers about `topic` carry this error code (0 ends it)."""
-        self._library.rd_kafka_mock_topic_set_error(self._cluster, topic.encode(), code)
 
     def fail_requests(self, api: int, code: int, times: int = _MANY) -> None:
         """The next `times` requests of this API key are answered with the error code, for all they contain."""

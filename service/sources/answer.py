@@ -25,7 +25,7 @@ class Answer(Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
-class Result(Struct, omit_defaults=True):
+class Result(Struct):
     """What became of one event (design section 7). `index` counts from 0 in the order of the request."""
 
     index: int

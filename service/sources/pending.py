@@ -1,11 +1,10 @@
 """A request whose events are on their way: what it waits for, and the answer once that has come."""
 
 import asyncio
-from collections.abc import Mapping
 from functools import partial
 
 from service.delivery.pipeline import DRAINING_RETRY_SECONDS, Pipeline
-from service.receipt import Receipt, Settlement
+from service.receipt import Receipt
 from service.sources import answer
 from service.sources.answer import Answer, Result
 from service.sources.preferences import Preferences
@@ -13,8 +12,6 @@ from service.sources.reading import Refused, Taken
 
 BURIAL_SECONDS = 2.0
 """How long an answer waits to be able to say that the dead letter of an invalid event is safe."""
-
-_NOTHING: Mapping[str, Settlement] = {}
 
 
 class Pending:
