@@ -4,8 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
-from service.config.file import Place
-from service.config.file import Tree as Source
+from service.config.file import Document, Place
 from service.config.settings import RESERVED_ROUTE, RouteConfig, ServerConfig, Tree, is_loopback
 from service.delivery.deadletter import ENVELOPE_BYTES, largest_envelope
 from service.sinks.contract import Sink, SinkConfig
@@ -14,20 +13,20 @@ from service.units import format_duration, format_size
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def name(source: Source, place: Place, text: str) -> None:
+def name(document: Document, place: Place, text: str) -> None:
     """Names of sinks and routes: they are labels of metrics and parts of variables and paths."""
     if not _NAME.fullmatch(text):
-        source.add(place, "a name is lower-case letters, digits and underscores, and begins with a letter")
+        document.add(place, "a name is lower-case letters, digits and underscores, and begins with a letter")
 
 
-def shared_memory(source: Source, tree: Tree, sinks: Mapping[str, SinkConfig]) -> dict[str, SinkConfig]:
+def shared_memory(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) -> dict[str, SinkConfig]:
     """The sinks with a lane memory each: its own where it says so, else a fair share of the lanes' half."""
     budget = tree.server.memory // 2
     silent = [sink for sink in sinks.values() if "memory" not in sink.model_fields_set]
     said = sum(sink.memory for sink in sinks.values() if "memory" in sink.model_fields_set)
     share = (budget - said) // len(silent) if silent else 0
     if said > budget or (silent and share < 2**16):
-        source.add(
+        document.add(
             ("server", "memory"),
             f"its half for the lanes, {format_size(budget)}, is less than the sinks ask for "
             f"({format_size(said)}, and at least 64KiB for each of {len(silent)} others); raise it, or lower theirs",
@@ -40,7 +39,11 @@ def shared_memory(source: Source, tree: Tree, sinks: Mapping[str, SinkConfig]) -
 
 
 def everything(
-    source: Source, tree: Tree, broken: Collection[str], settings: Mapping[str, SinkConfig], sinks: Mapping[str, Sink]
+    document: Document,
+    tree: Tree,
+    broken: Collection[str],
+    settings: Mapping[str, SinkConfig],
+    sinks: Mapping[str, Sink],
 ) -> dict[str, int]:
     """Note every mistake between settings. Returns the most bytes of one event, by route.
 
@@ -48,21 +51,21 @@ def everything(
     held against the others.
     """
     if not {"server", "admin"} & set(broken):
-        _ports(source, tree)
+        _ports(document, tree)
     if "server" not in broken:
-        _time_outs(source, tree.server, settings)
-    _type_owners(source, tree.routes)
-    _cycles(source, tree.routes)
+        _time_outs(document, tree.server, settings)
+    _type_owners(document, tree.routes)
+    _cycles(document, tree.routes)
     if not tree.routes and "routes" not in broken:
-        source.add(("routes",), "there must be at least one route")
+        document.add(("routes",), "there must be at least one route")
     largest: dict[str, int] = {}
     for route_name, route in tree.routes.items():
         place: Place = ("routes", route_name)
-        name(source, place, route_name)
+        name(document, place, route_name)
         if route_name == RESERVED_ROUTE:
-            source.add(place, f"`{RESERVED_ROUTE}` is reserved: POST /v1/{RESERVED_ROUTE} routes CloudEvents by type")
-        if _references(source, place, route, tree.sinks):
-            largest[route_name] = _largest_event(source, place, route, tree.server, sinks)
+            document.add(place, f"`{RESERVED_ROUTE}` is reserved: POST /v1/{RESERVED_ROUTE} routes CloudEvents by type")
+        if _references(document, place, route, tree.sinks):
+            largest[route_name] = _largest_event(document, place, route, tree.server, sinks)
     return largest
 
 
@@ -75,33 +78,33 @@ def warnings(tree: Tree) -> Iterator[str]:
             yield f"sinks.{sink}: no route uses it; it is not started"
 
 
-def _ports(source: Source, tree: Tree) -> None:
+def _ports(document: Document, tree: Tree) -> None:
     server, admin = tree.server, tree.admin
     if server.auth is None and not is_loopback(server.host):
-        source.add(
+        document.add(
             ("server", "auth"),
             f"{server.host} is reached from elsewhere: say who may send, `auth: {{keys_file: keys.yaml}}`, "
             "or that anybody may, `auth: none`",
         )
     if admin.token is None and not is_loopback(admin.host):
-        source.add(("admin", "token"), f"{admin.host} is reached from elsewhere: set a token")
+        document.add(("admin", "token"), f"{admin.host} is reached from elsewhere: set a token")
     if server.port and server.port == admin.port and server.host == admin.host:
-        source.add(("admin", "port"), f"{admin.port} is the server's port too")
+        document.add(("admin", "port"), f"{admin.port} is the server's port too")
 
 
-def _time_outs(source: Source, server: ServerConfig, sinks: Mapping[str, SinkConfig]) -> None:
+def _time_outs(document: Document, server: ServerConfig, sinks: Mapping[str, SinkConfig]) -> None:
     """The chain of design section 5: each link ends before the next one gives up."""
     for sink_name, sink in sinks.items():
         if sink.call_timeout * 2 > sink.patience:
-            source.add(
+            document.add(
                 ("sinks", sink_name, "patience"),
                 f"{format_duration(sink.patience)} leaves no room for a second call: at least twice call_timeout "
                 f"({format_duration(sink.call_timeout)})",
             )
         if sink.linger + sink.call_timeout > sink.patience:
-            source.add(("sinks", sink_name, "linger"), "linger and call_timeout together exceed patience")
+            document.add(("sinks", sink_name, "linger"), "linger and call_timeout together exceed patience")
         if sink.patience + 1 > server.request_timeout:
-            source.add(
+            document.add(
                 ("sinks", sink_name, "patience"),
                 f"{format_duration(sink.patience)} must end a second before server.request_timeout "
                 f"({format_duration(server.request_timeout)})",
@@ -113,11 +116,11 @@ def _time_outs(source: Source, server: ServerConfig, sinks: Mapping[str, SinkCon
     )
     for shorter, first, longer, second in chain:
         if first >= second:
-            source.add(
+            document.add(
                 ("server", shorter), f"{format_duration(first)} must be less than {longer} ({format_duration(second)})"
             )
     if server.deregister_delay + server.drain_timeout >= server.grace:
-        source.add(
+        document.add(
             ("server", "drain_timeout"),
             f"deregister_delay ({format_duration(server.deregister_delay)}) and drain_timeout "
             f"({format_duration(server.drain_timeout)}) must together be less than grace "
@@ -125,42 +128,42 @@ def _time_outs(source: Source, server: ServerConfig, sinks: Mapping[str, SinkCon
         )
 
 
-def _type_owners(source: Source, routes: Mapping[str, RouteConfig]) -> None:
+def _type_owners(document: Document, routes: Mapping[str, RouteConfig]) -> None:
     owners: dict[str, str] = {}
     for route_name, route in routes.items():
         for index, pattern in enumerate(route.types):
             owner = owners.setdefault(pattern, route_name)
             if owner != route_name:
-                source.add(("routes", route_name, "types", index), f"{pattern!r} already belongs to route {owner!r}")
+                document.add(("routes", route_name, "types", index), f"{pattern!r} already belongs to route {owner!r}")
 
 
-def _references(source: Source, place: Place, route: RouteConfig, sinks: Iterable[str]) -> bool:
+def _references(document: Document, place: Place, route: RouteConfig, sinks: Iterable[str]) -> bool:
     """Whether every sink that the route names exists and may stand where it does."""
-    before = len(source.mistakes)
+    before = len(document.mistakes)
     seen: set[str] = set()
     for index, to in enumerate(route.to):
         here = (*place, "to", index)
-        _exists(source, here, to.sink, sinks)
+        _exists(document, here, to.sink, sinks)
         if to.sink in seen:
-            source.add(here, f"sink {to.sink!r} stands here twice")
+            document.add(here, f"sink {to.sink!r} stands here twice")
         seen.add(to.sink)
     if not any(to.required for to in route.to):
-        source.add((*place, "to"), "at least one sink must be required: it decides the answer")
+        document.add((*place, "to"), "at least one sink must be required: it decides the answer")
     if route.dead_letter is not None:
-        _exists(source, (*place, "dead_letter"), route.dead_letter.sink, sinks)
+        _exists(document, (*place, "dead_letter"), route.dead_letter.sink, sinks)
     elif any(not to.required for to in route.to):
-        source.add(place, "a route with best-effort sinks needs a `dead_letter`, for what they cannot take")
-    return len(source.mistakes) == before
+        document.add(place, "a route with best-effort sinks needs a `dead_letter`, for what they cannot take")
+    return len(document.mistakes) == before
 
 
-def _exists(source: Source, place: Place, sink: str, sinks: Iterable[str]) -> None:
+def _exists(document: Document, place: Place, sink: str, sinks: Iterable[str]) -> None:
     if sink not in sinks:
         near = get_close_matches(sink, sinks, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        source.add(place, f"there is no sink {sink!r}{hint}")
+        document.add(place, f"there is no sink {sink!r}{hint}")
 
 
-def _cycles(source: Source, routes: Mapping[str, RouteConfig]) -> None:
+def _cycles(document: Document, routes: Mapping[str, RouteConfig]) -> None:
     """Refuse a lane that would, over however many routes, wait for its own dead letters to find room in itself."""
     edges: dict[str, set[str]] = {}
     for route in routes.values():
@@ -178,14 +181,14 @@ def _cycles(source: Source, routes: Mapping[str, RouteConfig]) -> None:
                 waiting += edges.get(sink, ())
         back = sorted(reached & {to.sink for to in route.to})
         if back:
-            source.add(
+            document.add(
                 ("routes", route_name, "dead_letter"),
                 f"its dead letters would come back to sink {back[0]!r}; use a sink of their own",
             )
 
 
 def _largest_event(
-    source: Source, place: Place, route: RouteConfig, server: ServerConfig, sinks: Mapping[str, Sink]
+    document: Document, place: Place, route: RouteConfig, server: ServerConfig, sinks: Mapping[str, Sink]
 ) -> int:
     """The most bytes of one event that every required sink and the dead letters take."""
     bounds = {"server.max_decompressed": server.max_decompressed}
@@ -197,9 +200,9 @@ def _largest_event(
         bounds[f"the dead letters at sink {sink!r} (4/3 of the event and 16KiB)"] = _letter_holds(_takes(sinks[sink]))
     by, most = min(bounds.items(), key=lambda bound: bound[1])
     if most < 1:
-        source.add(place, f"no event fits: {by} takes none")
+        document.add(place, f"no event fits: {by} takes none")
     elif route.max_event is not None and route.max_event > most:
-        source.add(
+        document.add(
             (*place, "max_event"), f"{format_size(route.max_event)} is more than {by} takes, {format_size(most)}"
         )
     return min(most, route.max_event or most)

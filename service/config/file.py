@@ -1,4 +1,4 @@
-"""The configuration's sources: a YAML file and the environment, read into one tree that knows where each value stands.
+"""A YAML file and the environment, read into one document that knows where each value stands.
 
 `${VAR}` (unset is a mistake), `${VAR:-default}`, `${VAR:?message}` and `$$` are replaced per scalar after YAML parsing.
 `PENSTOCK__SINKS__ORDERS__STREAM=...` sets one value. All mistakes are collected, none is raised alone. No mistake
@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 Place = tuple[str | int, ...]
-"""A path into the tree: `("routes", "orders", "to", 0)`."""
+"""A path into the document: `("routes", "orders", "to", 0)`."""
 
 OVERRIDE_PREFIX = "PENSTOCK__"
 _DEEPEST = 40
@@ -28,7 +28,7 @@ _QUOTED_BY_YAML = re.compile(r" '(?!<)[^']{2,}'")
 
 
 @dataclass
-class Tree:
+class Document:
     """What was read, where each value stands, and what could not be read."""
 
     value: dict[str, Any] = field(default_factory=dict)
@@ -58,41 +58,41 @@ def dotted(place: Place) -> str:
     return text.removeprefix(".")
 
 
-def read(path: Path | None, environment: Mapping[str, str], otherwise: dict[str, Any] | None = None) -> Tree:
+def read(path: Path | None, environment: Mapping[str, str], otherwise: dict[str, Any] | None = None) -> Document:
     """The tree of the file at `path` (None: `otherwise`) under the overrides of `environment`."""
-    tree = Tree(otherwise or {}, origin=str(path) if path else "")
+    document = Document(otherwise or {}, origin=str(path) if path else "")
     if path is not None:
-        _read_file(path, tree, environment)
-    _override(tree, environment)
-    return tree
+        _read_file(path, document, environment)
+    _override(document, environment)
+    return document
 
 
-def _read_file(path: Path, tree: Tree, environment: Mapping[str, str]) -> None:
+def _read_file(path: Path, document: Document, environment: Mapping[str, str]) -> None:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        tree.mistakes.append(f"{path}: cannot be read: {error.strerror}")
+        document.mistakes.append(f"{path}: cannot be read: {error.strerror}")
         return
     except UnicodeDecodeError:
-        tree.mistakes.append(f"{path}: is not UTF-8")
+        document.mistakes.append(f"{path}: is not UTF-8")
         return
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
     except yaml.YAMLError as error:
-        tree.mistakes.append(_not_yaml(path, text, error))
+        document.mistakes.append(_not_yaml(path, text, error))
         return
     except RecursionError:
-        tree.mistakes.append(f"{path}: nested too deeply to be read")
+        document.mistakes.append(f"{path}: nested too deeply to be read")
         return
     if node is None:
         return
-    tree.lines[()] = node.start_mark.line + 1
-    value = _Reader(loader, tree, environment).value(node, ())
+    document.lines[()] = node.start_mark.line + 1
+    value = _Reader(loader, document, environment).value(node, ())
     if isinstance(value, dict):
-        tree.value = value
+        document.value = value
     else:
-        tree.add((), "must be a mapping with keys such as `sinks:` and `routes:`")
+        document.add((), "must be a mapping with keys such as `sinks:` and `routes:`")
 
 
 def _not_yaml(path: Path, text: str, error: yaml.YAMLError) -> str:
@@ -111,9 +111,9 @@ def _not_yaml(path: Path, text: str, error: yaml.YAMLError) -> str:
 class _Reader:
     """Turns YAML nodes into plain values, noting the line of each."""
 
-    def __init__(self, loader: yaml.SafeLoader, tree: Tree, environment: Mapping[str, str]) -> None:
+    def __init__(self, loader: yaml.SafeLoader, document: Document, environment: Mapping[str, str]) -> None:
         self._loader = loader
-        self._tree = tree
+        self._document = document
         self._environment = environment
         self._left = _MOST_VALUES
 
@@ -122,10 +122,10 @@ class _Reader:
         self._left -= 1
         if self._left < 0:
             if self._left == -1:
-                self._tree.add((), f"more than {_MOST_VALUES:,} values, by way of aliases")
+                self._document.add((), f"more than {_MOST_VALUES:,} values, by way of aliases")
             return None
         if len(place) > _DEEPEST:
-            self._tree.add(place[:4], f"nested deeper than {_DEEPEST} levels")
+            self._document.add(place[:4], f"nested deeper than {_DEEPEST} levels")
             return None
         match node:
             case yaml.MappingNode():
@@ -137,7 +137,7 @@ class _Reader:
                 return self._interpolated(value, place) if isinstance(value, str) else value
 
     def _item(self, node: yaml.Node, place: Place) -> Any:
-        self._tree.lines[place] = node.start_mark.line + 1
+        self._document.lines[place] = node.start_mark.line + 1
         return self.value(node, place)
 
     def _scalar(self, node: yaml.Node, place: Place) -> Any:
@@ -146,7 +146,7 @@ class _Reader:
         except (yaml.YAMLError, ValueError):
             # ValueError: what looks like a date or a number and is none; neither is shown, both quote the value
             kind = "this tag" if node.tag.startswith("!") else "a value of this form"
-            self._tree.add(place, f"{kind} means nothing here; quote the value")
+            self._document.add(place, f"{kind} means nothing here; quote the value")
             return None
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
@@ -161,14 +161,15 @@ class _Reader:
             key = self._scalar(key_node, place) if isinstance(key_node, yaml.ScalarNode) else None
             line = key_node.start_mark.line + 1
             if not isinstance(key, str):
-                self._tree.mistakes.append(
-                    f"{self._tree.origin}:{line}: {dotted(place) or 'the configuration'}: a key must be text; quote it"
+                self._document.mistakes.append(
+                    f"{self._document.origin}:{line}: {dotted(place) or 'the configuration'}: "
+                    "a key must be text; quote it"
                 )
                 continue
             here = (*place, key)
-            self._tree.lines[here] = line
+            self._document.lines[here] = line
             if key in own:
-                self._tree.add(here, "stands here twice")
+                self._document.add(here, "stands here twice")
             own.add(key)
             result[key] = self.value(value_node, here)
         return result
@@ -180,7 +181,7 @@ class _Reader:
             if isinstance(each, yaml.MappingNode):
                 result = self._mapping(each, place) | result
             else:
-                self._tree.add((*place, "<<"), "must name a mapping")
+                self._document.add((*place, "<<"), "must name a mapping")
         return result
 
     def _interpolated(self, text: str, place: Place) -> str:
@@ -189,43 +190,43 @@ class _Reader:
             if match[0] == "$$":
                 return "$"
             if match["bad"]:
-                self._tree.add(place, "`${` begins a variable; write ${NAME}, ${NAME:-default}, or $$ for a dollar")
+                self._document.add(place, "`${` begins a variable; write ${NAME}, ${NAME:-default}, or $$ for a dollar")
                 return match[0]
             if rest and "${" in rest:
-                self._tree.add(place, f"${{{name}:{how}...}} holds another variable; that is not replaced")
+                self._document.add(place, f"${{{name}:{how}...}} holds another variable; that is not replaced")
                 return match[0]
             value = self._environment.get(name)
             if value or (value is not None and how is None):
                 return value
             if how == "-":
                 return str(rest)
-            self._tree.add(place, f"environment variable {name} is not set" + (f": {rest}" if rest else ""))
+            self._document.add(place, f"environment variable {name} is not set" + (f": {rest}" if rest else ""))
             return ""
 
         return _REFERENCE.sub(replace, text)
 
 
-def _override(tree: Tree, environment: Mapping[str, str]) -> None:
+def _override(document: Document, environment: Mapping[str, str]) -> None:
     for name in sorted(environment):
         if not name.startswith(OVERRIDE_PREFIX):
             continue
         path = tuple(part.lower() for part in name.removeprefix(OVERRIDE_PREFIX).split("__"))
         if not all(path):
-            tree.mistakes.append(f"environment variable {name}: write {OVERRIDE_PREFIX}SINKS__ORDERS__STREAM=...")
+            document.mistakes.append(f"environment variable {name}: write {OVERRIDE_PREFIX}SINKS__ORDERS__STREAM=...")
             continue
-        parent: Any = tree.value
+        parent: Any = document.value
         for depth, part in enumerate(path[:-1], 1):
             if not isinstance(parent, dict):
                 break
             if parent.get(part) is None:
                 parent[part] = {}
-                tree.overrides[path[:depth]] = name
+                document.overrides[path[:depth]] = name
             parent = parent[part]
         if isinstance(parent, dict):
             parent[path[-1]] = _overriding(environment[name])
-            tree.overrides[path] = name
+            document.overrides[path] = name
         else:
-            tree.mistakes.append(
+            document.mistakes.append(
                 f"environment variable {name}: {dotted(path[:-1])} is not a mapping, nothing is below it"
             )
 

@@ -11,10 +11,9 @@ from pydantic import BaseModel, ValidationError
 from service import plugins
 from service.aws.settings import AwsConfig
 from service.config import checks
-from service.config.file import Place, Tree, read
+from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
-from service.config.settings import AdminConfig, Auth, LogConfig, RouteConfig, ServerConfig
-from service.config.settings import Tree as SettingsTree
+from service.config.settings import AdminConfig, Auth, LogConfig, RouteConfig, ServerConfig, Tree
 from service.errors import ConfigError
 from service.schemas.contract import Schema, SchemaConfig
 from service.sinks.contract import Sink, SinkConfig
@@ -78,19 +77,19 @@ def load(
     `printing`: every sink becomes `stdout` (for `penstock dev`). Raises ConfigError listing every mistake, those that
     `inspect` finds among them.
     """
-    tree = read(path, environment, {} if path else deepcopy(_WITHOUT_CONFIGURATION))
+    document = read(path, environment, {} if path else deepcopy(_WITHOUT_CONFIGURATION))
     if printing:
-        _print_all(tree)
-    unreadable = bool(tree.mistakes) and not tree.value
-    config = None if unreadable else _Loader(tree, path).config(inspect)
-    if tree.mistakes or config is None:
-        raise ConfigError(list(dict.fromkeys(tree.mistakes)))
+        _print_all(document)
+    unreadable = bool(document.mistakes) and not document.value
+    config = None if unreadable else _Loader(document, path).config(inspect)
+    if document.mistakes or config is None:
+        raise ConfigError(list(dict.fromkeys(document.mistakes)))
     return config
 
 
-def _print_all(tree: Tree) -> None:
+def _print_all(document: Document) -> None:
     """Put the terminal in each sink's place. Its lane keeps its settings, for the time-outs hang together."""
-    sinks, routes = tree.value.get("sinks"), tree.value.get("routes")
+    sinks, routes = document.value.get("sinks"), document.value.get("routes")
     if isinstance(sinks, dict):
         for name, raw in sinks.items():
             kept = {key: raw[key] for key in SinkConfig.model_fields if key in raw} if isinstance(raw, dict) else {}
@@ -104,22 +103,22 @@ def _print_all(tree: Tree) -> None:
 class _Loader:
     """Validates section by section, so that one mistake hides no other."""
 
-    def __init__(self, tree: Tree, path: Path | None) -> None:
-        self._tree = tree
+    def __init__(self, document: Document, path: Path | None) -> None:
+        self._document = document
         self._path = path
         self._context = {"folder": path.parent if path else Path()}
 
     def config(self, inspect: Inspection | None) -> Config | None:
-        tree = self._tree
+        document = self._document
         settings, broken = self._settings()
-        kinds, settings_of = self._sinks(tree.value.get("sinks"), settings.aws)
-        schemas, schema_settings = self._schemas(tree.value.get("routes"))
+        kinds, settings_of = self._sinks(document.value.get("sinks"), settings.aws)
+        schemas, schema_settings = self._schemas(document.value.get("routes"))
         if inspect is not None and not broken & {"server", "routes"}:
             self._inspect(inspect, settings)
         if len(settings_of) == len(settings.sinks) and "server" not in broken:
-            settings_of = checks.shared_memory(tree, settings, settings_of)
+            settings_of = checks.shared_memory(document, settings, settings_of)
         sinks: dict[str, Sink] = {name: kinds[name](name, sink) for name, sink in settings_of.items()}
-        max_event = checks.everything(tree, settings, broken, settings_of, sinks)
+        max_event = checks.everything(document, settings, broken, settings_of, sinks)
         return Config(
             server=settings.server,
             admin=settings.admin,
@@ -134,16 +133,16 @@ class _Loader:
             warnings=tuple(checks.warnings(settings)),
         )
 
-    def _settings(self) -> tuple[SettingsTree, set[str]]:
+    def _settings(self) -> tuple[Tree, set[str]]:
         """What of the settings tree is sound, so that it can be checked further, and the sections that are not."""
-        raw, broken = deepcopy(self._tree.value), set[str]()
+        raw, broken = deepcopy(self._document.value), set[str]()
         while True:
             try:
-                return SettingsTree.model_validate(raw, context=self._context), broken
+                return Tree.model_validate(raw, context=self._context), broken
             except ValidationError as error:
                 places = [tuple(detail["loc"]) for detail in error.errors(include_url=False)]
                 if not broken:
-                    self._note(SettingsTree, (), error)
+                    self._note(Tree, (), error)
                 broken |= {str(place[0]) for place in places}
                 for place in places:
                     _prune(raw, place)
@@ -154,7 +153,7 @@ class _Loader:
         kinds: dict[str, Any] = {}
         settings: dict[str, SinkConfig] = {}
         for name, raw in (raw_sinks if isinstance(raw_sinks, dict) else {}).items():
-            checks.name(self._tree, ("sinks", name), name)
+            checks.name(self._document, ("sinks", name), name)
             found = self._plugin("sinks", raw, ("sinks", name), defaults)
             if found is not None:
                 kinds[name], settings[name] = found
@@ -177,28 +176,28 @@ class _Loader:
                 schemas[name] = kind(settings[name])
             except ConfigError as error:
                 for mistake in error.mistakes:
-                    self._tree.add(place, mistake)
+                    self._document.add(place, mistake)
         return schemas, settings
 
-    def _inspect(self, inspect: Inspection, settings: SettingsTree) -> None:
+    def _inspect(self, inspect: Inspection, settings: Tree) -> None:
         try:
             inspect(settings.server.auth, settings.routes)
         except ConfigError as error:
             for mistake in error.mistakes:
-                self._tree.add(("server", "auth"), mistake.removeprefix("server.auth."))
+                self._document.add(("server", "auth"), mistake.removeprefix("server.auth."))
 
     def _plugin(self, kind: plugins.Kind, raw: Any, place: Place, aws: Mapping[str, Any]) -> tuple[Any, Any] | None:
         """The plugin's class and its validated Config; None, with the mistake noted, if there is none."""
         if not isinstance(raw, dict):
-            self._tree.add(place, "must be a mapping with a `type`")
+            self._document.add(place, "must be a mapping with a `type`")
             return None
         if not isinstance(raw.get("type"), str):
-            self._tree.add((*place, "type"), f"is missing; known: {', '.join(plugins.known(kind))}")
+            self._document.add((*place, "type"), f"is missing; known: {', '.join(plugins.known(kind))}")
             return None
         try:
             found = plugins.load(kind, raw["type"])
         except ValueError as error:
-            self._tree.add((*place, "type"), str(error))
+            self._document.add((*place, "type"), str(error))
             return None
         if issubclass(found.Config, AwsConfig):
             raw = {**aws, **raw}
@@ -219,7 +218,7 @@ class _Loader:
             inner = tuple(detail["loc"])
             # a list is also counted without its wrong items: that is no mistake of its own
             if detail["type"] != "too_short" or inner not in around:
-                self._tree.add((*place, *inner), sentence(model, inner, dict(detail)))
+                self._document.add((*place, *inner), sentence(model, inner, dict(detail)))
 
 
 def _prune(raw: dict[str, Any], place: Place) -> None:
