@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from types import TracebackType
 from typing import ClassVar, Self
 
 from pydantic import Field
@@ -94,12 +93,7 @@ class File:
             log.warning("the folder cannot be used", extra={"sink": self.name, "detail": explain(error)})
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._writer is not None:
             await asyncio.gather(self._writer, return_exceptions=True)
         if self._rotation is not None:

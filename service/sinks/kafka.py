@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 from confluent_kafka import KafkaError, KafkaException
@@ -188,12 +188,7 @@ class Kafka:
             raise ConfigError([f"sinks.{self.name}.properties: {refusal.args[0].str()}"]) from refusal
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._rebuilding is not None:
             await asyncio.gather(self._rebuilding, return_exceptions=True)
         client, self._client = self._client, None

@@ -1,7 +1,6 @@
 """The memory sink: keeps events in the process, up to a bound of bytes. For tests and for trying things out."""
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import ClassVar, Self
 
 from pydantic import Field
@@ -57,10 +56,5 @@ class Memory:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Keeps its events: tests read them after the service has stopped."""

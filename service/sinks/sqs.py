@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator
@@ -143,12 +142,7 @@ class Sqs:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._exit.aclose()
 
 

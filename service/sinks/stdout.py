@@ -8,7 +8,6 @@ import os
 import select
 from collections.abc import Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import ClassVar, Final, Literal, Self
 
 import orjson
@@ -132,12 +131,7 @@ class Stdout:
                 self._own = os.open(os.ttyname(self._descriptor), flags)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._own is not None:
             os.close(self._own)
             self._own = None

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterable, Mapping
 from time import perf_counter
-from types import TracebackType
 from typing import Self
 
 from service.codecs.compression import Inflater, inflater
@@ -66,9 +65,7 @@ class Arrival:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._room.release(self._reserved)
         self._reserved = 0
 

@@ -5,7 +5,6 @@ It remembers what it took, so that a test can compare what was answered with wha
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from types import TracebackType
 from typing import ClassVar, Self
 
 from pydantic import Field
@@ -125,7 +124,5 @@ class Scripted:
         entered[self.name] = self
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.left = True
