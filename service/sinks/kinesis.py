@@ -1,12 +1,11 @@
-"""The kinesis sink: one event, one record of a Kinesis data stream (PutRecords)."""
+"""The kinesis sink: events as records of a Kinesis data stream (PutRecords), one each or aggregated as the KPL does."""
 
-import hashlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -16,29 +15,45 @@ from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.results import by_index
 from service.aws.session import client
 from service.aws.settings import AwsConfig
+from service.aws.shardmap import ShardMap, Unknown, hash_key
 from service.event import Event
-from service.outcome import Outcome
-from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
+from service.outcome import DELIVERED, Outcome, Reason, Retry
+from service.sinks.contract import Batch, Limits, Pace, ProbeError, SinkConfig
+from service.sinks.kinesis_records import (
+    ID_BYTES,
+    RECORDS,
+    Bill,
+    Packing,
+    Put,
+    aggregated,
+    hash_of,
+    one_each,
+    partition_key,
+)
 from service.units import ByteSize
 
 log = logging.getLogger(__name__)
 
-RECORDS = 500
-"""Most records of one PutRecords (Kinesis API reference)."""
+AGGREGATED_EVENTS = 10_000
+"""Most events of one write when aggregating: what fills a call at 500 B; more are not worth a longer pause."""
+_MIB = 2**20
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
-_KEY_UNITS = 256
-"""Most characters of a partition key. Counted as UTF-16 units here, which no way of counting exceeds."""
-_ID_BYTES = 64
-"""Ids up to here are partition keys as they are; longer ones become as long by hashing."""
+_AUTOMATIC = (
+    "the stream spreads records itself (RecordDistributionStrategy AUTO): consumers would drop aggregated events; "
+    "set `aggregate: none`, or the stream's strategy to USER_PARTITION_KEY"
+)
 
 
 class Kinesis:
-    """Writes each event as one record; its partition key decides the shard.
+    """Writes each event as one record, or many of one shard as one (`aggregate: kpl`).
 
-    The partition key is the event's key. One of more than 256 characters is replaced by its SHA-256 in hex (the
-    same key, the same shard still). An event without a key is spread by its id.
+    A record's partition key decides its shard. It is the event's key; one of more than 256 characters is replaced by
+    its SHA-256 in hex (the same key, the same shard still), and an event without a key is spread by its id.
 
-    Needs kinesis:PutRecords and kinesis:DescribeStreamSummary (for `probe`); with a key of your own,
+    The stream's shards are learnt in the background. Until they are known every event goes as its own record, at no
+    rate of ours; an answer from another shard than expected makes the sink look again, and is delivered.
+
+    Needs kinesis:PutRecords, kinesis:ListShards and kinesis:DescribeStreamSummary; with a key of your own,
     kms:GenerateDataKey.
     """
 
@@ -47,18 +62,50 @@ class Kinesis:
 
         stream: str = Field(description="Name or ARN of the data stream.")
         request_bytes: ByteSize = Field(
-            default=5 * 2**20,
-            ge=2**20,
-            le=10 * 2**20,
+            default=5 * _MIB,
+            ge=_MIB,
+            le=10 * _MIB,
             description="Most bytes of one call: data and partition keys.",
         )
         max_record: ByteSize | None = Field(
             default=None,
             ge=1024,
-            le=10 * 2**20,
+            le=10 * _MIB,
             description="Most bytes of one record, data and partition key. 1MiB, unless the stream allows more "
             "(its MaxRecordSizeInKiB) and it is said here.",
         )
+        aggregate: Literal["none", "kpl"] = Field(
+            default="none",
+            description="`none`: one event to a record. `kpl`: many, in the format of the Kinesis Producer Library, "
+            "which every consumer must read; `linger` is then 100ms unless set.",
+        )
+        aggregate_bytes: ByteSize = Field(
+            default=51_200, ge=1024, le=10 * _MIB, description="Most bytes of an aggregated record."
+        )
+        aggregate_count: int = Field(
+            default=500,
+            ge=2,
+            le=AGGREGATED_EVENTS,
+            description="Most events of an aggregated record. A Firehose that reads the stream takes 500.",
+        )
+        shard_events_per_second: float = Field(
+            default=1000.0,
+            ge=0,
+            description="Most records a second to one shard, by this process; 0 for no bound. With N replicas: 1/N of "
+            "what a shard takes. Not used with `aggregate: kpl`, whose records are few.",
+        )
+        shard_bytes_per_second: ByteSize = Field(
+            default=10**6,
+            ge=0,
+            description="Most bytes a second to one shard, by this process; 0 for no bound.",
+        )
+
+        @model_validator(mode="before")
+        @classmethod
+        def _aggregated_events_wait(cls, settings: Any) -> Any:
+            if isinstance(settings, dict) and settings.get("aggregate") == "kpl":
+                return {"linger": 0.1} | settings
+            return settings
 
         @field_validator("stream")
         @classmethod
@@ -73,6 +120,10 @@ class Kinesis:
         def _a_record_fits_a_call(self) -> Self:
             if self.max_record is not None and self.max_record > self.request_bytes:
                 raise ValueError("`max_record` is above `request_bytes`: no call could hold such a record")
+            if self.aggregate == "kpl" and self.aggregate_bytes > (self.max_record or _MIB):
+                raise ValueError(
+                    "`aggregate_bytes` is above `max_record` (1MiB unless set): an aggregate is one record"
+                )
             return self
 
     carries_attributes: ClassVar[bool] = False
@@ -85,30 +136,76 @@ class Kinesis:
             self._target = {"StreamARN": arn.text}
         else:
             self._target = {"StreamName": config.stream}
+        self._aggregates = config.aggregate == "kpl"
         self.limits = Limits(
-            batch_events=RECORDS,
+            batch_events=AGGREGATED_EVENTS if self._aggregates else RECORDS,
             batch_bytes=config.request_bytes,
-            event_bytes=config.max_record or 2**20,
+            event_bytes=config.max_record or _MIB,
             # the key is counted by the lane; without one the id stands in for it
-            overhead_bytes=_ID_BYTES,
+            overhead_bytes=ID_BYTES,
         )
+        self.shards = ShardMap(name, self._target, self._remapped, describes=self._aggregates)
+        self.pace = Pace(events=0, bytes=0)
+        """Without bounds until the shards are known: then nobody can say what one of them gets."""
+        self.generation = 0
+        self._packing = Packing(config.aggregate_bytes, config.aggregate_count, config.request_bytes)
         self._config = config
         self._client: Any = None
         self._exit = AsyncExitStack()
+        self._bill = Bill()
+
+    def _remapped(self) -> None:
+        settings = self._config
+        events = 0 if self._aggregates else settings.shard_events_per_second
+        self.pace = Pace(events=events, bytes=settings.shard_bytes_per_second)
+        self.generation = self.shards.generation
+
+    def partition(self, event: Event) -> int:
+        """The number of the shard to which `event` would go; 0 while the shards are not known."""
+        return self.shards.number(hash_key(partition_key(event))) if self.shards.known else 0
 
     async def write(self, batch: Batch) -> Sequence[Outcome]:
-        """One PutRecords; one outcome per event, from the result with the same index."""
-        records = [{"Data": event.body, "PartitionKey": partition_key(event)} for event in batch.events]
+        """One PutRecords; for each event the outcome of its record, `Retry(NO_ROOM)` for what did not fit."""
+        if not self._aggregates:
+            put = one_each(batch.events)
+        elif self.shards.automatic:
+            self.shards.doubt()
+            return [Retry(Reason.MISCONFIGURED, detail=_AUTOMATIC)] * len(batch)
+        elif self.shards.known and self.shards.automatic is not None:
+            put = aggregated(batch.events, self.shards, self._packing)
+        else:
+            # on a stream that spreads records itself consumers drop aggregates: first it must be known that it does not
+            put = one_each(batch.events)
         try:
-            answer = await self._client.put_records(Records=records, **self._target)
+            answer = await self._client.put_records(Records=put.records, **self._target)
         except AWS_ERRORS as error:
-            return [retry_for(error)] * len(batch)
-        return by_index(
-            answer, results="Records", failed="FailedRecordCount", receipt="SequenceNumber", sent=len(batch)
+            return put.outcomes([retry_for(error)] * len(put.records))
+        told = by_index(
+            answer, results="Records", failed="FailedRecordCount", receipt="SequenceNumber", sent=len(put.records)
         )
+        self._bill.add(put, told)
+        self._compare(put, told, answer.get("Records") or ())
+        return put.outcomes(told)
+
+    def _compare(self, put: Put, told: Sequence[Outcome], results: Iterable[Mapping[str, Any]]) -> None:
+        """Doubt the map if a shard in the answer is not the expected one: one record of each shard tells."""
+        if not self.shards.known:
+            return
+        seen = set()
+        for record, outcome, result in zip(put.records, told, results, strict=False):
+            shard = result.get("ShardId")
+            if outcome is DELIVERED and shard and shard not in seen:
+                seen.add(shard)
+                if not self.shards.predicts(hash_of(record), shard):
+                    self.shards.doubt()
+                    return
+
+    def bill(self) -> Mapping[str, int]:
+        """PUT payload units, records and the events in them that the stream has acknowledged."""
+        return self._bill.counts()
 
     async def probe(self) -> None:
-        """Ask for the stream's summary. Warns if it takes smaller records than `max_record` promises."""
+        """Ask for the stream's summary and its shards. Warns of what is less than promised, but usable."""
         what = f"stream {self._config.stream!r}"
         region = self._client.meta.region_name
         try:
@@ -116,6 +213,9 @@ class Kinesis:
         except AWS_ERRORS as error:
             raise ProbeError(advice(retry_for(error), what, "kinesis:DescribeStreamSummary", region)) from error
         summary = answer.get("StreamDescriptionSummary", {})
+        self.shards.learn_strategy(summary)
+        if self._aggregates and self.shards.automatic:
+            raise ProbeError(f"{what} in {region} cannot be aggregated to: {_AUTOMATIC}")
         status = summary.get("StreamStatus", "ACTIVE")
         if status not in ("ACTIVE", "UPDATING"):
             raise ProbeError(f"{what} in {region} is {status}: it takes no records until it is ACTIVE")
@@ -125,12 +225,26 @@ class Kinesis:
                 "the stream takes smaller records than `max_record` says; lower it, or raise the stream's limit",
                 extra={"sink": self.name, "max_record": self.limits.event_bytes, "allowed": allowed},
             )
+        await self._probe_shards(what, region)
+
+    async def _probe_shards(self, what: str, region: str) -> None:
+        try:
+            await self.shards.look_up()
+        except Unknown as unknown:
+            told = advice(unknown.retry, what, unknown.action, region)
+            if self._aggregates:
+                raise ProbeError(f"nothing is aggregated until the shards are known: {told}") from unknown
+            log.warning(
+                "no shard has a rate of its own until they are known", extra={"sink": self.name, "detail": told}
+            )
 
     async def __aenter__(self) -> Self:
         settings = self._config
         self._client = await self._exit.enter_async_context(
             client("kinesis", settings, concurrency=settings.concurrency, call_timeout=settings.call_timeout)
         )
+        self.shards.start(self._client)
+        self._exit.push_async_callback(self.shards.stop)
         return self
 
     async def __aexit__(
@@ -140,17 +254,3 @@ class Kinesis:
         trace: TracebackType | None,
     ) -> None:
         await self._exit.aclose()
-
-
-def partition_key(event: Event) -> str:
-    """Between 1 and 256 characters: the event's key, else its id; the SHA-256 in hex of one that is too long."""
-    key = event.key
-    if not key:
-        return event.id if len(event.id.encode()) <= _ID_BYTES else _hashed(event.id)
-    if len(key) * 2 > _KEY_UNITS and len(key.encode("utf-16-le")) > _KEY_UNITS * 2:
-        return _hashed(key)
-    return key
-
-
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -16,7 +16,9 @@ from unittest import mock
 
 from aiohttp import web
 
-_FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from tests.contract.fake_message import unfit
+from tests.contract.fake_shards import FakeShards
+
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _MIB = 2**20
 ENVIRONMENT = {
@@ -61,6 +63,8 @@ class FakeAws:
         self.streams: dict[str, list[tuple[str, bytes]]] = {}
         self.delivery_streams: dict[str, list[bytes]] = {}
         self.queues: dict[str, list[Answer]] = {}
+        self.shards = FakeShards()
+        """Those of each stream."""
         self.calls: list[Call] = []
         self.described: Answer = {}
         """Members added to the description of a stream or delivery stream, or attributes of a queue."""
@@ -71,6 +75,8 @@ class FakeAws:
         """Added to the count of failures that stands beside the results."""
         self.role_refusal: Refusal | None = None
         self.roles_expire = "2099-01-01T00:00:00Z"
+        self.denied: set[str] = set()
+        """Operations that the caller may not use."""
         self.failing: frozenset[int] = frozenset()
         self.refusal: Refusal | None = None
         self.short = False
@@ -137,6 +143,8 @@ class FakeAws:
             request.transport.abort()
             return web.Response(status=500)
         try:
+            if operation in self.denied:
+                raise Refusal("AccessDeniedException")
             if self.refusal is not None:
                 raise self.refusal
             answer = _OPERATIONS[operation](self, params)
@@ -176,9 +184,16 @@ class FakeAws:
                 results.append({"ErrorCode": self.record_code or "ProvisionedThroughputExceededException"})
             else:
                 held.append((record["PartitionKey"], base64.b64decode(record["Data"])))
-                results.append({"SequenceNumber": str(len(held)), "ShardId": "shardId-000000000000"})
+                results.append({"SequenceNumber": str(len(held)), "ShardId": self.shards.take(record)})
         failures = sum("ErrorCode" in result for result in results)
         return {"FailedRecordCount": failures + self.contradiction, "Records": results[:-1] if self.short else results}
+
+    def _list_shards(self, params: Answer) -> Answer:
+        if "NextToken" not in params:
+            _find(self.streams, params.get("StreamName") or params["StreamARN"].rpartition("/")[2])
+        elif "StreamName" in params:
+            raise Refusal("InvalidArgumentException")
+        return self.shards.listed(params)
 
     def _describe_stream(self, params: Answer) -> Answer:
         name = params.get("StreamName") or params["StreamARN"].rpartition("/")[2]
@@ -223,7 +238,7 @@ class FakeAws:
         taken: list[Answer] = []
         failures: list[Answer] = []
         for entry, failed in self._each(entries):
-            code = self.record_code or "InternalError" if failed else _unfit(entry, name)
+            code = self.record_code or "InternalError" if failed else unfit(entry, name)
             if code:
                 fault = self.sender_fault if failed else True
                 failures.append({"Id": entry["Id"], "SenderFault": fault, "Code": code})
@@ -254,6 +269,7 @@ class FakeAws:
 
 _OPERATIONS: dict[str, Callable[[FakeAws, Answer], Answer]] = {
     "PutRecords": FakeAws._put_records,
+    "ListShards": FakeAws._list_shards,
     "DescribeStreamSummary": FakeAws._describe_stream,
     "PutRecordBatch": FakeAws._put_record_batch,
     "DescribeDeliveryStream": FakeAws._describe_delivery_stream,
@@ -267,18 +283,6 @@ def _find(held: dict[str, list[Held]], name: str) -> list[Held]:
     if name not in held:
         raise Refusal("ResourceNotFoundException")
     return held[name]
-
-
-def _unfit(entry: Answer, queue: str) -> str:
-    """The code with which a queue refuses an entry; empty if it takes it."""
-    body = entry["MessageBody"]
-    if not body or _FORBIDDEN.search(body):
-        return "InvalidMessageContents"
-    ordered = {"MessageGroupId", "MessageDeduplicationId"}
-    given = ordered & entry.keys()
-    if given != (ordered if queue.endswith(".fifo") else set()):
-        return "InvalidParameterValue"
-    return "" if all(re.fullmatch(r"[!-~]{1,128}", entry[name]) for name in given) else "InvalidParameterValue"
 
 
 def _error(refusal: Refusal) -> web.Response:

@@ -1,0 +1,153 @@
+"""The records of one PutRecords: each event its own, or aggregated by shard; and what became of them as outcomes."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from service.aws.shardmap import ShardMap, hash_key
+from service.codecs.kpl import PARTITION_KEY, Aggregate
+from service.event import Event
+from service.outcome import DELIVERED, Outcome, Reason, Retry
+
+RECORDS = 500
+"""Most records of one PutRecords (Kinesis API reference)."""
+ID_BYTES = 64
+"""Ids up to here are partition keys as they are; longer ones become as long by hashing."""
+UNIT_BYTES = 25 * 2**10
+"""A PUT payload unit: 25 KB of one record, taken as KiB, as the KPL's 51,200 B take it (Kinesis pricing page)."""
+_KEY_UNITS = 256
+"""Most characters of a partition key. Counted as UTF-16 units here, which no way of counting exceeds."""
+_NO_ROOM = Retry(Reason.NO_ROOM, after=0)
+
+Record = Mapping[str, Any]
+"""An entry of PutRecords: Data, PartitionKey and perhaps ExplicitHashKey."""
+
+
+def partition_key(event: Event) -> str:
+    """Between 1 and 256 characters: the event's key, else its id; the SHA-256 in hex of one that is too long."""
+    key = event.key
+    if not key:
+        return event.id if len(event.id.encode()) <= ID_BYTES else _hashed(event.id)
+    if len(key) * 2 > _KEY_UNITS and len(key.encode("utf-16-le")) > _KEY_UNITS * 2:
+        return _hashed(key)
+    return key
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_of(record: Record) -> int:
+    """The hash key by which Kinesis places the record."""
+    explicit = record.get("ExplicitHashKey")
+    return hash_key(record["PartitionKey"]) if explicit is None else int(explicit)
+
+
+class Put(Struct, frozen=True):
+    """The records of one call, and for each event the index of its record."""
+
+    records: list[Record]
+    places: list[int]
+    """One for each event of the batch; -1 if the call had no room for it."""
+
+    def outcomes(self, told: Sequence[Outcome]) -> list[Outcome]:
+        """One outcome for each event: that of its record."""
+        return [told[place] if place >= 0 else _NO_ROOM for place in self.places]
+
+
+class Bill:
+    """What a stream has acknowledged, as AWS counts it. A call without an answer may be billed too, and is not here."""
+
+    __slots__ = ("_events", "_records", "_units")
+
+    def __init__(self) -> None:
+        self._units = self._records = self._events = 0
+
+    def add(self, put: Put, told: Sequence[Outcome]) -> None:
+        """Count the records of `put` of which the stream `told` that it has them."""
+        for record, outcome in zip(put.records, told, strict=True):
+            if outcome is DELIVERED:
+                self._units += -(-(len(record["Data"]) + len(record["PartitionKey"].encode())) // UNIT_BYTES)
+                self._records += 1
+        self._events += sum(place >= 0 and told[place] is DELIVERED for place in put.places)
+
+    def counts(self) -> dict[str, int]:
+        """PUT payload units, records, and the events in them, by the names of their counters."""
+        return {
+            "kinesis_put_payload_units": self._units,
+            "kinesis_records": self._records,
+            "kinesis_user_records": self._events,
+        }
+
+
+class Packing(Struct, frozen=True):
+    """How events are aggregated."""
+
+    record_bytes: int
+    """Most bytes of an aggregate, with its partition key."""
+    record_events: int
+    request_bytes: int
+    """Most bytes of a call: data and partition keys."""
+
+
+def one_each(events: Sequence[Event]) -> Put:
+    """Each event a record of its own, as many as a call takes."""
+    records: list[Record] = [{"Data": event.body, "PartitionKey": partition_key(event)} for event in events[:RECORDS]]
+    return Put(records, [*range(len(records)), *[-1] * (len(events) - len(records))])
+
+
+def aggregated(events: Sequence[Event], shards: ShardMap, packing: Packing) -> Put:
+    """The events of one shard together, in aggregates whose hash key is that of their first event.
+
+    So a key stays with its shard. An event that is alone, or too large to share, is a record as it is, readable for
+    everybody.
+    """
+    slots: list[_Slot] = []
+    filling: dict[int, _Slot] = {}
+    places: list[int] = []
+    left = packing.request_bytes
+    for event in events:
+        key = partition_key(event)
+        hashed = hash_key(key)
+        shard = shards.number(hashed)
+        slot = filling.get(shard)
+        if slot is not None and slot.aggregate.count < packing.record_events:
+            room = packing.record_bytes - len(PARTITION_KEY) - slot.aggregate.size
+            if grown := slot.aggregate.add(key, event.body, min(room, left)):
+                left -= grown
+                places.append(slot.index)
+                continue
+        slot = _Slot(len(slots), event, key, str(hashed))
+        room = packing.record_bytes - len(PARTITION_KEY) - slot.aggregate.size
+        shares = slot.aggregate.add(key, event.body, room) > 0
+        size = slot.aggregate.size + len(PARTITION_KEY) if shares else len(event.body) + len(key.encode())
+        if len(slots) == RECORDS or size > left:
+            break
+        if shares:
+            filling[shard] = slot
+        slots.append(slot)
+        left -= size
+        places.append(slot.index)
+    places += [-1] * (len(events) - len(places))
+    return Put([slot.record() for slot in slots], places)
+
+
+class _Slot:
+    """A record in the making: its first event, and the aggregate that others may join."""
+
+    __slots__ = ("_explicit", "_first", "_key", "aggregate", "index")
+
+    def __init__(self, index: int, first: Event, key: str, explicit: str) -> None:
+        self.index = index
+        self.aggregate = Aggregate(explicit)
+        self._first = first
+        self._key = key
+        self._explicit = explicit
+
+    def record(self) -> Record:
+        """The entry of PutRecords."""
+        if self.aggregate.count < 2:
+            return {"Data": self._first.body, "PartitionKey": self._key}
+        return {"Data": self.aggregate.encode(), "PartitionKey": PARTITION_KEY, "ExplicitHashKey": self._explicit}
