@@ -51,13 +51,7 @@ class IngestPath:
 
     async def send(self, body: bytes, content_type: str) -> None:
         """One request, until it is answered."""
-        taking = self._ingest.take(Request("orders", {"content-type": content_type}, body, "bench"))
-        while True:
-            try:
-                next(taking)
-            except StopIteration as done:
-                pending = done.value
-                break
+        pending = await self._ingest.taken(Request("orders", {"content-type": content_type}, body, "bench"))
         await pending.wait(10)
         assert pending.answer().status == 200
         self._sink.take()

@@ -5,7 +5,6 @@ until its standard input closes or it gets SIGTERM. It is installed once, under 
 in a folder of its own, which goes with it.
 """
 
-import argparse
 import fcntl
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from deploy.local.child import ROOT, Child, ChildError
 from deploy.local.emulator import free_port
-from deploy.local.lifetime import announce, until_told_to_end
+from deploy.local.lifetime import run
 
 VERSION = "4.3.1"
 HOME = ROOT / ".lab" / "kafka"
@@ -161,17 +160,5 @@ class ApacheKafka:
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
 
 
-def main() -> None:
-    """Run a broker for other processes."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.apache_kafka", description=__doc__)
-    parser.add_argument("--topics", default="", help="names, separated by commas")
-    parser.add_argument("--partitions", type=int, default=4, help="of each topic")
-    options = parser.parse_args()
-    topics = [topic for topic in options.topics.split(",") if topic]
-    with until_told_to_end() as wait, ApacheKafka(topics, options.partitions) as broker:
-        announce(broker.bootstrap)
-        wait()
-
-
 if __name__ == "__main__":
-    main()
+    run("deploy.local.apache_kafka", __doc__, ApacheKafka)

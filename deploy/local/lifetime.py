@@ -1,21 +1,40 @@
-"""How a local broker that runs as a program of its own tells where it is, and how it is told to end."""
+"""A local broker as a program of its own: its options, how it tells where it is, and how it is told to end."""
 
+import argparse
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import Protocol
 
 
-def announce(bootstrap: str) -> None:
-    """Print `{"bootstrap": ...}`: the one line that whoever started the program reads."""
-    print(json.dumps({"bootstrap": bootstrap}), flush=True)
+class Broker(Protocol):
+    """Brokers that run."""
+
+    @property
+    def bootstrap(self) -> str:
+        """`host:port,...`."""
+
+
+def run(
+    module: str, description: str | None, broker: Callable[[list[str], int], AbstractContextManager[Broker]]
+) -> None:
+    """Run `broker(topics, partitions)`, print `{"bootstrap": ...}` in one line, and wait to be told to end."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser.add_argument("--topics", default="", help="names, separated by commas")
+    parser.add_argument("--partitions", type=int, default=4, help="of each topic")
+    options = parser.parse_args()
+    topics = [topic for topic in options.topics.split(",") if topic]
+    with _until_told_to_end() as wait, broker(topics, options.partitions) as running:
+        print(json.dumps({"bootstrap": running.bootstrap}), flush=True)
+        wait()
 
 
 @contextmanager
-def until_told_to_end() -> Iterator[Callable[[], None]]:
+def _until_told_to_end() -> Iterator[Callable[[], None]]:
     """Gives a function that returns when standard input closes. SIGTERM and SIGINT end the block wherever it is.
 
     A parent that dies, however it dies, closes the pipe: the broker does not outlive it.

@@ -8,7 +8,6 @@ and forgets the oldest beyond: whoever counts must consume all along. No SASL, n
 lives until its standard input closes or it gets SIGTERM. Source: librdkafka, `src/rdkafka_mock.h`.
 """
 
-import argparse
 import ctypes
 import ctypes.util
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from typing import Any, Self
 
 import confluent_kafka
 
-from deploy.local.lifetime import announce, until_told_to_end
+from deploy.local.lifetime import run
 
 PRODUCE, FETCH, METADATA = 0, 1, 3
 """Kafka protocol guide, API keys."""
@@ -168,17 +167,5 @@ class MockCluster:
             raise RuntimeError(f"{function}{arguments}: librdkafka's error {code}")
 
 
-def main() -> None:
-    """Run a cluster for other processes."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.mock_cluster", description=__doc__)
-    parser.add_argument("--topics", default="", help="names, separated by commas")
-    parser.add_argument("--partitions", type=int, default=4, help="of each topic")
-    options = parser.parse_args()
-    topics = [topic for topic in options.topics.split(",") if topic]
-    with until_told_to_end() as wait, MockCluster(topics, options.partitions) as cluster:
-        announce(cluster.bootstrap)
-        wait()
-
-
 if __name__ == "__main__":
-    main()
+    run("deploy.local.mock_cluster", __doc__, MockCluster)

@@ -1,6 +1,5 @@
 """The HTTP source: FastAPI around the ingest endpoint, health checks, and the API's documentation."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated
@@ -104,29 +103,19 @@ class Http:
         if len(headers) < len(raw):
             _demand_single(raw)
         with Arrival(self._room, self._server, headers) as arrival:
-            body = await arrival.read(incoming)
-            taking = self._ingest.take(
+            pending = await self._ingest.taken(
                 IngestRequest(
                     route=route,
                     headers=headers,
-                    body=body,
+                    body=await arrival.read(incoming),
                     request_id=identity,
                     address=request.client.host if request.client else "",
                     allowed=principal.routes,
                     plain_text=target is not None and target.allows(headers.get("origin")),
                 )
             )
-            del body
-            while True:
-                try:
-                    next(taking)
-                except StopIteration as done:
-                    pending = done.value
-                    break
-                await asyncio.sleep(0)
         await pending.wait(self._server.request_timeout)
-        found: Answer = pending.answer()
-        return found
+        return pending.answer()
 
     async def options(self, route: RouteName, request: Request) -> Response:
         """Answer a browser's preflight for origins on the route's allow-list."""

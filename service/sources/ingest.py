@@ -4,6 +4,7 @@ It knows nothing of the server that calls it. Reading, validating and accepting 
 yields whenever it has worked for YIELD_SECONDS, so that a huge body does not stall others.
 """
 
+import asyncio
 from collections.abc import Collection, Generator, Mapping
 from time import perf_counter
 
@@ -71,6 +72,17 @@ class Ingest:
         pending = Pending(reading.items, receipt, self._pipeline, request.request_id, prefer)
         pending.bury_invalid()
         return pending
+
+    async def taken(self, request: Request) -> Pending:
+        """`take`, letting others run whenever it yields."""
+        taking = self.take(request)
+        while True:
+            try:
+                next(taking)
+            except StopIteration as done:
+                pending: Pending = done.value
+                return pending
+            await asyncio.sleep(0)
 
     def _accept(self, reading: Reading, prefer: Preferences) -> Receipt | None:
         """The receipt of what was valid; None if there was nothing, or nothing may be taken."""
