@@ -23,6 +23,7 @@ from service.config import Config
 from service.config.settings import RouteConfig, ServerConfig, is_loopback
 from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Terms
+from service.delivery.fallback import FallbackLane
 from service.delivery.health import Health, Phase
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
@@ -131,12 +132,16 @@ async def _pipeline(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipe
     """Enter the sinks that routes use, all at once, and tie lanes, dead letters and routes together."""
     used = {to.sink for route in config.routes.values() for to in route.to}
     buried = {route.dead_letter.sink for route in config.routes.values() if route.dead_letter}
+    fallbacks = {other for name in used if (other := config.sinks[name].fallback) is not None}
     sinks: dict[str, Sink] = {}
-    for name in sorted(used | buried):
+    for name in sorted(used | buried | fallbacks):
         settings = config.sinks[name]
         sinks[name] = plugins.load("sinks", settings.type)(name, settings)
     await asyncio.gather(*(_enter(name, sink, stack) for name, sink in sinks.items()))
     lanes = {name: Lane(name, sink, config.sinks[name], meter) for name, sink in sinks.items()}
+    for lane in lanes.values():
+        if (fallback := lane.settings.fallback) is not None:
+            lane.fallback = FallbackLane(lanes[fallback], lanes[fallback].settings.format)
     letters = {name: DeadLetters(lanes[name]) for name in sorted(buried)}
     routes = {name: _route(name, route, config, lanes, letters) for name, route in config.routes.items()}
     return Pipeline(routes, lanes, letters.values())

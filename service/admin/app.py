@@ -117,9 +117,9 @@ def _lane(name: str, pipeline: Pipeline, meter: Meter) -> dict[str, Any]:
         if sink == name:
             settled[fate] += count
     return {
-        "state": "failing" if lane.condition.failures else "healthy",
-        "failed_calls_in_a_row": lane.condition.failures,
-        "last_failure": lane.condition.reason.value if lane.condition.reason else None,
+        "state": "failing" if lane.breaker.failures else "healthy",
+        "failed_calls_in_a_row": lane.breaker.failures,
+        "last_failure": lane.breaker.reason.value if lane.breaker.reason else None,
         "received": sum(count for (sink, _), count in meter.lane_received.items() if sink == name),
         "settled": dict(settled),
         "held_events": lane.held_events,

@@ -5,6 +5,8 @@ import random
 FIRST_SECONDS = 0.1
 LONGEST_SECONDS = 2.0
 """Also how soon a destination that came back is noticed."""
+LONGEST_ASKED_SECONDS = 60.0
+"""Most that a destination's own Retry-After is heeded."""
 
 
 def delay(failures: int, after: float | None, rng: random.Random) -> float:
@@ -14,4 +16,4 @@ def delay(failures: int, after: float | None, rng: random.Random) -> float:
     AWS Architecture Blog).
     """
     ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
-    return max(rng.uniform(0, ceiling), after or 0.0)
+    return max(rng.uniform(0, ceiling), min(after or 0.0, LONGEST_ASKED_SECONDS))

@@ -26,6 +26,8 @@ class Books:
     def __init__(self, sink: str, meter: Meter, rng: random.Random) -> None:
         self.held_bytes = 0
         self.held_events = 0
+        self.partition_bytes: dict[int, int] = {}
+        """What is held of each partition that has something."""
         self._sink = sink
         self._meter = meter
         self._rng = rng
@@ -42,6 +44,20 @@ class Books:
         self._meter.lane_held[key] += 1
         self.held_bytes += entry.charge
         self.held_events += 1
+        self._shift(entry, entry.charge)
+
+    def move(self, entry: Entry, partition: int) -> None:
+        """The entry goes to another partition than was thought."""
+        self._shift(entry, -entry.charge)
+        entry.partition = partition
+        self._shift(entry, entry.charge)
+
+    def _shift(self, entry: Entry, charge: int) -> None:
+        held = self.partition_bytes.get(entry.partition, 0) + charge
+        if held:
+            self.partition_bytes[entry.partition] = held
+        else:
+            self.partition_bytes.pop(entry.partition, None)
 
     def deliver(self, entries: list[Entry]) -> None:
         """Settle all of a call's deliveries: one counter update per route, one receipt update per request."""
@@ -50,13 +66,14 @@ class Books:
         charge = 0
         for entry in entries:
             charge += entry.charge
+            self._shift(entry, -entry.charge)
             route = entry.terms.route
             routes[route] = routes.get(route, 0) + 1
             owner = entry.owner
             if isinstance(owner, Receipt):
                 receipts[owner] = receipts.get(owner, 0) + 1
             elif owner is not None:
-                owner.settle(entry.index, self._sink, SETTLED_DELIVERED)
+                owner.settle(entry.index, entry.lane, SETTLED_DELIVERED)
         for route, count in routes.items():
             self._meter.lane_settled[self._sink, route, Fate.DELIVERED.value, ""] += count
             self._meter.lane_held[self._sink, route] -= count
@@ -76,6 +93,10 @@ class Books:
             self._buried[entry] = None
         else:
             self._settle(entry, Fate.DROPPED, reason, detail)
+
+    def divert(self, entry: Entry, reason: Reason) -> None:
+        """The fallback lane is responsible for the event now; it answers for it."""
+        self._settle(entry, Fate.DIVERTED, reason, "")
 
     def refuse(self, entry: Entry, reason: Reason, detail: str) -> None:
         """End an entry that the sink will never take: a dead letter, where there is a place for one."""
@@ -116,10 +137,11 @@ class Books:
         key = (self._sink, entry.terms.route)
         self._meter.lane_settled[(*key, fate.value, reason.value)] += 1
         self._meter.lane_held[key] -= 1
+        self._shift(entry, -entry.charge)
         self._released(1, entry.charge)
-        if entry.owner is not None:
+        if entry.owner is not None and fate is not Fate.DIVERTED:
             settlement = Settlement(fate, reason, detail, entry.may_duplicate, refused)
-            entry.owner.settle(entry.index, self._sink, settlement)
+            entry.owner.settle(entry.index, entry.lane, settlement)
 
     def _released(self, events: int, charge: int) -> None:
         self.held_events -= events

@@ -195,7 +195,7 @@ class DeadLetters:
             terms = Terms(event.route, required=True, patient=True, last_resort=True)
             self._terms[event.route] = terms
         burial = _Burial(letter.done, self._advance)
-        lane.put([Entry(event, event, lane.size(event), event.charge, terms, burial, 0)])
+        lane.put([Entry(event, event, lane.size(event), event.charge, terms, lane.name, burial, 0)])
         return True
 
 

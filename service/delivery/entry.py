@@ -33,6 +33,13 @@ class Graveyard(Protocol):
         """The same, but False, having done nothing, if there is no room now."""
 
 
+class Fallback(Protocol):
+    """Where a lane's events go while its breaker is open (`fallback.FallbackLane`)."""
+
+    def take(self, entry: "Entry") -> bool:
+        """Take responsibility for `entry`, until its deadline. False, having done nothing, if there is no room."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """On what terms a lane holds events for one route: fixed when the service starts."""
@@ -52,13 +59,16 @@ class Entry:
 
     __slots__ = (
         "attempts",
+        "behind",
         "charge",
         "deadline",
         "event",
         "index",
+        "lane",
         "may_duplicate",
         "original",
         "owner",
+        "partition",
         "queued_at",
         "sequence",
         "size",
@@ -72,6 +82,7 @@ class Entry:
         size: int,
         charge: int,
         terms: Terms,
+        lane: str,
         owner: Settles | None,
         index: int,
     ) -> None:
@@ -84,10 +95,16 @@ class Entry:
         self.charge = charge
         """Bytes against the lane's memory."""
         self.terms = terms
+        self.lane = lane
+        """The lane whose answer this is to its owner: not the one that holds it, if that is a fallback."""
         self.owner = owner
         self.index = index
         self.attempts = 0
         self.may_duplicate = False
+        self.partition = 0
+        """The partition of the destination that it goes to."""
+        self.behind = False
+        """Whether it waits behind another entry of its key."""
         self.deadline = 0.0
         self.queued_at = 0.0
         self.sequence = 0

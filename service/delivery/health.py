@@ -42,8 +42,8 @@ class Health:
 
 
 def _trouble(lane: Lane) -> dict[str, Any] | None:
-    if lane.condition.failures and lane.condition.reason is not None:
-        return {"sink": lane.name, "state": "failing", "reason": lane.condition.reason.value}
+    if lane.breaker.failures and lane.breaker.reason is not None:
+        return {"sink": lane.name, "state": "failing", "reason": lane.breaker.reason.value}
     if lane.oldest_age() > lane.settings.patience / 2:
         return {"sink": lane.name, "state": "slow", "oldest_seconds": round(lane.oldest_age(), 3)}
     if not lane.has_room(lane.capacity // 10):

@@ -2,26 +2,33 @@
 
 Promises: what it holds is bounded in bytes; each entry is settled exactly once; only what failed is sent
 again; no call starts that could end after the deadline of an event in it; nothing it does waits for
-another lane.
+another lane; a hot partition slows only its own events; what it asks of a destination follows what that can do.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from math import inf
+from typing import Any
 
-from service.delivery.backoff import delay
+from service.delivery import attempt
 from service.delivery.books import Books
-from service.delivery.condition import Condition
-from service.delivery.entry import Entry
+from service.delivery.breaker import Breaker
+from service.delivery.digest import Digest
+from service.delivery.entry import Entry, Fallback
 from service.delivery.lanequeue import LaneQueue
+from service.delivery.limiter import Limiter
+from service.delivery.retries import Retries
 from service.event import Event
-from service.outcome import Delivered, Outcome, Reason, Rejected, Retry
-from service.sinks.contract import Batch, Sink, SinkConfig
+from service.outcome import Reason
+from service.sinks.contract import Batch, Partitioned, Sink, SinkConfig
 from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
+
+PARTITION_SHARE = 4
+"""A partition holds at most this part of a lane that has several: a quarter."""
 
 
 class Lane:
@@ -35,21 +42,27 @@ class Lane:
         meter: Meter,
         rng: random.Random | None = None,
     ) -> None:
+        rng = rng or random.Random()
         self.name = name
         self.sink = sink
         self.settings = settings
+        self.fallback: Fallback | None = None
         self.calls: dict[asyncio.Task[None], float] = {}
         """Calls in flight, and when the longest-waiting entry of each was put (loop time)."""
-        self.condition = Condition(name)
+        self.breaker = Breaker(name, rng)
+        self.limiter = Limiter(min(settings.concurrency_floor, settings.concurrency), settings.concurrency)
         self._meter = meter
-        self._rng = rng or random.Random()
-        self._books = Books(name, meter, self._rng)
+        self._partitioned = sink if isinstance(sink, Partitioned) else None
+        self._generation = self._partitioned.generation if self._partitioned else 0
+        self.books = Books(name, meter, rng)
+        """What the lane holds, and how each entry ended."""
         self._limits = sink.limits
-        self._queue = LaneQueue(settings.call_timeout)
+        pace = self._partitioned.pace if self._partitioned else None
+        self._queue = LaneQueue(settings.call_timeout, pace, ordered=settings.order == "key")
+        self._retries = Retries(name, meter, settings.call_timeout, rng)
         self._loop = asyncio.get_running_loop()
         self._pump_is_due = False
         self._timer: asyncio.TimerHandle | None = None
-        self._paused_until = 0.0
         self._flushing = False
 
     # --- admission
@@ -63,6 +76,10 @@ class Lane:
         """Whether the sink could ever take an event of `size`."""
         return size <= min(self._limits.event_bytes, self._limits.batch_bytes)
 
+    def partition(self, event: Event) -> int:
+        """The partition of the destination that `event` would go to; 0 where there is only one."""
+        return self._partitioned.partition(event) if self._partitioned is not None else 0
+
     @property
     def largest_event(self) -> int:
         """Bytes of the largest event (body and key) that the sink takes."""
@@ -71,12 +88,12 @@ class Lane:
     @property
     def held_bytes(self) -> int:
         """Bytes this lane is accounted for now."""
-        return self._books.held_bytes
+        return self.books.held_bytes
 
     @property
     def held_events(self) -> int:
         """Events that are not settled."""
-        return self._books.held_events
+        return self.books.held_events
 
     @property
     def capacity(self) -> int:
@@ -85,11 +102,17 @@ class Lane:
 
     def has_room(self, charge: int) -> bool:
         """Whether `charge` more bytes may be put now."""
-        return self._books.held_bytes + charge <= self.settings.memory
+        return self.books.held_bytes + charge <= self.settings.memory
+
+    def partition_has_room(self, partition: int, charge: int) -> bool:
+        """Whether `charge` more bytes may be put into one partition now; an empty one takes what the lane takes."""
+        held = self.books.partition_bytes.get(partition, 0)
+        share = PARTITION_SHARE if len(self._queue.partitions) > 1 else 1
+        return not held or held + charge <= self.settings.memory // share
 
     def retry_after(self) -> float:
         """Seconds after which the present backlog should be gone, with jitter; between 1 and 60."""
-        return self._books.retry_after()
+        return self.books.retry_after()
 
     def oldest_age(self) -> float:
         """Seconds since the longest-waiting entry was put, be it in a call or not; 0 if there is none."""
@@ -98,23 +121,31 @@ class Lane:
         return self._loop.time() - min(moments) if moments else 0.0
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Take responsibility for `entries`. The caller has asked `fits` and `has_room`."""
+        """Take responsibility for `entries`. The caller has asked `fits` and whether there is room."""
         now = self._loop.time()
         for entry in entries:
+            entry.deadline = inf if entry.terms.patient else now + self.settings.patience
             self._receive(entry, now)
-            self._queue.put(entry)
+            self._queue.put(entry, now)
+        self._wake()
+
+    def adopt(self, entry: Entry) -> None:
+        """Take responsibility for an entry of another lane, which keeps its deadline."""
+        now = self._loop.time()
+        self._receive(entry, now)
+        self._queue.put_back([entry], now)
         self._wake()
 
     def turn_away(self, entry: Entry, reason: Reason, detail: str) -> None:
         """End a best-effort entry for which there is no place here: it only passes through the books."""
         entry.charge = 0
+        entry.deadline = inf if entry.terms.patient else self._loop.time() + self.settings.patience
         self._receive(entry, self._loop.time())
-        self._books.give_up(entry, reason, detail)
+        self.books.give_up(entry, reason, detail)
 
     def _receive(self, entry: Entry, now: float) -> None:
         entry.queued_at = now
-        entry.deadline = inf if entry.terms.patient else now + self.settings.patience
-        self._books.receive(entry)
+        self.books.receive(entry)
 
     # --- the pump: decides what is sent now, and when to look again
 
@@ -126,38 +157,38 @@ class Lane:
     def _pump(self) -> None:
         self._pump_is_due = False
         now = self._loop.time()
+        if self._partitioned is not None and self._partitioned.generation != self._generation:
+            self._rearrange(self._partitioned, now)
         self._queue.promote(now)
-        for entry in self._queue.overdue(now):
-            self._books.give_up(entry, self.condition.reason or Reason.PATIENCE_OVER, "not delivered in time")
-        while self._may_call(now):
-            batch = self._queue.compose(self._limits)
-            call = self._loop.create_task(self._call(batch, now), name=f"lane {self.name}")
-            self.calls[call] = batch[0].queued_at
-            call.add_done_callback(self._called)
+        overdue = list(self._queue.overdue(now))
+        for entry in overdue:
+            self.books.give_up(entry, self.breaker.reason or Reason.PATIENCE_OVER, "not delivered in time")
+        self._queue.finish(overdue, now)
+        while self._queue and self._lingered(now) and self._may_call(now):
+            batch = self._queue.compose(self._limits, now)
+            if batch:
+                self._begin(self._call(batch, now), batch[0].queued_at)
+        if self.breaker.diverts and self.fallback is not None:
+            self._divert(self.fallback, now)
+        if self.breaker.failures and not self.held_events and self._may_call(now):
+            self._begin(self._probe(), now)
         self._arm(now)
 
     def _may_call(self, now: float) -> bool:
-        queue = self._queue
-        if not queue or now < self._paused_until:
-            return False
-        if len(self.calls) >= (1 if self.condition.failures else self.settings.concurrency):
-            return False
-        return self._flushing or self._lingered(now)
+        return self.breaker.may_call(len(self.calls), self.limiter.limit, now)
 
     def _lingered(self, now: float) -> bool:
-        due = self._queue.oldest_ready() + self.settings.linger
-        return now >= due or self._queue.fills(self._limits)
+        if self._flushing or not self.settings.linger:
+            return True
+        return now >= self._queue.oldest_ready() + self.settings.linger or self._queue.fills(self._limits)
 
     def _arm(self, now: float) -> None:
         """Set the one timer to the next moment at which `_pump` would do something that no event announces."""
         moments = [self._queue.next_overdue(), self._queue.next_promotion()]
-        if self._queue:
-            if now < self._paused_until:
-                moments.append(self._paused_until)
-            elif self.settings.linger and not self._flushing:
-                due = self._queue.oldest_ready() + self.settings.linger
-                if due > now:
-                    moments.append(due)
+        if now < self.breaker.resumes_at:
+            moments.append(self.breaker.resumes_at)
+        elif self._queue and not self._lingered(now):
+            moments.append(self._queue.oldest_ready() + self.settings.linger)
         moment = min(moments)
         if self._timer is not None:
             if self._timer.when() == moment:
@@ -171,7 +202,32 @@ class Lane:
         self._timer = None
         self._wake()
 
+    def _rearrange(self, partitioned: Partitioned, now: float) -> None:
+        """The destination's partitions have changed: sort what waits anew. What is in a call stays where it is."""
+        self._generation = partitioned.generation
+        waiting = self._queue.take_all(partitioned.pace)
+        for entry in waiting:
+            self.books.move(entry, partitioned.partition(entry.event))
+        self._queue.put_back(waiting, now)
+
+    def _divert(self, fallback: Fallback, now: float) -> None:
+        """Hand what is ready to the fallback, as far as that has room."""
+        kept: list[Entry] = []
+        for entry in (ready := self._queue.take_ready()):
+            if kept or not fallback.take(entry):
+                kept.append(entry)
+            else:
+                self.books.divert(entry, self.breaker.reason or Reason.UNAVAILABLE)
+        self._queue.put_back(kept, now)
+        self._queue.finish(ready[: len(ready) - len(kept)], now)
+
     # --- one call, and what becomes of its events
+
+    def _begin(self, call: Coroutine[Any, Any, None], since: float) -> None:
+        task = self._loop.create_task(call, name=f"lane {self.name}")
+        self.calls[task] = since
+        self.limiter.began(len(self.calls))
+        task.add_done_callback(self._called)
 
     def _called(self, call: asyncio.Task[None]) -> None:
         self.calls.pop(call, None)
@@ -180,90 +236,44 @@ class Lane:
             log.critical("a lane could not settle a call", extra={"sink": self.name}, exc_info=defect)
 
     async def _call(self, batch: list[Entry], started: float) -> None:
-        outcomes: Sequence[Outcome]
+        events = Batch([entry.event for entry in batch])
+        silent = self.breaker.failures > 0
         try:
-            async with asyncio.timeout_at(started + self.settings.call_timeout):
-                outcomes = await self.sink.write(Batch([entry.event for entry in batch]))
-            if len(outcomes) != len(batch):
-                detail = f"{len(outcomes)} outcomes for {len(batch)} events"
-                outcomes = [Retry(Reason.BAD_ANSWER, detail=detail)] * len(batch)
-        except TimeoutError:
-            detail = f"no answer within {self.settings.call_timeout:g} s"
-            outcomes = [Retry(Reason.TIMEOUT, detail=detail)] * len(batch)
+            outcomes = await attempt.write(self.name, self.sink, events, started, self.settings.call_timeout, silent)
         except asyncio.CancelledError:
             # Only `abandon` cancels: the call was on the wire, so each event may have been written.
             for entry in batch:
                 entry.may_duplicate = True
-                self._books.give_up(entry, Reason.SHUTDOWN, "shut down while a call was in flight")
+                self.books.give_up(entry, Reason.SHUTDOWN, "shut down while a call was in flight")
             raise
-        except Exception as error:
-            # The contract lets a sink raise anything: it says that nothing is known of any event.
-            if not self.condition.failures:
-                log.exception("the sink raised", extra={"sink": self.name})
-            outcomes = [Retry(Reason.SINK_ERROR, detail=type(error).__name__)] * len(batch)
-        self._digest(batch, outcomes)
+        self._settle(Digest(batch, outcomes, self._partitioned is not None), len(batch), started)
 
-    def _digest(self, batch: list[Entry], outcomes: Sequence[Outcome]) -> None:
+    def _settle(self, digest: Digest, events: int, started: float) -> None:
         now = self._loop.time()
-        delivered: list[Entry] = []
-        failed: list[tuple[Entry, Retry]] = []
-        unplaced: list[Entry] = []
-        for entry, outcome in zip(batch, outcomes, strict=True):
-            match outcome:
-                case Delivered():
-                    entry.attempts += 1
-                    delivered.append(entry)
-                case Retry(reason=Reason.NO_ROOM) if len(batch) > 1:
-                    unplaced.append(entry)
-                case Retry():
-                    failed.append((entry, outcome))
-                case Rejected():
-                    if entry.terms.last_resort:
-                        failed.append((entry, Retry(outcome.reason, detail=outcome.detail)))
-                    else:
-                        entry.attempts += 1
-                        self._books.refuse(entry, outcome.reason, outcome.detail)
-                case _:
-                    # Not an Outcome: the types forbid it, but a sink may be somebody else's.
-                    failed.append((entry, Retry(Reason.BAD_ANSWER, detail=f"a {type(outcome).__name__}")))
-        if len(unplaced) == len(batch):
-            # A sink that places nothing would be called for ever: that is a failure after all.
-            failed, unplaced = [(entry, Retry(Reason.NO_ROOM)) for entry in unplaced], []
-        self._queue.put_back(unplaced)
-        self._books.deliver(delivered)
-        result = failed[0][1].reason.value if failed else "delivered"
-        self._meter.lane_attempts[self.name, result] += 1
-        self.condition.note(len(batch), [retry for _, retry in failed])
-        if not self.condition.failures:
-            self._paused_until = 0.0
-        self._again(failed, now)
-
-    def _again(self, failed: list[tuple[Entry, Retry]], now: float) -> None:
-        """Queue what failed for another attempt: one delay per number of attempts, so that it leaves together."""
-        delays: dict[int, float] = {}
-        groups: dict[int, list[Entry]] = {}
-        for entry, retry in failed:
+        failures = [retry for _, retry in digest.failed]
+        self.limiter.ended(now - started, len(failures) == events, len(self.calls) - 1)
+        self._meter.lane_attempts[self.name, digest.result] += 1
+        self._queue.put_back(digest.unplaced, now)
+        self.books.deliver(digest.delivered)
+        for entry, rejected in digest.refused:
             entry.attempts += 1
-            entry.may_duplicate = entry.may_duplicate or retry.reason.may_have_written
-            if entry.attempts not in delays:
-                delays[entry.attempts] = delay(entry.attempts, retry.after, self._rng)
-            elif retry.after:
-                delays[entry.attempts] = max(delays[entry.attempts], retry.after)
-            groups.setdefault(entry.attempts, []).append(entry)
-            self._meter.lane_retries[self.name, retry.reason.value] += 1
-        reasons = {id(entry): retry for entry, retry in failed}
-        for attempts, group in groups.items():
-            moment = now + delays[attempts]
-            later = []
-            for entry in group:
-                if moment + self.settings.call_timeout > entry.deadline:
-                    retry = reasons[id(entry)]
-                    self._books.give_up(entry, retry.reason, retry.detail)
-                else:
-                    later.append(entry)
-            self._queue.put_later(later, moment)
-        if failed and self.condition.failures:
-            self._paused_until = now + min(delays.values())
+            self.books.refuse(entry, rejected.reason, rejected.detail)
+        if len(digest.throttled) < events:
+            self.breaker.note(events - len(digest.throttled), failures, now)
+        if self._partitioned is not None:
+            self._retries.of_partitions(digest, self._queue, now)
+        given_up = self._retries.of_events(digest.failed, self._queue, self.breaker, self.books, now)
+        ended = [*digest.delivered, *(entry for entry, _ in digest.refused), *given_up]
+        self._queue.finish(ended, now)
+
+    async def _probe(self) -> None:
+        """Ask a destination that failed, and for which nothing waits, whether it can be used again."""
+        reason = self.breaker.reason or Reason.UNAVAILABLE
+        trouble = await attempt.probe(self.sink, self.settings.call_timeout, reason)
+        if trouble is None:
+            self.breaker.recover()
+        else:
+            self.breaker.fail(trouble, self._loop.time(), idle=True)
 
     # --- the end of the life
 
@@ -272,14 +282,9 @@ class Lane:
         self._flushing = True
         self._wake()
 
-    async def emptied(self) -> None:
-        """Return once the lane holds nothing."""
-        await self._books.emptied()
-
     async def abandon(self) -> None:
         """Give up everything that is left as `SHUTDOWN`: calls are cancelled, waiting events handed back."""
-        for entry in self._queue.clear():
-            self._books.give_up(entry, Reason.SHUTDOWN, "shut down before it was delivered")
+        self._hand_back()
         calls = list(self.calls)
         for call in calls:
             call.cancel()
@@ -287,9 +292,8 @@ class Lane:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for entry in self._queue.clear():
-            self._books.give_up(entry, Reason.SHUTDOWN, "shut down before it was delivered")
+        self._hand_back()
 
-    def end_burials(self) -> None:
-        """Settle what still waits for a dead letter, once the dead-letter lanes have ended too."""
-        self._books.end_burials()
+    def _hand_back(self) -> None:
+        for entry in self._queue.clear():
+            self.books.give_up(entry, Reason.SHUTDOWN, "shut down before it was delivered")

@@ -1,48 +1,68 @@
-"""What a lane holds that is not in a call, in the order in which it should leave and the order in which it expires.
+"""What a lane holds that is not in a call: partitions that are open, partitions that wait, and entries backing off.
 
-Four rooms: `again` (tried before, ready now; by deadline), `fresh` (never tried, with a deadline; by arrival,
-which is by deadline, because a lane has one patience), `patient` (never tried, no deadline; by arrival) and
-`later` (backing off, in groups; by moment). What backs off would end its call before its deadline, so only
-`again` and `fresh` can become overdue, and both know their first.
+Nothing here is done per partition on the way of an event: open partitions stand in a ring, the others in a heap of
+the moments at which they open. A deadline can only be missed by what waits, so one bound, the soonest deadline, says
+when to look.
 """
 
 import heapq
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import inf
 
+from service.delivery.bucket import Bucket
 from service.delivery.entry import Entry
-from service.sinks.contract import Limits
+from service.delivery.keyorder import KeyOrder
+from service.delivery.partition import Partition
+from service.sinks.contract import Limits, Pace
+
+_ROUNDING_SECONDS = 0.001
+"""A timer may ring this early."""
 
 
 class LaneQueue:
     """The waiting entries of one lane. `call_timeout` (seconds) is what a call needs before a deadline."""
 
-    def __init__(self, call_timeout: float) -> None:
+    def __init__(self, call_timeout: float, pace: Pace | None = None, ordered: bool = False) -> None:
+        self.partitions: dict[int, Partition] = {}
         self._call_timeout = call_timeout
-        self._again: list[Entry] = []
-        self._fresh: deque[Entry] = deque()
-        self._patient: deque[Entry] = deque()
+        self._pace = pace
+        self._order = KeyOrder() if ordered else None
+        self._open: dict[Partition, None] = {}
+        """Partitions that have something and may send it, as a ring."""
+        self._opening: list[tuple[float, int, Partition]] = []
+        """Partitions that have something and wait until a moment."""
         self._later: list[tuple[float, int, list[Entry]]] = []
+        """Entries that back off, in groups."""
         self._sequence = 0
-        self._ready_bytes = 0
+        self._soonest = inf
+        """No waiting entry has an earlier deadline."""
 
     def __bool__(self) -> bool:
         """Whether anything is ready to be sent."""
-        return bool(self._again or self._fresh or self._patient)
+        return bool(self._open)
 
-    def put(self, entry: Entry) -> None:
+    # --- in
+
+    def put(self, entry: Entry, now: float) -> None:
         """Append a new entry."""
         self._sequence += 1
         entry.sequence = self._sequence
-        self._ready_bytes += entry.size
-        (self._patient if entry.deadline == inf else self._fresh).append(entry)
+        self._soonest = min(self._soonest, entry.deadline)
+        if self._order is None or self._order.admit(entry):
+            partition = self._partition(entry, now)
+            partition.put(entry)
+            self._offer(partition, now)
 
-    def put_back(self, entries: list[Entry]) -> None:
-        """Return entries that are ready now to the front."""
+    def put_back(self, entries: Iterable[Entry], now: float) -> None:
+        """Return entries that are ready now, before those that were never tried."""
         for entry in entries:
-            self._ready_bytes += entry.size
-            heapq.heappush(self._again, entry)
+            if not entry.sequence:
+                self._sequence += 1
+                entry.sequence = self._sequence
+            self._soonest = min(self._soonest, entry.deadline)
+            partition = self._partition(entry, now)
+            partition.put_back(entry)
+            self._offer(partition, now)
 
     def put_later(self, entries: list[Entry], moment: float) -> None:
         """Keep a group until loop time `moment`."""
@@ -50,80 +70,156 @@ class LaneQueue:
             self._sequence += 1
             heapq.heappush(self._later, (moment, self._sequence, entries))
 
+    def finish(self, entries: Iterable[Entry], now: float) -> None:
+        """These entries have ended: the next ones of their keys may go."""
+        if self._order is not None:
+            for entry in entries:
+                following = self._order.finish(entry)
+                if following is not None:
+                    partition = self._partition(following, now)
+                    partition.put(following)
+                    self._offer(partition, now)
+
+    def _partition(self, entry: Entry, now: float) -> Partition:
+        partition = self.partitions.get(entry.partition)
+        if partition is None:
+            bucket = Bucket(self._pace, now) if self._pace is not None else None
+            partition = self.partitions[entry.partition] = Partition(bucket)
+        return partition
+
+    def _offer(self, partition: Partition, now: float) -> None:
+        """Let a partition that has something send it, now or when it opens."""
+        if partition in self._open or partition.opens_at > now:
+            # one that waits is in the heap already: it is put there when it closes
+            return
+        self._open[partition] = None
+
+    def close(self, partition: Partition, until: float) -> None:
+        """Send nothing of `partition` until loop time `until`."""
+        partition.opens_at = until
+        self._open.pop(partition, None)
+        self._sequence += 1
+        heapq.heappush(self._opening, (until, self._sequence, partition))
+
+    # --- time
+
     def promote(self, now: float) -> None:
-        """Make ready what has backed off long enough."""
+        """Make ready what has waited or backed off long enough."""
+        while self._opening and self._opening[0][0] <= now:
+            partition = heapq.heappop(self._opening)[2]
+            if len(partition) and partition.opens_at <= now:
+                self._open[partition] = None
         while self._later and self._later[0][0] <= now:
-            self.put_back(heapq.heappop(self._later)[2])
+            self.put_back(heapq.heappop(self._later)[2], now)
 
     def next_promotion(self) -> float:
         """The loop time of the next `promote` that moves something; inf if none."""
-        return self._later[0][0] if self._later else inf
+        return min(
+            self._later[0][0] if self._later else inf,
+            self._opening[0][0] if self._opening else inf,
+        )
 
     def overdue(self, now: float) -> Iterator[Entry]:
         """Remove and yield what could not be called any more without outliving its deadline."""
-        while self._again and self._again[0].deadline < now + self._call_timeout:
-            entry = heapq.heappop(self._again)
-            self._ready_bytes -= entry.size
-            yield entry
-        while self._fresh and self._fresh[0].deadline < now + self._call_timeout:
-            entry = self._fresh.popleft()
-            self._ready_bytes -= entry.size
-            yield entry
+        latest = now + self._call_timeout
+        if self._soonest >= latest:
+            return
+        for partition in self.partitions.values():
+            yield from partition.overdue(latest)
+            if not len(partition):
+                self._open.pop(partition, None)
+        if self._order is not None:
+            yield from self._order.overdue(latest)
+        self._soonest = min((partition.next_deadline() for partition in self.partitions.values()), default=inf)
+        if self._order is not None:
+            self._soonest = min(self._soonest, self._order.next_deadline())
 
     def next_overdue(self) -> float:
-        """The loop time just after which something becomes overdue; inf if nothing can."""
-        first = min(
-            self._again[0].deadline if self._again else inf,
-            self._fresh[0].deadline if self._fresh else inf,
-        )
-        return first - self._call_timeout + 0.001
+        """The loop time just after which something may be overdue; inf if nothing can."""
+        return self._soonest - self._call_timeout + _ROUNDING_SECONDS
 
     def oldest(self) -> float | None:
         """When the longest-waiting entry was put (loop time); None if nothing waits."""
-        waiting = [entry.queued_at for _, _, group in self._later for entry in group[:1]]
-        waiting += [queue[0].queued_at for queue in (self._again, self._fresh, self._patient) if queue]
-        return min(waiting, default=None)
+        moments = [partition.oldest() for partition in self.partitions.values()]
+        moments += [entry.queued_at for _, _, group in self._later for entry in group[:1]]
+        oldest = min(moments, default=inf)
+        return oldest if oldest < inf else None
+
+    # --- out
 
     def oldest_ready(self) -> float:
-        """When the first entry that is ready was put (loop time). The queue must not be empty."""
-        return min(queue[0].queued_at for queue in (self._again, self._fresh, self._patient) if queue)
+        """When the first entry that is ready was put (loop time). Something must be ready."""
+        return min(partition.oldest() for partition in self._open)
 
     def fills(self, limits: Limits) -> bool:
         """Whether what is ready fills a batch."""
-        count = len(self._again) + len(self._fresh) + len(self._patient)
-        return count >= limits.batch_events or self._ready_bytes >= limits.batch_bytes
+        return (
+            sum(map(len, self._open)) >= limits.batch_events
+            or sum(partition.bytes for partition in self._open) >= limits.batch_bytes
+        )
 
-    def compose(self, limits: Limits) -> list[Entry]:
-        """Remove and return the next batch within `limits`: at least one entry if any is ready."""
+    def compose(self, limits: Limits, now: float) -> list[Entry]:
+        """Remove and return the next batch within `limits`; empty if no partition may send after all.
+
+        Each open partition gives its share before any gives more, the one that has waited longest first.
+        """
         batch: list[Entry] = []
         space = limits.batch_bytes
-        while len(batch) < limits.batch_events:
-            room = self._room()
-            if not room or (batch and room[0].size > space):
+        while self._open and len(batch) < limits.batch_events:
+            share = max(1, (limits.batch_events - len(batch)) // len(self._open))
+            taken = len(batch)
+            for partition in tuple(self._open):
+                space = self._give(partition, batch, min(share, limits.batch_events - len(batch)), space, now)
+            if len(batch) == taken:
                 break
-            entry = room.popleft() if isinstance(room, deque) else heapq.heappop(room)
-            space -= entry.size
-            self._ready_bytes -= entry.size
-            batch.append(entry)
         return batch
 
-    def _room(self) -> list[Entry] | deque[Entry]:
-        """The room whose first entry leaves next; empty only if all are."""
-        if self._again:
-            return self._again
-        if not self._patient:
-            return self._fresh
-        if not self._fresh or self._patient[0].sequence < self._fresh[0].sequence:
-            return self._patient
-        return self._fresh
+    def _give(self, partition: Partition, batch: list[Entry], most: int, space: int, now: float) -> int:
+        """Move up to `most` entries of `partition` into `batch`. Returns the bytes that are left of `space`."""
+        bucket = partition.bucket
+        if bucket is not None and not bucket.open(now):
+            self.close(partition, bucket.opens_at(now))
+            return space
+        for _ in range(most):
+            first = partition.first()
+            if first is None or (batch and first.size > space):
+                break
+            batch.append(partition.pop())
+            space -= first.size
+            if bucket is not None and not bucket.take(first.size):
+                self.close(partition, bucket.opens_at(now))
+                break
+        if partition in self._open:
+            # to the end of the ring
+            del self._open[partition]
+            if len(partition):
+                self._open[partition] = None
+        return space
+
+    def take_ready(self) -> list[Entry]:
+        """Remove and return everything that is ready to be sent."""
+        everything = [entry for partition in self._open for entry in partition.clear()]
+        self._open.clear()
+        return everything
+
+    def take_all(self, pace: Pace | None) -> list[Entry]:
+        """Remove and return what waits in partitions, not what backs off or waits for its key.
+
+        The partitions are forgotten; those to come have this `pace`.
+        """
+        everything = [entry for partition in self.partitions.values() for entry in partition.clear()]
+        self._pace = pace
+        self.partitions.clear()
+        self._open.clear()
+        self._opening.clear()
+        return everything
 
     def clear(self) -> list[Entry]:
         """Remove and return everything."""
-        everything = [*self._again, *self._fresh, *self._patient]
+        everything = self.take_all(self._pace)
         everything += [entry for _, _, group in self._later for entry in group]
-        self._again.clear()
-        self._fresh.clear()
-        self._patient.clear()
         self._later.clear()
-        self._ready_bytes = 0
+        if self._order is not None:
+            everything += self._order.clear()
+        self._soonest = inf
         return everything

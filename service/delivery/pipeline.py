@@ -1,7 +1,7 @@
 """The pipeline: takes events on behalf of every lane of their routes at once, or not at all."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,8 +10,8 @@ from service.codecs.formats import encode, resolve
 from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Entry
 from service.delivery.lane import Lane
-from service.delivery.route import Leg, Route, Router
-from service.errors import Busy, Code, TooLarge, Unavailable
+from service.delivery.route import Route, Router
+from service.errors import Busy, Code, InvalidEvent, TooLarge, Unavailable
 from service.event import Event
 from service.outcome import Reason
 from service.receipt import Receipt
@@ -20,14 +20,25 @@ DRAINING_RETRY_SECONDS = 2.0
 """What a producer is told to wait when this replica is going away: a moment, for another takes over."""
 
 
+class Load(Struct, gc=False):
+    """An event as one leg of its route sends it, and what it takes there."""
+
+    event: Event
+    size: int
+    """Bytes against the sink's limits."""
+    charge: int
+    """Bytes against the lane's memory."""
+    partition: int
+
+
 class Parcel(Struct, gc=False):
     """An event, ready for every lane of its route."""
 
     route: Route
     event: Event
     """As it came."""
-    shaped: tuple[Event, ...]
-    """As each leg of the route sends it; legs with the same format share one."""
+    loads: tuple[Load, ...]
+    """In the order of the route's legs; legs with the same format share one event."""
 
 
 class Pipeline:
@@ -48,18 +59,24 @@ class Pipeline:
     def parcel(self, route: Route, event: Event) -> Parcel:
         """Shape `event` for the lanes of `route`.
 
-        Raises TooLarge (EVENT_TOO_LARGE, with `limit`, `actual`, `sink`) if a required sink could never take it.
+        Raises TooLarge (EVENT_TOO_LARGE, with `limit`, `actual`, `sink`) if a required sink could never take it;
+        InvalidEvent (INVALID_KEY) if it has no key, and a sink keeps the order of keys.
         """
         formats: dict[str, Event] = {"original": event}
-        shaped = []
+        loads = []
         for leg in route.legs:
-            form = resolve(leg.format, leg.lane.sink.carries_attributes, event.id_in_body)
+            lane = leg.lane
+            form = resolve(leg.format, lane.sink.carries_attributes, event.id_in_body)
             version = formats.get(form)
             if version is None:
                 body, content_type = encode(event, form)
                 version = formats[form] = replace(event, body=body, content_type=content_type)
-            lane = leg.lane
-            if leg.terms.required and not lane.fits(size := lane.size(version)):
+            if event.key is None and lane.settings.order == "key":
+                raise InvalidEvent(
+                    Code.INVALID_KEY, f"the event has no key, and sink {lane.name!r} keeps the order of keys", errors=[]
+                )
+            size = lane.size(version)
+            if leg.terms.required and not lane.fits(size):
                 raise TooLarge(
                     Code.EVENT_TOO_LARGE,
                     f"the event takes {size} bytes at sink {lane.name!r}, which takes at most "
@@ -68,64 +85,38 @@ class Pipeline:
                     actual=size,
                     sink=lane.name,
                 )
-            shaped.append(version)
-        return Parcel(route, event, tuple(shaped))
+            loads.append(Load(version, size, version.charge, lane.partition(version)))
+        return Parcel(route, event, tuple(loads))
 
     def accept(self, parcels: Sequence[Parcel]) -> Receipt:
         """Put every parcel into every lane of its route, or raise having taken nothing.
 
-        Raises Unavailable when draining, Busy when a required lane has no room now, TooLarge (BATCH_TOO_LARGE)
-        when a required lane would not have room even if it were empty. Never waits.
+        Raises Unavailable when draining, Busy when a required lane, or the partition of one, has no room now,
+        TooLarge (BATCH_TOO_LARGE) when a required lane would not have room even if it were empty. Never waits.
         """
         if self.draining:
             raise Unavailable(Code.DRAINING, "this replica is shutting down", DRAINING_RETRY_SECONDS)
-        self._check_room(parcels)
+        _demand_room(parcels)
         receipt = Receipt([_required(parcel.route) for parcel in parcels])
         entries: dict[Lane, list[Entry]] = {}
-        leftover: list[tuple[Leg, Entry, Reason]] = []
-        room: dict[Lane, int] = {}
+        leftover: list[tuple[Lane, Entry, Reason]] = []
+        taken: dict[Lane, int] = {}
         for index, parcel in enumerate(parcels):
-            for leg, version in zip(parcel.route.legs, parcel.shaped, strict=True):
+            for leg, load in zip(parcel.route.legs, parcel.loads, strict=True):
                 lane, terms = leg.lane, leg.terms
-                charge = version.charge
                 owner = receipt if terms.required else None
-                entry = Entry(version, parcel.event, lane.size(version), charge, terms, owner, index)
-                if not terms.required:
-                    taken = room.get(lane, 0) + charge
-                    if not lane.fits(entry.size):
-                        leftover.append((leg, entry, Reason.TOO_LARGE))
-                        continue
-                    if not lane.has_room(taken):
-                        leftover.append((leg, entry, Reason.LANE_FULL))
-                        continue
-                room[lane] = room.get(lane, 0) + charge
+                entry = Entry(load.event, parcel.event, load.size, load.charge, terms, lane.name, owner, index)
+                entry.partition = load.partition
+                if not terms.required and (refusal := _refusal(lane, load, taken.get(lane, 0))) is not None:
+                    leftover.append((lane, entry, refusal))
+                    continue
+                taken[lane] = taken.get(lane, 0) + load.charge
                 entries.setdefault(lane, []).append(entry)
         for lane, batch in entries.items():
             lane.put(batch)
-        for leg, entry, reason in leftover:
-            leg.lane.turn_away(entry, reason, "the lane did not take it")
+        for lane, entry, refusal in leftover:
+            lane.turn_away(entry, refusal, "the lane did not take it")
         return receipt
-
-    def _check_room(self, parcels: Sequence[Parcel]) -> None:
-        needed: dict[Lane, int] = {}
-        for parcel in parcels:
-            for leg, version in zip(parcel.route.legs, parcel.shaped, strict=True):
-                if leg.terms.required:
-                    needed[leg.lane] = needed.get(leg.lane, 0) + version.charge
-        for lane, charge in needed.items():
-            if charge > lane.capacity:
-                raise TooLarge(
-                    Code.BATCH_TOO_LARGE,
-                    f"together the events take {charge} bytes of sink {lane.name!r}, which may hold "
-                    f"{lane.capacity}; send fewer at once",
-                    limit=lane.capacity,
-                    actual=charge,
-                    sink=lane.name,
-                )
-        full = [lane for lane, charge in needed.items() if not lane.has_room(charge)]
-        if full:
-            names = ", ".join(repr(lane.name) for lane in full)
-            raise Busy(f"no room for sink {names} now", max(lane.retry_after() for lane in full))
 
     async def drain(self, seconds: float) -> bool:
         """Take nothing more, deliver what is held for at most `seconds`, give back the rest.
@@ -149,16 +140,54 @@ class Pipeline:
             letters.close()
         await asyncio.gather(*(lane.abandon() for lane in last))
         for lane in self.lanes.values():
-            lane.end_burials()
+            lane.books.end_burials()
         return clean
 
 
-async def _emptied(lanes: Iterable[Lane], end: float) -> None:
+def _demand_room(parcels: Sequence[Parcel]) -> None:
+    """Raise Busy or TooLarge unless every required lane has room for all of `parcels`."""
+    lanes: dict[Lane, int] = {}
+    partitions: dict[tuple[Lane, int], int] = {}
+    for parcel in parcels:
+        for leg, load in zip(parcel.route.legs, parcel.loads, strict=True):
+            if leg.terms.required:
+                lane, place = leg.lane, (leg.lane, load.partition)
+                lanes[lane] = lanes.get(lane, 0) + load.charge
+                partitions[place] = partitions.get(place, 0) + load.charge
+    for lane, charge in lanes.items():
+        if charge > lane.capacity:
+            raise TooLarge(
+                Code.BATCH_TOO_LARGE,
+                f"together the events take {charge} bytes of sink {lane.name!r}, which may hold "
+                f"{lane.capacity}; send fewer at once",
+                limit=lane.capacity,
+                actual=charge,
+                sink=lane.name,
+            )
+    full = {lane: f"sink {lane.name!r}" for lane, charge in lanes.items() if not lane.has_room(charge)}
+    for (lane, partition), charge in partitions.items():
+        if lane not in full and not lane.partition_has_room(partition, charge):
+            full[lane] = f"the partition of these keys at sink {lane.name!r}"
+    if full:
+        raise Busy(f"no room for {', '.join(full.values())} now", max(lane.retry_after() for lane in full))
+
+
+def _refusal(lane: Lane, load: Load, taken: int) -> Reason | None:
+    """Why a best-effort lane cannot take what it is offered, `taken` bytes being promised already."""
+    if not lane.fits(load.size):
+        return Reason.TOO_LARGE
+    if not lane.has_room(taken + load.charge) or not lane.partition_has_room(load.partition, load.charge):
+        return Reason.LANE_FULL
+    return None
+
+
+async def _emptied(lanes: Collection[Lane], end: float) -> None:
     """Return when every lane holds nothing, or at loop time `end`."""
     try:
         async with asyncio.timeout_at(end):
-            for lane in lanes:
-                await lane.emptied()
+            while any(lane.held_events for lane in lanes):  # one may divert what it holds to another
+                for lane in lanes:
+                    await lane.books.emptied()
     except TimeoutError:
         return
 

@@ -58,7 +58,18 @@ class SinkConfig(BaseModel):
         description="How long an event is tried before it is given back to the producer.",
     )
     call_timeout: Duration = Field(default=8.0, gt=0, description="Total time of one call to the destination.")
-    concurrency: int = Field(default=8, ge=1, le=1024, description="Most calls in flight.")
+    concurrency: int = Field(
+        default=64, ge=1, le=1024, description="Most calls in flight; how many there are follows what the sink can do."
+    )
+    concurrency_floor: int = Field(
+        default=1, ge=1, le=1024, description="Least calls in flight allowed; equal to `concurrency` it never changes."
+    )
+    order: Literal["none", "key"] = Field(
+        default="none", description="`key`: of each key one event at a time, in the order of arrival; each needs a key."
+    )
+    fallback: str | None = Field(
+        default=None, description="Name of the sink that gets the events while this one is broken."
+    )
 
 
 @runtime_checkable

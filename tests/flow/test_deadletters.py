@@ -35,7 +35,7 @@ class World:
         for index in range(count):
             one = event(first + index, size)
             owner = receipt if self.terms.required else None
-            entries.append(Entry(one, one, self.lane.size(one), one.charge, self.terms, owner, index))
+            entries.append(Entry(one, one, self.lane.size(one), one.charge, self.terms, "s", owner, index))
         self.lane.put(entries)
         return receipt
 
@@ -79,7 +79,7 @@ def test_while_the_dead_letter_sink_is_down_a_rejection_is_answered_at_the_deadl
         assert w.lane.held_events == 0
         assert 0 < w.dead.held_events < 60, "only what found room is still to be written"
         w.dead_sink.dead = False
-        await w.dead.emptied()
+        await w.dead.books.emptied()
         assert sum(w.dead_sink.taken.values()) < 60, "a withdrawn letter is not written later"
         w.check()
 
@@ -96,7 +96,7 @@ def test_a_best_effort_event_without_room_among_the_dead_letters_is_dropped_and_
         assert fates["dropped"] > 100
         assert w.lane.held_events == 200 - fates["dropped"], "the others wait for their letters"
         w.dead_sink.dead = False
-        await w.lane.emptied()
+        await w.lane.books.emptied()
         assert w.fates("s") == {"dropped": fates["dropped"], "dead_lettered": 200 - fates["dropped"]}
         w.check()
 
@@ -126,7 +126,7 @@ def test_a_dead_letter_has_no_patience() -> None:
         await asyncio.sleep(3600)
         assert answers == []
         w.dead_sink.dead = False
-        await w.dead.emptied()
+        await w.dead.books.emptied()
         assert answers == [True]
 
     run(main())
@@ -140,7 +140,7 @@ def test_closing_gives_up_what_still_waits_for_room() -> None:
         await asyncio.sleep(1)
         w.letters.close()
         await w.dead.abandon()
-        w.lane.end_burials()
+        w.lane.books.end_burials()
         assert receipt.done
         assert settlements(receipt, 100) == {(Fate.REJECTED, True)}
         assert w.lane.held_events == w.dead.held_events == 0

@@ -28,7 +28,7 @@ def put(target: Lane, count: int, size: int = 100, terms: Terms = REQUIRED, firs
     entries = []
     for index in range(count):
         one = event(first + index, size)
-        entries.append(Entry(one, one, target.size(one), one.charge, terms, receipt, index))
+        entries.append(Entry(one, one, target.size(one), one.charge, terms, target.name, receipt, index))
     target.put(entries)
     return receipt
 
@@ -242,7 +242,7 @@ def test_a_packing_sink_that_had_no_room_gets_the_rest_at_once_without_an_attemp
         assert receipt.all_delivered
         assert asyncio.get_running_loop().time() == start
         assert not meter.lane_retries
-        assert not target.condition.failures
+        assert not target.breaker.failures
 
     run(main())
 
@@ -278,7 +278,7 @@ def test_the_deadline_is_infinite_only_for_patient_terms() -> None:
     async def main() -> None:
         target = lane(sink(), Meter(), patience="20s")
         one = event(1)
-        entry = Entry(one, one, 100, 356, REQUIRED, Receipt([("s",)]), 0)
+        entry = Entry(one, one, 100, 356, REQUIRED, "s", Receipt([("s",)]), 0)
         target.put([entry])
         assert entry.deadline < inf
         await target.abandon()

@@ -20,7 +20,7 @@ def _put(target: Lane, count: int, size: int = 100) -> Receipt:
     receipt = Receipt([(target.name,)] * count)
     for index in range(count):
         one = event(index, size)
-        target.put([Entry(one, one, target.size(one), one.charge, REQUIRED, receipt, index)])
+        target.put([Entry(one, one, target.size(one), one.charge, REQUIRED, target.name, receipt, index)])
     return receipt
 
 

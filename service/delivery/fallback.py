@@ -1,0 +1,37 @@
+"""The way to another lane for events whose own destination is broken (`fallback:`)."""
+
+from msgspec.structs import replace
+
+from service.codecs.formats import encode, resolve
+from service.delivery.entry import Entry
+from service.delivery.lane import Lane
+from service.sinks.contract import Format
+
+
+class FallbackLane:
+    """Takes entries of other lanes, shaped as its own sink sends them. They keep their deadlines."""
+
+    def __init__(self, lane: Lane, format: Format) -> None:
+        self._lane = lane
+        self._format = format
+
+    def take(self, entry: Entry) -> bool:
+        """Take responsibility for `entry`, until its deadline. False, having done nothing, if there is no room."""
+        lane, original = self._lane, entry.original
+        if not lane.has_room(original.charge):
+            return False
+        form = resolve(self._format, lane.sink.carries_attributes, original.id_in_body)
+        body, content_type = encode(original, form)
+        event = replace(original, body=body, content_type=content_type)
+        size, partition = lane.size(event), lane.partition(event)
+        if not lane.fits(size) or not lane.has_room(event.charge):
+            return False
+        if not lane.partition_has_room(partition, event.charge):
+            return False
+        adopted = Entry(event, original, size, event.charge, entry.terms, entry.lane, entry.owner, entry.index)
+        adopted.partition = partition
+        adopted.attempts = entry.attempts
+        adopted.may_duplicate = entry.may_duplicate
+        adopted.deadline = entry.deadline
+        lane.adopt(adopted)
+        return True

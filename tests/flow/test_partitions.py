@@ -1,0 +1,189 @@
+"""A lane before a destination with shards: each shard has its own rate, and a hot one slows only its own events."""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from functools import partial
+
+import pytest
+
+from service.delivery.entry import Entry
+from service.delivery.lane import Lane
+from service.outcome import Reason
+from service.receipt import Receipt
+from service.sinks.contract import Pace, SinkConfig
+from service.telemetry.meter import Meter
+from tests.flow.scripted import REQUIRED, assert_conserved, event
+from tests.flow.shards import Shards
+from tests.flow.simulated import run
+
+
+def before(sink: Shards, meter: Meter | None = None, **settings: object) -> Lane:
+    config = SinkConfig.model_validate({"type": "shards", **settings})
+    return Lane("s", sink, config, meter or Meter(), random.Random(3))
+
+
+def put(lane: Lane, numbers: Iterable[int], key: int | None = None, size: int = 100) -> Receipt:
+    """Events by number; their key is the number too, unless it is given."""
+    numbers = list(numbers)
+    receipt = Receipt([("s",)] * len(numbers))
+    entries = []
+    for index, number in enumerate(numbers):
+        one = event(number, size, key=str(number if key is None else key))
+        entry = Entry(one, one, lane.size(one), one.charge, REQUIRED, "s", receipt, index)
+        entry.partition = lane.partition(one)
+        entries.append(entry)
+    lane.put(entries)
+    return receipt
+
+
+async def feed(lane: Lane, seconds: float, per_second: int, key: int | None = None, first: int = 0) -> list[float]:
+    """Put events evenly; returns how long each tenth of a second's worth took to be settled."""
+    loop = asyncio.get_running_loop()
+    took: list[float] = []
+
+    def settled(receipt: Receipt, at: float) -> None:
+        receipt.on_done(lambda: took.append(loop.time() - at))
+
+    for step in range(round(seconds * 10)):
+        begin = first + step * per_second // 10
+        settled(put(lane, range(begin, begin + per_second // 10), key), loop.time())
+        await asyncio.sleep(0.1)
+    await lane.books.emptied()
+    return took
+
+
+def test_a_saturated_destination_is_used_to_95_percent_and_nothing_is_sent_twice_in_vain() -> None:
+    async def main() -> None:
+        sink = Shards(shards=4, rate=1000)
+        meter = Meter()
+        lane = before(sink, meter, patience="60s")
+        loop, number = asyncio.get_running_loop(), 0
+        start = loop.time()
+        while loop.time() < start + 60:
+            if lane.held_events < 4000:
+                put(lane, range(number, number + 400))
+                number += 400
+            await asyncio.sleep(0.02)
+        capacity = 4 * 1000 * 60
+        assert sum(sink.taken.values()) >= 0.95 * capacity
+        assert max(sink.taken.values()) == 1
+        assert sink.throttled <= 0.1 * capacity
+        await lane.books.emptied()
+        assert_conserved(meter, [lane])
+
+    run(main())
+
+
+@pytest.mark.parametrize("real", [300, 700])
+def test_where_others_use_the_shards_too_the_rate_finds_what_is_left(real: int) -> None:
+    async def main() -> None:
+        sink = Shards(shards=2, rate=real, pace=Pace(events=1000, bytes=0))
+        lane = before(sink, patience="60s")
+        loop, number = asyncio.get_running_loop(), 0
+        start = loop.time()
+        while loop.time() < start + 60:
+            if lane.held_events < 2000:
+                put(lane, range(number, number + 200))
+                number += 200
+            await asyncio.sleep(0.02)
+        assert sum(sink.taken.values()) >= 0.9 * 2 * real * 60
+        assert sink.throttled <= 0.15 * sum(sink.taken.values())
+        await lane.abandon()
+
+    run(main())
+
+
+def test_a_hot_key_slows_only_its_own_shard() -> None:
+    async def others(hot: int) -> list[float]:
+        sink = Shards(shards=4, rate=1000)
+        lane = before(sink, patience="60s")
+        heating = asyncio.create_task(feed(lane, 20, hot, key=4, first=10**6)) if hot else None
+        took = await _cool(lane)
+        if heating is not None:
+            await heating
+        return took
+
+    async def _cool(lane: Lane) -> list[float]:
+        loop = asyncio.get_running_loop()
+        took: list[float] = []
+        number = 0
+        for _ in range(200):
+            at = loop.time()
+            numbers = [n for n in range(number, number + 200) if n % 4]
+            number += 200
+            put(lane, numbers).on_done(partial(lambda at: took.append(loop.time() - at), at))
+            await asyncio.sleep(0.1)
+        await lane.books.emptied()
+        return took
+
+    def p99(took: list[float]) -> float:
+        return sorted(took)[int(len(took) * 0.99)]
+
+    alone = p99(run(others(0)))
+    beside = p99(run(others(1500)))
+    assert beside <= 1.5 * alone
+
+
+def test_a_shard_that_is_throttled_for_ever_is_asked_seldom() -> None:
+    async def main() -> None:
+        sink = Shards(shards=4, rate=0.0, pace=Pace(events=1000, bytes=10**6))
+        lane = before(sink, patience="60s")
+        put(lane, range(2000))
+        await asyncio.sleep(30)
+        assert len(sink.calls) <= 20 * 30 / 4
+        assert lane.breaker.failures == 0, "throttled shards are not a broken destination"
+        await lane.abandon()
+
+    run(main())
+
+
+def test_what_is_never_taken_is_given_back_in_time_as_throttled_before_or_not() -> None:
+    async def main() -> None:
+        sink = Shards(shards=2, rate=0.0, pace=Pace(events=1000, bytes=0))
+        lane = before(sink, patience="20s")
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        receipt = put(lane, range(100))
+        await receipt.wait()
+        assert loop.time() <= start + 20
+        assert {receipt.failures(i)["s"].reason for i in range(100)} == {Reason.PATIENCE_OVER}
+        assert not any(receipt.failures(i)["s"].may_duplicate for i in range(100))
+        assert max(sink.calls) + 8 <= start + 20
+
+    run(main())
+
+
+def test_a_partition_holds_at_most_a_quarter_of_a_lane_that_has_several() -> None:
+    async def main() -> None:
+        sink = Shards(shards=4, rate=0.0)
+        lane = before(sink, memory="400KiB")
+        put(lane, [1], size=1000)
+        assert lane.partition_has_room(1, 300 * 1024), "the only partition seen may have the whole lane"
+        put(lane, [2], size=1000)
+        await asyncio.sleep(0.1)
+        assert not lane.partition_has_room(1, 100 * 1024)
+        assert lane.partition_has_room(1, 90 * 1024)
+        assert lane.partition_has_room(3, 300 * 1024), "an empty partition takes what the lane takes"
+        await lane.abandon()
+
+    run(main())
+
+
+def test_after_a_reshard_what_waits_is_sorted_anew_and_the_books_follow() -> None:
+    async def main() -> None:
+        sink = Shards(shards=2, rate=50)
+        meter = Meter()
+        lane = before(sink, meter, patience="60s")
+        receipt = put(lane, range(400))
+        await asyncio.sleep(1)
+        sink.shards, sink.generation = 8, 2
+        put(lane, range(1000, 1001))
+        await receipt.wait()
+        assert receipt.all_delivered
+        assert set(lane.books.partition_bytes) <= set(range(8))
+        await lane.books.emptied()
+        assert lane.books.partition_bytes == {}
+        assert_conserved(meter, [lane])
+
+    run(main())
