@@ -56,6 +56,7 @@ def everything(
         _time_outs(document, tree.server, settings)
     _type_owners(document, tree.routes)
     _cycles(document, tree.routes)
+    _fallbacks(document, tree, settings)
     if not tree.routes and "routes" not in broken:
         document.add(("routes",), "there must be at least one route")
     largest: dict[str, int] = {}
@@ -69,10 +70,11 @@ def everything(
     return largest
 
 
-def warnings(tree: Tree) -> Iterator[str]:
+def warnings(tree: Tree, sinks: Mapping[str, SinkConfig]) -> Iterator[str]:
     """What is allowed, but hardly meant."""
     used = {to.sink for route in tree.routes.values() for to in route.to}
     used |= {route.dead_letter.sink for route in tree.routes.values() if route.dead_letter}
+    used |= {fallback for name in used & sinks.keys() if (fallback := sinks[name].fallback) is not None}
     for sink in tree.sinks:
         if sink not in used:
             yield f"sinks.{sink}: no route uses it; it is not started"
@@ -161,6 +163,19 @@ def _exists(document: Document, place: Place, sink: str, sinks: Iterable[str]) -
         near = get_close_matches(sink, sinks, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         document.add(place, f"there is no sink {sink!r}{hint}")
+
+
+def _fallbacks(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) -> None:
+    """A fallback exists, is another sink, and has none of its own: an event is diverted once."""
+    for sink_name, sink in sinks.items():
+        if sink.fallback is None:
+            continue
+        place: Place = ("sinks", sink_name, "fallback")
+        _exists(document, place, sink.fallback, tree.sinks)
+        if sink.fallback == sink_name:
+            document.add(place, "a sink cannot be its own fallback")
+        elif sink.fallback in sinks and sinks[sink.fallback].fallback is not None:
+            document.add(place, f"sink {sink.fallback!r} has a fallback itself; an event is diverted only once")
 
 
 def _cycles(document: Document, routes: Mapping[str, RouteConfig]) -> None:

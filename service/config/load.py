@@ -130,7 +130,7 @@ class _Loader:
             schemas=schemas,
             schema_settings=schema_settings,
             origin=self._path,
-            warnings=tuple(checks.warnings(settings)),
+            warnings=tuple(checks.warnings(settings, settings_of)),
         )
 
     def _settings(self) -> tuple[Tree, set[str]]:

@@ -170,7 +170,7 @@ class Lane:
                 self._begin(self._call(batch, now), batch[0].queued_at)
         if self.breaker.diverts and self.fallback is not None:
             self._divert(self.fallback, now)
-        if self.breaker.failures and not self.held_events and self._may_call(now):
+        if self.breaker.failures and self._queue.idle and self._may_call(now):
             self._begin(self._probe(), now)
         self._arm(now)
 

@@ -41,6 +41,11 @@ class LaneQueue:
         """Whether anything is ready to be sent."""
         return bool(self._open)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits here to be sent, now or later. What waits behind its key waits for such a one."""
+        return not self._later and not any(map(len, self.partitions.values()))
+
     # --- in
 
     def put(self, entry: Entry, now: float) -> None:

@@ -33,6 +33,12 @@ class Kafka:
     class Config(SinkConfig):
         """Settings of a kafka sink."""
 
+        concurrency: int = Field(
+            default=16, ge=1, le=1024, description="Most writes in flight; what bounds them is `memory`, in bytes."
+        )
+        concurrency_floor: int = Field(
+            default=16, ge=1, le=1024, description="As for every sink; here the number does not change by itself."
+        )
         brokers: str = Field(min_length=1, description="Bootstrap servers, `host:port` separated by commas.")
         topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Name of the topic; it must exist.")
         compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(

@@ -382,3 +382,25 @@ def test_two_ports_are_two(tmp_path: Path) -> None:
     (found,) = mistakes(tmp_path, "server: {port: 9464}" + SOUND)
     assert found == "penstock.yaml: admin.port: 9464 is the server's port too".replace("yaml:", "yaml:1:")
     assert mistakes(tmp_path, "server: {port: 0}\nadmin: {port: 0}" + SOUND) == []
+
+
+@pytest.mark.parametrize(
+    ("sinks", "mistake"),
+    [
+        ("a: {type: memory, fallback: b}\n  b: {type: memory}", None),
+        ("a: {type: memory, fallback: c}\n  b: {type: memory}", "sinks.a.fallback: there is no sink 'c'"),
+        ("a: {type: memory, fallback: a}", "sinks.a.fallback: a sink cannot be its own fallback"),
+        ("a: {type: memory, fallback: b}\n  b: {type: memory, fallback: a}", "diverted only once"),
+    ],
+)
+def test_a_fallback_is_another_sink_without_one(tmp_path: Path, sinks: str, mistake: str | None) -> None:
+    found = mistakes(tmp_path, f"sinks:\n  {sinks}\nroutes:\n  r: {{to: [a]}}\n")
+    if mistake is None:
+        assert found == []
+    else:
+        assert any(mistake in each for each in found), found
+
+
+def test_a_sink_that_is_only_a_fallback_is_used(tmp_path: Path) -> None:
+    text = "sinks:\n  a: {type: memory, fallback: b}\n  b: {type: memory}\nroutes:\n  r: {to: [a]}\n"
+    assert load(write(tmp_path, text), {}).warnings == ()
