@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import zlib
 from collections import deque
+from functools import cache
 
 import pytest
 import zstandard
@@ -31,6 +32,7 @@ def zstd_bomb(blocks: int) -> bytes:
     return header + block * (blocks - 1) + last
 
 
+@cache
 def gzip_bomb(size: int) -> bytes:
     packer = zlib.compressobj(9, wbits=31)
     return b"".join([*(packer.compress(bytes(2**20)) for _ in range(size // 2**20)), packer.flush()])
