@@ -236,7 +236,7 @@ async def test_what_a_best_effort_sink_could_never_take_goes_to_the_dead_letters
 
 async def test_a_full_best_effort_lane_leaves_the_required_one_alone(service: Service) -> None:
     service.sinks["lake"].hang()
-    batch = b"[" + b",".join([b'{"x":"' + b"y" * 900 + b'"}'] * 40) + b"]"
+    batch = b"[" + b",".join([b'{"x":"' + b"y" * 900 + b'"}'] * 35) + b"]"
     for _ in range(2):
         assert (await service.post("/v1/loose", batch)).status == 200
     found = await service.until(lambda metrics: metrics.total("penstock_lane_events_held") == 0)
