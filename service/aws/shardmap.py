@@ -9,6 +9,7 @@ import logging
 import random
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from hashlib import md5
 from typing import Any
 
@@ -27,10 +28,13 @@ FAILED_SECONDS = 1.0
 """What is waited after a failed look-up; doubled with each."""
 MOST_SECONDS = 300.0
 """The distance grows no further."""
+_REMEMBERED = 8192
+"""Hash keys that are kept: each event's is needed when its lane sorts it, and again soon after when it is sent."""
 _PAGES = 100
 """Of 1,000 shards each: beyond what a stream has."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def hash_key(partition_key: str) -> int:
     """The number below 2**128 that places a record: MD5 of its key in UTF-8 (Kinesis API reference, PutRecords)."""
     return int.from_bytes(md5(partition_key.encode(), usedforsecurity=False).digest(), "big")
@@ -138,7 +142,10 @@ class ShardMap:
                 await asyncio.sleep(seconds)
                 continue
             try:
-                await self.look_up()
+                async with self._one:
+                    # who held it may have answered the doubt
+                    if self.doubted:
+                        await self._look_up()
             except Unknown as error:
                 if self._failures == 1:
                     fields = {"sink": self._name, "action": error.action, "reason": error.retry.reason.value}
@@ -150,19 +157,22 @@ class ShardMap:
     async def look_up(self) -> None:
         """Ask now. Raises Unknown; the map then stays as it is."""
         async with self._one:
-            doubted = self.doubted
-            try:
-                changed = self._learnt(await self._open_shards())
-                if self._describes and (self.automatic is None or not changed):
-                    await self._describe()
-            except Unknown:
-                self._failures += 1
-                self._wait(FAILED_SECONDS, self._failures - 1)
-                raise
-            self._failures = 0
-            self._fruitless = 0 if changed else self._fruitless + doubted
-            self.doubted = False
-            self._wait(APART_SECONDS, self._fruitless)
+            await self._look_up()
+
+    async def _look_up(self) -> None:
+        doubted = self.doubted
+        try:
+            changed = self._learnt(await self._open_shards())
+            if self._describes and (self.automatic is None or not changed):
+                await self._describe()
+        except Unknown:
+            self._failures += 1
+            self._wait(FAILED_SECONDS, self._failures - 1)
+            raise
+        self._failures = 0
+        self._fruitless = 0 if changed else self._fruitless + doubted
+        self.doubted = False
+        self._wait(APART_SECONDS, self._fruitless)
 
     def _wait(self, seconds: float, doubled: int) -> None:
         distance = min(seconds * 2.0 ** min(doubled, 16), MOST_SECONDS)

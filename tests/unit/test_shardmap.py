@@ -253,6 +253,20 @@ def test_there_is_one_look_up_at_a_time() -> None:
     simulated(main())
 
 
+def test_a_look_up_that_waited_for_another_has_its_answer() -> None:
+    async def main() -> None:
+        client = Client()
+        mapped = Mapped(client)
+        async with mapped as known:
+            due = random.Random(1).uniform(0, SPREAD_SECONDS)
+            await asyncio.sleep(due - 0.005)
+            await known.look_up()
+            await asyncio.sleep(10)
+        assert len(client.times()) == 1
+
+    simulated(main())
+
+
 def test_stopping_ends_a_look_up_under_way() -> None:
     async def main() -> None:
         client = Client()
