@@ -47,7 +47,7 @@ class IngestPath:
         compiled = JsonSchema(JsonSchema.Config(type="jsonschema", file=schema)) if schema else None
         route = Route("orders", (Leg(lane, terms, "auto"),), schema=compiled)
         pipeline = Pipeline({"orders": route}, {"memory": lane})
-        self._ingest = Ingest(pipeline, ServerConfig(), {"orders": 2**20}, meter)
+        self._ingest = Ingest(pipeline, ServerConfig(), meter)
 
     async def send(self, body: bytes, content_type: str) -> None:
         """One request, until it is answered."""

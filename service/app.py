@@ -7,20 +7,15 @@ for `deregister_delay`, stop listening, drain the lanes, leave the sinks. A seco
 import asyncio
 import contextlib
 import logging
-import math
 import signal
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-
-import uvicorn
-from starlette.types import ASGIApp
 
 from service import __version__, plugins
 from service.admin import app as admin
 from service.codecs.selector import Selector
 from service.config import Config
-from service.config.settings import RouteConfig, ServerConfig, is_loopback
+from service.config.settings import LAST_ANSWERS_SECONDS, RouteConfig, ServerConfig, is_loopback
 from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Terms
 from service.delivery.fallback import FallbackLane
@@ -30,22 +25,16 @@ from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.doctor import probe
 from service.errors import ConfigError
+from service.ports import Server, listen
 from service.sinks.contract import ProbeError, Sink
 from service.sources.http import Http
 from service.sources.keys import Keys, open_keys
-from service.sources.protocol import BoundedProtocol
 from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
 
-LAST_ANSWERS_SECONDS = 2.0
-"""How long connections get, after the drain, to send the answers that it settled."""
-
 HURRIED_ANSWERS_SECONDS = 0.5
-"""The same after a second signal."""
-
-BACKLOG = 2048
-"""Connections that the system may keep waiting before they are accepted."""
+"""How long connections get after a second signal to send their answers."""
 
 
 async def serve(config: Config) -> bool:
@@ -69,10 +58,10 @@ async def run(
         health = Health(strict=config.server.readiness == "strict")
         pipeline = await _pipeline(config, meter, stack)
         health.lanes = pipeline.lanes
-        http = Http(pipeline, config.server, config.max_event, keys, meter, health)
+        http = Http(pipeline, config.server, keys, meter, health)
         token = config.admin.token.get_secret_value() if config.admin.token else None
         control = admin.build(pipeline, meter, health, token)
-        public, address = await _listen(
+        public, address = await listen(
             stack,
             http.app,
             "server",
@@ -82,7 +71,9 @@ async def run(
             trusted=config.server.trusted_proxies,
             last_answers=config.server.drain_timeout + LAST_ANSWERS_SECONDS,
         )
-        _, admin_address = await _listen(stack, control, "admin", config.admin.host, config.admin.port)
+        _, admin_address = await listen(
+            stack, control, "admin", config.admin.host, config.admin.port, last_answers=LAST_ANSWERS_SECONDS
+        )
         health.phase = Phase.SERVING
         _announce(config, address, admin_address)
         if opened is not None:
@@ -97,10 +88,10 @@ async def run(
 
 def undriven() -> Http:
     """The HTTP source without routes or lanes: enough to describe itself."""
-    return Http(Pipeline({}, {}), ServerConfig(), {}, Keys(None), Meter(), Health())
+    return Http(Pipeline({}, {}), ServerConfig(), Keys(None), Meter(), Health())
 
 
-async def _shut_down(config: Config, pipeline: Pipeline, health: Health, public: "_Server", now: asyncio.Event) -> bool:
+async def _shut_down(config: Config, pipeline: Pipeline, health: Health, public: Server, now: asyncio.Event) -> bool:
     """Drain (design section 5). True if nothing had to be given back."""
     health.phase = Phase.DRAINING
     log.info("draining", extra={"held_events": sum(lane.held_events for lane in pipeline.lanes.values())})
@@ -124,7 +115,7 @@ async def _shut_down(config: Config, pipeline: Pipeline, health: Health, public:
     return clean
 
 
-def _force(server: "_Server") -> None:
+def _force(server: Server) -> None:
     server.force_exit = True
 
 
@@ -173,6 +164,7 @@ def _route(
         key=Selector(settings.key) if settings.key else None,
         id=Selector(settings.id) if settings.id else None,
         source=settings.source or "",
+        max_event=config.max_event[name],
         dead_letters=graveyard,
         bury_invalid=settings.dead_letter is not None and settings.dead_letter.invalid,
         origins=frozenset(settings.cors),
@@ -183,78 +175,6 @@ async def _probe(sink: Sink, name: str) -> None:
     """Say at start what a first event would find out. Never fatal: the destination may come later."""
     if trouble := await probe(sink):
         log.warning("a destination cannot be used now", extra={"sink": name, "detail": trouble})
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signals: this module handles them for both ports."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _listen(
-    stack: AsyncExitStack,
-    app: ASGIApp,
-    section: str,
-    host: str,
-    port: int,
-    *,
-    keep_alive: float = 75.0,
-    trusted: tuple[str, ...] = (),
-    last_answers: float = LAST_ANSWERS_SECONDS,
-) -> tuple[_Server, str]:
-    """A server that accepts connections until the stack unwinds, and its address."""
-    listener = _bound(section, host, port)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            loop="none",
-            http=BoundedProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=bool(trusted),
-            forwarded_allow_ips=list(trusted),
-            timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # it says int, and gives it to call_later
-            timeout_graceful_shutdown=math.ceil(last_answers),
-            backlog=BACKLOG,
-        )
-    )
-    running = asyncio.create_task(server.serve([listener]), name=f"{section} port")
-
-    async def close() -> None:
-        server.should_exit = True
-        await running
-
-    stack.push_async_callback(close)
-    while not server.started:
-        await asyncio.sleep(0.001)
-        if running.done():
-            await running
-    shown = f"[{host}]" if ":" in host else host
-    return server, f"http://{shown}:{listener.getsockname()[1]}"
-
-
-def _bound(section: str, host: str, port: int) -> socket.socket:
-    """A socket bound to the address. Raises ConfigError if it is taken or not ours."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise ConfigError([f"{section}.host: {host!r} is no address of this machine: {error.strerror}"]) from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        reason = f"cannot bind {host}:{port}: {error.strerror}"
-        choice = f"choose another with {section}.port or PENSTOCK__{section.upper()}__PORT, or 0 for any"
-        raise ConfigError([f"{section}.port: {reason}; {choice}"]) from None
-    listener.setblocking(False)
-    return listener
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from service.config.file import Document, Place
-from service.config.settings import RESERVED_ROUTE, RouteConfig, ServerConfig, Tree, is_loopback
+from service.config.settings import LAST_ANSWERS_SECONDS, RESERVED_ROUTE, RouteConfig, ServerConfig, Tree, is_loopback
 from service.delivery.deadletter import ENVELOPE_BYTES, largest_envelope
 from service.sinks.contract import Sink, SinkConfig
 from service.units import format_duration, format_size
@@ -121,12 +121,12 @@ def _time_outs(document: Document, server: ServerConfig, sinks: Mapping[str, Sin
             document.add(
                 ("server", shorter), f"{format_duration(first)} must be less than {longer} ({format_duration(second)})"
             )
-    if server.deregister_delay + server.drain_timeout >= server.grace:
+    if server.deregister_delay + server.drain_timeout + LAST_ANSWERS_SECONDS > server.grace:
         document.add(
             ("server", "drain_timeout"),
             f"deregister_delay ({format_duration(server.deregister_delay)}) and drain_timeout "
-            f"({format_duration(server.drain_timeout)}) must together be less than grace "
-            f"({format_duration(server.grace)})",
+            f"({format_duration(server.drain_timeout)}), with {format_duration(LAST_ANSWERS_SECONDS)} for the last "
+            f"answers, must together be at most grace ({format_duration(server.grace)})",
         )
 
 

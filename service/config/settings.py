@@ -12,6 +12,9 @@ from service.codecs.selector import Selector
 from service.sinks.contract import Format
 from service.units import ByteSize, ConfigPath, Duration
 
+LAST_ANSWERS_SECONDS = 2.0
+"""How long connections get, after the drain, to send the answers that it settled. Part of `grace`."""
+
 RESERVED_ROUTE = "events"
 """`POST /v1/events` routes CloudEvents by `type`; no route may have this name."""
 

@@ -5,7 +5,7 @@ In any one snapshot: received = the sum of the settled, by fate, + held.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 
 from service.delivery.entry import Entry
@@ -37,14 +37,17 @@ class Books:
         self._buried: dict[Entry, asyncio.TimerHandle | None] = {}
         """Entries whose dead letter is not yet safe, and the timer of those that somebody waits for."""
 
-    def receive(self, entry: Entry) -> None:
-        """The lane is responsible for `entry` from now on."""
-        key = (self._sink, entry.terms.route)
-        self._meter.lane_received[key] += 1
-        self._meter.lane_held[key] += 1
-        self.held_bytes += entry.charge
-        self.held_events += 1
-        self._shift(entry, entry.charge)
+    def receive(self, entries: Sequence[Entry]) -> None:
+        """The lane is responsible for `entries` from now on: one counter update per route."""
+        routes: dict[str, int] = {}
+        for entry in entries:
+            routes[entry.terms.route] = routes.get(entry.terms.route, 0) + 1
+            self.held_bytes += entry.charge
+            self._shift(entry, entry.charge)
+        for route, count in routes.items():
+            self._meter.lane_received[self._sink, route] += count
+            self._meter.lane_held[self._sink, route] += count
+        self.held_events += len(entries)
 
     def move(self, entry: Entry, partition: int) -> None:
         """The entry goes to another partition than was thought."""

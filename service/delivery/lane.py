@@ -125,14 +125,16 @@ class Lane:
         now = self._loop.time()
         for entry in entries:
             entry.deadline = inf if entry.terms.patient else now + self.settings.patience
-            self._receive(entry, now)
+            entry.queued_at = now
             self._queue.put(entry, now)
+        self.books.receive(entries)
         self._wake()
 
     def adopt(self, entry: Entry) -> None:
         """Take responsibility for an entry of another lane, which keeps its deadline."""
         now = self._loop.time()
-        self._receive(entry, now)
+        entry.queued_at = now
+        self.books.receive([entry])
         self._queue.put_back([entry], now)
         self._wake()
 
@@ -140,12 +142,8 @@ class Lane:
         """End a best-effort entry for which there is no place here: it only passes through the books."""
         entry.charge = 0
         entry.deadline = inf if entry.terms.patient else self._loop.time() + self.settings.patience
-        self._receive(entry, self._loop.time())
+        self.books.receive([entry])
         self.books.give_up(entry, reason, detail)
-
-    def _receive(self, entry: Entry, now: float) -> None:
-        entry.queued_at = now
-        self.books.receive(entry)
 
     # --- the pump: decides what is sent now, and when to look again
 

@@ -97,7 +97,7 @@ class Pipeline:
         if self.draining:
             raise Unavailable(Code.DRAINING, "this replica is shutting down", DRAINING_RETRY_SECONDS)
         _demand_room(parcels)
-        receipt = Receipt([_required(parcel.route) for parcel in parcels])
+        receipt = Receipt([parcel.route.required for parcel in parcels])
         entries: dict[Lane, list[Entry]] = {}
         leftover: list[tuple[Lane, Entry, Reason]] = []
         taken: dict[Lane, int] = {}
@@ -117,6 +117,16 @@ class Pipeline:
         for lane, entry, refusal in leftover:
             lane.turn_away(entry, refusal, "the lane did not take it")
         return receipt
+
+    def demand_room(self, route: Route, size: int) -> None:
+        """Raise Busy if a required lane of `route` has no room for `size` bytes now, before a body is read for it.
+
+        What not even an empty lane could hold is not told here: it is too large, not too early.
+        """
+        lanes = [leg.lane for leg in route.legs if leg.terms.required]
+        full = [lane for lane in lanes if size <= lane.capacity and not lane.has_room(size)]
+        if full:
+            raise _busy({lane: f"sink {lane.name!r}" for lane in full})
 
     async def drain(self, seconds: float) -> bool:
         """Take nothing more, deliver what is held for at most `seconds`, give back the rest.
@@ -169,7 +179,12 @@ def _demand_room(parcels: Sequence[Parcel]) -> None:
         if lane not in full and not lane.partition_has_room(partition, charge):
             full[lane] = f"the partition of these keys at sink {lane.name!r}"
     if full:
-        raise Busy(f"no room for {', '.join(full.values())} now", max(lane.retry_after() for lane in full))
+        raise _busy(full)
+
+
+def _busy(full: Mapping[Lane, str]) -> Busy:
+    """The refusal that names what is full, and asks to come back when the slowest should have room."""
+    return Busy(f"no room for {', '.join(full.values())} now", max(lane.retry_after() for lane in full))
 
 
 def _refusal(lane: Lane, load: Load, taken: int) -> Reason | None:
@@ -190,7 +205,3 @@ async def _emptied(lanes: Collection[Lane], end: float) -> None:
                     await lane.books.emptied()
     except TimeoutError:
         return
-
-
-def _required(route: Route) -> tuple[str, ...]:
-    return tuple(leg.lane.name for leg in route.legs if leg.terms.required)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.codecs.attributes import flaw_of_id
 from service.codecs.draft import NOT_JSON, Draft
@@ -43,7 +43,7 @@ class Route:
     key: Select | None = None
     id: Selector | None = None
     source: str = ""
-    """CloudEvents `source` of events that came without one; `/routes/{name}` if it is empty."""
+    """CloudEvents `source` of events that came without one; `/routes/NAME` if it is not given."""
     max_event: int = 1024 * 1024
     """Most bytes of one event as it comes."""
     dead_letters: DeadLetters | None = None
@@ -51,6 +51,12 @@ class Route:
     """Whether refused events leave a copy among the dead letters."""
     origins: frozenset[str] = frozenset()
     """Origins of web pages that may post (CORS)."""
+    required: tuple[str, ...] = field(init=False)
+    """The lanes that decide an answer, by name."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", self.source or f"/routes/{self.name}")
+        object.__setattr__(self, "required", tuple(leg.lane.name for leg in self.legs if leg.terms.required))
 
     def allows(self, origin: str | None) -> bool:
         """Whether a web page of this origin may post here."""
@@ -72,7 +78,7 @@ class Route:
             attributes = {
                 "specversion": "1.0",
                 "id": _checked_id(found or named) or uuid7(),
-                "source": self.source or f"/routes/{self.name}",
+                "source": self.source,
                 "type": self.name,
             }
         return Event(

@@ -54,7 +54,8 @@ class Arrival:
         """Raises TooLarge, Unsupported, Unreadable or Busy before anything is read, from the headers alone."""
         self._room = room
         self._server = server
-        self._reserved = 0
+        self.reserved = 0
+        """Bytes of memory that are kept for the body: its Content-Length at first, more as it grows beyond."""
         self._received = 0
         self._inflater: Inflater | None = inflater(headers.get("content-encoding", ""), server.max_decompressed)
         length = headers.get("content-length")
@@ -66,8 +67,8 @@ class Arrival:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._room.release(self._reserved)
-        self._reserved = 0
+        self._room.release(self.reserved)
+        self.reserved = 0
 
     async def read(self, chunks: AsyncIterable[bytes]) -> bytes:
         """The whole body, inflated. Raises TooLarge, Unreadable, Busy or SlowClient."""
@@ -114,12 +115,12 @@ class Arrival:
                 began = perf_counter()
 
     def _grow(self, kept: int) -> None:
-        if kept > self._reserved:
-            self._reserve(kept - self._reserved)
+        if kept > self.reserved:
+            self._reserve(kept - self.reserved)
 
     def _reserve(self, size: int) -> None:
         self._room.reserve(size)
-        self._reserved += size
+        self.reserved += size
 
     def _demand_size(self, size: int) -> None:
         if size > self._server.max_body:

@@ -25,6 +25,9 @@ from service.sources.reading import Request as IngestRequest
 from service.sources.unread import EarlyResponse, Incoming
 from service.telemetry.meter import Meter
 
+WORTH_REFUSING_BYTES = 16 * 1024
+"""Bodies from here on are refused unread when their lane has no room; smaller ones are read, and their events counted."""
+
 RouteName = Annotated[str, Path(description=f"A route's name, or `{RESERVED_ROUTE}` to route CloudEvents by type.")]
 
 
@@ -35,7 +38,6 @@ class Http:
         self,
         pipeline: Pipeline,
         server: ServerConfig,
-        max_event: Mapping[str, int],
         keys: Keys,
         meter: Meter,
         health: Health,
@@ -44,7 +46,7 @@ class Http:
         self._server = server
         self._keys = keys
         self._health = health
-        self._ingest = Ingest(pipeline, server, max_event, meter)
+        self._ingest = Ingest(pipeline, server, meter)
         self._room = Room(meter, server.memory // 2, server.max_requests)
         api = FastAPI(
             title="Penstock",
@@ -103,6 +105,8 @@ class Http:
         if len(headers) < len(raw):
             _demand_single(raw)
         with Arrival(self._room, self._server, headers) as arrival:
+            if target is not None and arrival.reserved >= WORTH_REFUSING_BYTES:
+                self._pipeline.demand_room(target, arrival.reserved)
             pending = await self._ingest.taken(
                 IngestRequest(
                     route=route,

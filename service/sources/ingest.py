@@ -5,7 +5,7 @@ yields whenever it has worked for YIELD_SECONDS, so that a huge body does not st
 """
 
 import asyncio
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator
 from time import perf_counter
 
 from service.codecs.body import decode
@@ -26,12 +26,10 @@ YIELD_SECONDS = 0.005
 class Ingest:
     """Takes requests on behalf of the pipeline."""
 
-    def __init__(self, pipeline: Pipeline, server: ServerConfig, max_event: Mapping[str, int], meter: Meter) -> None:
-        """`max_event`: most bytes of one event, by route."""
+    def __init__(self, pipeline: Pipeline, server: ServerConfig, meter: Meter) -> None:
         self._pipeline = pipeline
-        self._max_event = max_event
         self._meter = meter
-        self._largest = max(max_event.values(), default=0)
+        self._largest = max((route.max_event for route in pipeline.routes.values()), default=0)
         self._server = server
 
     def find(self, name: str, allowed: Collection[str] | None) -> Route | None:
@@ -52,9 +50,9 @@ class Ingest:
         """
         fixed = self.find(request.route, request.allowed)
         prefer = preferences(request.headers)
-        reading = Reading(self._pipeline, self._max_event, request, fixed)
+        reading = Reading(self._pipeline, request, fixed)
         caps = Caps(
-            event_bytes=self._max_event[fixed.name] if fixed else self._largest,
+            event_bytes=fixed.max_event if fixed else self._largest,
             events=self._server.max_events,
             nesting=self._server.max_nesting,
         )

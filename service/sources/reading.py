@@ -57,7 +57,7 @@ class Taken(Struct):
 class Reading:
     """What is known of a request while its body is read."""
 
-    def __init__(self, pipeline: Pipeline, max_event: Mapping[str, int], request: Request, fixed: Route | None) -> None:
+    def __init__(self, pipeline: Pipeline, request: Request, fixed: Route | None) -> None:
         """`fixed`: the route of every event; None to route by type. Raises Unreadable for a malformed header."""
         self.items: list[Refused | Taken] = []
         self.parcels: list[Parcel] = []
@@ -65,7 +65,6 @@ class Reading:
         """Events by route; by the empty name where none was found."""
         self.rejected: Counter[tuple[str, Code]] = Counter()
         self._pipeline = pipeline
-        self._max_event = max_event
         self._request = request
         self._fixed = fixed
         self._key = idempotency_key(request.headers)
@@ -125,7 +124,7 @@ class Reading:
             raise NotFound(Code.NO_ROUTE_FOR_TYPE, f"no route takes the type {type_[:200]!r}")
         if self._request.allowed is not None and route.name not in self._request.allowed:
             raise Forbidden(Code.FORBIDDEN_ROUTE, f"these credentials may not send to route {route.name!r}")
-        most = self._max_event[route.name]
+        most = route.max_event
         if len(draft.body) > most:
             raise TooLarge(
                 Code.EVENT_TOO_LARGE,

@@ -82,7 +82,7 @@ async def main(kind: str) -> None:
     )
     lane = Lane("s", sink, settings, meter)
     route = Route("orders", (Leg(lane, Terms("orders", required=True, patient=False), "original"),))
-    ingest = Ingest(Pipeline({"orders": route}, {"s": lane}), ServerConfig(), {"orders": 2**20}, meter)
+    ingest = Ingest(Pipeline({"orders": route}, {"s": lane}), ServerConfig(), meter)
     kept: list[Pending] = []
 
     async def send(number: int) -> None:

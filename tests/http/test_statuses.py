@@ -239,6 +239,23 @@ async def test_503_while_a_lane_is_full(service: Service) -> None:
     assert (await first).status == 200
 
 
+async def test_503_for_a_body_that_has_no_room_in_the_lane_before_it_is_sent(service: Service) -> None:
+    sink = service.sinks["main"]
+    sink.hold()
+    body = b"[" + b",".join([b'{"x":"' + b"y" * 15000 + b'"}'] * 3) + b"]"
+    first = asyncio.create_task(service.post("/v1/plain", body))
+    await sink.called()
+    async with await service.connect() as connection:
+        await connection.send(
+            head("POST", "/v1/plain", {"Content-Type": "application/json", "Content-Length": "30000"})
+        )
+        answer = await connection.answer()
+    assert_problem(answer, 503, "busy")
+    assert_retry_after(answer)
+    sink.deliver()
+    assert (await first).status == 200
+
+
 async def test_503_when_patience_is_over(service: Service) -> None:
     service.sinks["main"].retry()
     answer = await service.post("/v1/orders", GOOD)

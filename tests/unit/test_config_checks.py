@@ -314,9 +314,9 @@ def _lane(settings: str, server: str = "") -> str:
         (("", "body_timeout: 59.999s"), ("", "body_timeout: 60s"), "server.body_timeout"),
         (("", "load_balancer_idle: 74.999s"), ("", "load_balancer_idle: 75s"), "server.load_balancer_idle"),
         (("", "keep_alive: 60.001s"), ("", "keep_alive: 60s"), "server.load_balancer_idle"),
-        (("", "deregister_delay: 9.999s"), ("", "deregister_delay: 10s"), "server.drain_timeout"),
-        (("", "drain_timeout: 24.999s"), ("", "drain_timeout: 25s"), "server.drain_timeout"),
-        (("", "grace: 25.001s"), ("", "grace: 25s"), "server.drain_timeout"),
+        (("", "deregister_delay: 8s"), ("", "deregister_delay: 8.001s"), "server.drain_timeout"),
+        (("", "drain_timeout: 23s"), ("", "drain_timeout: 23.001s"), "server.drain_timeout"),
+        (("", "grace: 27s"), ("", "grace: 26.999s"), "server.drain_timeout"),
     ],
 )
 def test_each_link_of_the_chain_of_time_outs_holds_exactly(

@@ -1,0 +1,94 @@
+"""A port of the service: a socket that is bound or a sentence why not, and uvicorn behind it."""
+
+import asyncio
+import contextlib
+import math
+import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from service.errors import ConfigError
+from service.sources.protocol import BoundedProtocol
+
+BACKLOG = 2048
+"""Connections that the system may keep waiting before they are accepted."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signals: `app` handles them for both ports."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def listen(
+    stack: AsyncExitStack,
+    app: ASGIApp,
+    section: str,
+    host: str,
+    port: int,
+    *,
+    keep_alive: float = 75.0,
+    trusted: tuple[str, ...] = (),
+    last_answers: float,
+) -> tuple[Server, str]:
+    """A server that accepts connections until the stack unwinds, and its address, such as `http://127.0.0.1:8080`.
+
+    `section` is the part of the configuration that says `host` and `port`. Connections that are idle end after
+    `keep_alive` seconds; open ones get `last_answers` seconds once the server is told to exit. Raises ConfigError if
+    the address cannot be bound.
+    """
+    listener = _bound(section, host, port)
+    server = Server(
+        uvicorn.Config(
+            app,
+            loop="none",
+            http=BoundedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(trusted),
+            forwarded_allow_ips=list(trusted),
+            timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # it says int, and gives it to call_later
+            timeout_graceful_shutdown=math.ceil(last_answers),
+            backlog=BACKLOG,
+        )
+    )
+    running = asyncio.create_task(server.serve([listener]), name=f"{section} port")
+
+    async def close() -> None:
+        server.should_exit = True
+        await running
+
+    stack.push_async_callback(close)
+    while not server.started:
+        await asyncio.sleep(0.001)
+        if running.done():
+            await running
+    shown = f"[{host}]" if ":" in host else host
+    return server, f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def _bound(section: str, host: str, port: int) -> socket.socket:
+    """A socket bound to the address. Raises ConfigError if it is taken or not ours."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError([f"{section}.host: {host!r} is no address of this machine: {error.strerror}"]) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        reason = f"cannot bind {host}:{port}: {error.strerror}"
+        choice = f"choose another with {section}.port or PENSTOCK__{section.upper()}__PORT, or 0 for any"
+        raise ConfigError([f"{section}.port: {reason}; {choice}"]) from None
+    listener.setblocking(False)
+    return listener
