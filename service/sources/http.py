@@ -26,7 +26,7 @@ from service.sources.unread import EarlyResponse, Incoming
 from service.telemetry.meter import Meter
 
 WORTH_REFUSING_BYTES = 16 * 1024
-"""Bodies from here on are refused unread when their lane has no room; smaller ones are read, and their events counted."""
+"""Bodies from here on are refused unread when their lane has no room; the events of smaller ones are counted."""
 
 RouteName = Annotated[str, Path(description=f"A route's name, or `{RESERVED_ROUTE}` to route CloudEvents by type.")]
 
