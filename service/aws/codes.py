@@ -12,7 +12,7 @@ _CODES = {
         RequestThrottled KmsThrottled OverLimit
         Throttling ThrottlingException ThrottledException RequestThrottledException TooManyRequestsException
         RequestLimitExceeded BandwidthLimitExceeded SlowDown PriorRequestNotComplete""",
-    Reason.UNAVAILABLE: "ServiceUnavailable ServiceUnavailableException",
+    Reason.UNAVAILABLE: "ServiceUnavailable ServiceUnavailableException ExpiredNextTokenException",
     Reason.INTERNAL: """
         InternalFailure InternalFailureException InternalError InternalServerError InternalServiceError
         InternalServerException""",

@@ -8,6 +8,8 @@ from service.outcome import Reason
 
 DOCUMENTED = {
     # Kinesis
+    "ExpiredNextTokenException": Reason.UNAVAILABLE,
+    "ResourceInUseException": Reason.MISCONFIGURED,
     "AccessDeniedException": Reason.ACCESS_DENIED,
     "DryRunOperationException": Reason.MISCONFIGURED,
     "InternalFailureException": Reason.INTERNAL,
@@ -92,7 +94,7 @@ BEYOND_THE_MODELS = {
 }
 
 CALLED = {
-    "kinesis": ["PutRecords", "DescribeStreamSummary"],
+    "kinesis": ["PutRecords", "DescribeStreamSummary", "ListShards"],
     "firehose": ["PutRecordBatch", "DescribeDeliveryStream"],
     "sqs": ["SendMessageBatch", "GetQueueUrl", "GetQueueAttributes"],
 }

@@ -150,6 +150,7 @@ async def test_a_wrong_shard_is_noticed_without_aggregation_too(aws: FakeAws) ->
 
 async def test_nothing_is_aggregated_before_the_shards_are_known(aws: FakeAws) -> None:
     async with sink(aws) as made:
+        await made.shards.stop()
         assert list(await made.write(Batch([event(n) for n in range(3)]))) == [DELIVERED] * 3
         outcomes = await made.write(Batch([event(n) for n in range(600)]))
     assert [key for key, _ in aws.streams["orders"][:3]] == ["key-0", "key-1", "key-2"]
