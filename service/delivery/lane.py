@@ -249,15 +249,17 @@ class Lane:
     def _settle(self, digest: Digest, events: int, started: float) -> None:
         now = self._loop.time()
         failures = [retry for _, retry in digest.failed]
-        self.limiter.ended(now - started, len(failures) == events, len(self.calls) - 1)
+        # what was not sent, or is about a partition, says nothing of the destination
+        told = events - len(digest.throttled) - len(digest.unplaced)
+        self.limiter.ended(now - started, bool(failures) and len(failures) == told, len(self.calls) - 1)
         self._meter.lane_attempts[self.name, digest.result] += 1
         self._queue.put_back(digest.unplaced, now)
         self.books.deliver(digest.delivered)
         for entry, rejected in digest.refused:
             entry.attempts += 1
             self.books.refuse(entry, rejected.reason, rejected.detail)
-        if len(digest.throttled) < events:
-            self.breaker.note(events - len(digest.throttled), failures, now)
+        if told:
+            self.breaker.note(told, failures, now)
         if self._partitioned is not None:
             self._retries.of_partitions(digest, self._queue, now)
         given_up = self._retries.of_events(digest.failed, self._queue, self.breaker, self.books, now)

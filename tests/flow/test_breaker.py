@@ -2,14 +2,16 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 
 from service.delivery.breaker import State
 from service.delivery.entry import Entry
 from service.delivery.fallback import FallbackLane
 from service.delivery.lane import Lane
+from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
-from service.sinks.contract import ProbeError
+from service.sinks.contract import Batch, ProbeError
 from service.telemetry.meter import Meter
 from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
 from tests.flow.simulated import run
@@ -151,5 +153,26 @@ def test_a_drain_waits_for_what_was_diverted_meanwhile() -> None:
             await second.books.emptied()
         assert receipt.all_delivered
         assert sum(spare.taken.values()) >= 50
+
+    run(main())
+
+
+def test_a_packing_sink_whose_calls_all_fail_is_a_broken_destination_though_it_had_no_room_for_some() -> None:
+    class Packing(Destination):
+        async def write(self, batch: Batch) -> Sequence[Outcome]:
+            outcomes = await super().write(batch)
+            return [*outcomes[:2], *[Retry(Reason.NO_ROOM, 0)] * (len(batch) - 2)]
+
+    async def main() -> None:
+        sink = Packing()
+        sink.dead = True
+        target = lane(sink, Meter(), patience="60s")
+        receipt = put(target, 8)
+        await asyncio.sleep(15)
+        assert target.breaker.failures > 3
+        assert target.breaker.diverts
+        sink.dead = False
+        await receipt.wait()
+        assert receipt.all_delivered
 
     run(main())

@@ -146,7 +146,7 @@ def test_it_ends_with_3_when_events_had_to_be_given_back(tmp_path: Path) -> None
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     write(tmp_path, HANGING)
     with (
-        Serving("serve", folder=tmp_path, more={"PENSTOCK__SERVER__DEREGISTER_DELAY": "9s"}) as serving,
+        Serving("serve", folder=tmp_path, more={"PENSTOCK__SERVER__DEREGISTER_DELAY": "8s"}) as serving,
         ThreadPoolExecutor() as pool,
     ):
         sent = pool.submit(serving.post, "orders", {})
