@@ -16,6 +16,7 @@ from service import __version__
 from service.delivery.health import Health
 from service.delivery.pipeline import Pipeline
 from service.errors import Code
+from service.sinks.contract import Billed
 from service.telemetry.meter import Meter
 from service.telemetry.prometheus import registry
 
@@ -24,7 +25,7 @@ def build(pipeline: Pipeline, meter: Meter, health: Health, token: str | None) -
     """The admin application. With a `token`, everything but the health checks demands it as Bearer token."""
     app = FastAPI(title="Penstock admin", version=__version__, openapi_url=None)
     app.add_exception_handler(HTTPException, _refused)
-    metrics = registry(meter, lambda: _gauges(pipeline))
+    metrics = registry(meter, lambda: _gauges(pipeline), lambda: _bills(pipeline))
     started_at = time.time()
 
     @app.middleware("http")
@@ -110,6 +111,10 @@ def _gauges(pipeline: Pipeline) -> list[tuple[str, int, int, int, float]]:
     ]
 
 
+def _bills(pipeline: Pipeline) -> list[tuple[str, Mapping[str, int]]]:
+    return [(lane.name, lane.sink.bill()) for lane in pipeline.lanes.values() if isinstance(lane.sink, Billed)]
+
+
 def _lane(name: str, pipeline: Pipeline, meter: Meter) -> dict[str, Any]:
     lane = pipeline.lanes[name]
     settled: dict[str, int] = defaultdict(int)
@@ -127,4 +132,5 @@ def _lane(name: str, pipeline: Pipeline, meter: Meter) -> dict[str, Any]:
         "capacity_bytes": lane.capacity,
         "calls_in_flight": len(lane.calls),
         "oldest_seconds": round(lane.oldest_age(), 3),
+        "billed": dict(lane.sink.bill()) if isinstance(lane.sink, Billed) else {},
     }

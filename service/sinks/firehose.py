@@ -1,9 +1,9 @@
-"""The firehose sink: events packed as lines into records of a Firehose delivery stream (PutRecordBatch)."""
+"""The firehose sink: events packed into records of a Firehose delivery stream (PutRecordBatch)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,10 +13,9 @@ from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.results import by_index
 from service.aws.session import client
 from service.aws.settings import AwsConfig
-from service.codecs.media import is_json
-from service.event import Event
-from service.outcome import Outcome, Reason, Rejected, Retry
+from service.outcome import DELIVERED, Outcome
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
+from service.sinks.packing import Compression, Form, Packing, packed
 from service.units import ByteSize, Duration
 
 RECORDS = 500
@@ -25,24 +24,21 @@ RECORD_BYTES = 1_024_000
 """Most bytes of one record."""
 REQUEST_BYTES = 4 * 2**20
 """Most bytes of one PutRecordBatch."""
+BILLED_BYTES = 5 * 1024
+"""Each record is billed rounded up to a multiple of 5 KB (5,120 bytes, says the Firehose pricing page)."""
 PACKED_EVENTS = 10_000
 """Most events of one packed write: small ones fill 4 MiB before, tiny ones are not worth a longer pause."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
-_LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
-_NO_ROOM = Retry(Reason.NO_ROOM, after=0)
-_BREAKS_LINES = Rejected(
-    Reason.REFUSED_CONTENT,
-    "a body with a line break, which is not JSON, cannot be one line of a record: use `pack: none`",
-)
 
 
 class Firehose:
-    """Writes events as lines, many to a record (`pack: ndjson`), or one event to a record (`pack: none`).
+    """Writes many events to a record (`pack`: lines, an array, or length-prefixed), or one (`pack: none`).
 
-    Firehose bills each record rounded up to 5 KiB, so packing small events costs up to that factor less. The
-    service adds no newline; packed, each event ends with exactly one. Line breaks inside a JSON body (always
-    white space: a string has them escaped) become spaces. The outcome of a record is that of all its events.
+    Firehose bills each record rounded up to 5 KB, so packing small events costs up to that factor less. The service
+    adds no newline; each event that is a line ends with exactly one. Line breaks inside a JSON body (always white
+    space: a string has them escaped) become spaces where a line or an array is made. The outcome of a record is that
+    of all its events; Firehose refuses none for its content.
 
     Needs firehose:PutRecordBatch and firehose:DescribeDeliveryStream (for `probe`).
     """
@@ -51,14 +47,28 @@ class Firehose:
         """Settings of a firehose sink."""
 
         delivery_stream: str = Field(description="Name or ARN of the delivery stream (Direct PUT).")
-        pack: Literal["ndjson", "none"] = Field(
-            default="ndjson", description="`ndjson`: many events to a record, a line each. `none`: one to a record."
+        pack: Form = Field(
+            default="ndjson",
+            description="Many events to a record: a line each, in one JSON array, or each after its length (4 bytes, "
+            "big-endian). `none`: one to a record.",
+        )
+        pack_events: int = Field(
+            default=PACKED_EVENTS,
+            ge=1,
+            le=PACKED_EVENTS,
+            description="Most events of one record. A stream that takes records apart (multi-record deaggregation) "
+            "takes 500.",
+        )
+        compress: Compression = Field(
+            default="none",
+            description="Each record for itself. Who reads it must inflate it: Firehose does not; see operate.md.",
         )
         record_bytes: ByteSize = Field(
             default=RECORD_BYTES, ge=1024, le=RECORD_BYTES, description="Most bytes of one record."
         )
         newline: bool = Field(
-            default=True, description="With `pack: none`: end each record with a newline; Firehose adds none."
+            default=True,
+            description="With `pack: none` or `json_array`: end each record with a newline; Firehose adds none.",
         )
         linger: Duration = Field(
             default=0.1,
@@ -92,54 +102,56 @@ class Firehose:
             arn = Arn.parse(config.delivery_stream, "firehose", "deliverystream/")
             config = config.model_copy(update={"region": arn.region})
             self._stream = arn.name
-        self._packs = config.pack == "ndjson"
-        self.limits = Limits(
-            batch_events=PACKED_EVENTS if self._packs else RECORDS,
-            batch_bytes=REQUEST_BYTES,
-            event_bytes=config.record_bytes,
-            overhead_bytes=1 if self._packs or config.newline else 0,
+        packs = config.pack != "none"
+        self._packing = Packing(
+            form=config.pack,
+            compress=config.compress,
+            record_bytes=config.record_bytes,
+            record_events=config.pack_events,
+            records=RECORDS,
+            call_bytes=REQUEST_BYTES,
+            newline=config.newline,
         )
+        self.limits = Limits(
+            batch_events=PACKED_EVENTS if packs else RECORDS,
+            batch_bytes=REQUEST_BYTES,
+            event_bytes=self._packing.event_bytes,
+            overhead_bytes=self._packing.overhead_bytes,
+        )
+        self._records = self._billed_bytes = 0
         self._config = config
         self._client: Any = None
         self._exit = AsyncExitStack()
 
     async def write(self, batch: Batch) -> Sequence[Outcome]:
-        """One PutRecordBatch; `Retry(NO_ROOM)` for events beyond its 500th record."""
-        lines = [self._line(event) for event in batch.events]
-        records, places = _packed(lines, self._config.record_bytes if self._packs else 0)
-        if not records:
-            return [_BREAKS_LINES] * len(lines)
+        """One PutRecordBatch; `Retry(NO_ROOM)` for events beyond what it holds."""
+        pieces = [self._packing.piece(event) for event in batch.events]
+        call = await packed(pieces, self._packing)
+        if not call.records:
+            return call.outcomes(pieces, ())
         try:
             answer = await self._client.put_record_batch(
-                DeliveryStreamName=self._stream, Records=[{"Data": b"".join(record)} for record in records]
+                DeliveryStreamName=self._stream, Records=[{"Data": record} for record in call.records]
             )
         except AWS_ERRORS as error:
-            told: list[Outcome] = [retry_for(error)] * len(records)
-        else:
-            told = by_index(
-                answer,
-                results="RequestResponses",
-                failed="FailedPutCount",
-                receipt="RecordId",
-                sent=len(records),
-            )
-        outcomes: list[Outcome] = []
-        for line, place in zip(lines, places, strict=True):
-            if line is None:
-                outcomes.append(_BREAKS_LINES)
-            else:
-                outcomes.append(told[place] if place < len(told) else _NO_ROOM)
-        return outcomes
+            return call.outcomes(pieces, [retry_for(error)] * len(call.records))
+        told = by_index(
+            answer,
+            results="RequestResponses",
+            failed="FailedPutCount",
+            receipt="RecordId",
+            sent=len(call.records),
+        )
+        for record, outcome in zip(call.records, told, strict=True):
+            if outcome is DELIVERED:
+                self._records += 1
+                self._billed_bytes += max(1, -(-len(record) // BILLED_BYTES)) * BILLED_BYTES
+        return call.outcomes(pieces, told)
 
-    def _line(self, event: Event) -> bytes | None:
-        """The event as it stands in its record; None if it cannot be a line."""
-        body = event.body
-        if not self._packs and not self._config.newline:
-            return body
-        line = body if body.endswith(b"\n") else body + b"\n"
-        if not self._packs or (line.find(b"\n") == len(line) - 1 and b"\r" not in line):
-            return line
-        return line[:-1].translate(_LINE_BREAKS) + b"\n" if is_json(event.content_type) else None
+    def bill(self) -> Mapping[str, int]:
+        """Bytes as Firehose bills them, and records, that it has acknowledged. A call without an answer may be billed
+        too, and is not here."""
+        return {"firehose_billed_bytes": self._billed_bytes, "firehose_records": self._records}
 
     async def probe(self) -> None:
         """Ask for the delivery stream's description: it must be active, and take records from producers."""
@@ -168,28 +180,3 @@ class Firehose:
 
     async def __aexit__(self, *_: object) -> None:
         await self._exit.aclose()
-
-
-def _packed(lines: Sequence[bytes | None], record_bytes: int) -> tuple[list[list[bytes]], list[int]]:
-    """The records, in order and at most 500, and for each line the index of its record (500 and up: no room).
-
-    A record takes lines while they fit in `record_bytes`; 0 gives each its own. A None goes into no record.
-    """
-    records: list[list[bytes]] = []
-    places: list[int] = []
-    last = -1
-    space = 0
-    for line in lines:
-        if line is None:
-            places.append(last)
-            continue
-        if last < 0 or len(line) > space or not record_bytes:
-            last += 1
-            space = record_bytes
-            if last < RECORDS:
-                records.append([])
-        space -= len(line)
-        if last < RECORDS:
-            records[last].append(line)
-        places.append(last)
-    return records, places

@@ -1,16 +1,14 @@
-"""The sqs sink: one event, one message of an SQS queue, standard or FIFO (SendMessageBatch)."""
+"""The sqs sink: events as messages of an SQS queue, standard or FIFO, one each or packed (SendMessageBatch)."""
 
-import hashlib
 import logging
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, field_validator
+from msgspec.structs import replace
+from pydantic import Field, field_validator, model_validator
 
 from service.aws.advice import advice
-from service.aws.codes import reason_of
 from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.queue import Queue
 from service.aws.session import client
@@ -18,7 +16,9 @@ from service.aws.settings import AwsConfig
 from service.event import Event
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
-from service.units import ByteSize
+from service.sinks.packing import Compression, Form, Packing, packed
+from service.sinks.sqs_message import failed, identity, unfit
+from service.units import ByteSize, Duration
 
 log = logging.getLogger(__name__)
 
@@ -26,24 +26,25 @@ ENTRIES = 10
 """Most entries of one SendMessageBatch (SQS API reference)."""
 MESSAGE_BYTES = 2**20
 """Most bytes of one message, and of all the messages of a batch."""
-
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_GROUP = re.compile(r"[!-~]{1,128}")
-"""MessageGroupId: letters, digits and ASCII punctuation."""
-_ABOUT_THE_MESSAGE = {
-    "InvalidMessageContents": Reason.REFUSED_CONTENT,
-    "MessageTooLong": Reason.TOO_LARGE,
-    "InvalidParameterValue": Reason.REFUSED_CONTENT,
-}
-"""Codes of a single entry that no other attempt mends."""
+PACKED_EVENTS = 10_000
+"""Most events of one packed write: small ones fill 1 MiB before, tiny ones are not worth a longer pause."""
+COMPRESSED_BATCH_BYTES = 4 * MESSAGE_BYTES
+"""Of one write before compression: JSON shrinks to a quarter or less, and base64 adds a third."""
+BILLED_BYTES = 64 * 1024
+"""Each 64 KB chunk of a call's payload is billed as one request (SQS pricing page)."""
+SUSPECTS = 10_000
+"""Most events remembered as having been in a packed message that the queue refused; the oldest are forgotten."""
 
 
 class Sqs:
-    """Sends each event as one message. A queue whose name ends in `.fifo` is a FIFO queue.
+    """Sends each event as one message, or many as one (`pack`). A queue whose name ends in `.fifo` is a FIFO queue.
 
     FIFO: the message group is the event's key, else its id; one of more than 128 characters, or of others than
     ASCII letters, digits and punctuation, is replaced by its SHA-256 in hex. The deduplication id is the SHA-256 of
     source and id, so a repeated event is held once within the queue's five minutes. Standard queues get no group.
+
+    A message is text: what is compressed or length-prefixed travels as base64, and nothing in the message says so. No
+    event is rejected for another's sake: those of a packed message that the queue refuses go alone the next time.
 
     Needs sqs:SendMessage and sqs:GetQueueUrl; for `probe` sqs:GetQueueAttributes; with a key of your own,
     kms:GenerateDataKey and kms:Decrypt.
@@ -60,6 +61,41 @@ class Sqs:
             description="Most bytes of one message; no more than the queue's own MaximumMessageSize.",
         )
 
+        pack: Form = Field(
+            default="none",
+            description="Many events to a message: a line each, in one JSON array, or each after its length (4 bytes, "
+            "big-endian; as base64). `none`: one to a message. Not on a FIFO queue.",
+        )
+        pack_events: int = Field(
+            default=PACKED_EVENTS, ge=1, le=PACKED_EVENTS, description="Most events of one packed message."
+        )
+        compress: Compression = Field(
+            default="none",
+            description="Each message for itself, as base64. Consumers must know: the message does not say it.",
+        )
+        linger: Duration = Field(
+            default=0.0,
+            ge=0,
+            le=60,
+            description="How long an event may wait for its batch to fill; with `pack` 100ms unless set.",
+        )
+
+        @model_validator(mode="before")
+        @classmethod
+        def _packed_events_wait(cls, settings: Any) -> Any:
+            if isinstance(settings, dict) and settings.get("pack", "none") != "none":
+                return {"linger": 0.1} | settings
+            return settings
+
+        @model_validator(mode="after")
+        def _a_fifo_queue_is_not_packed(self) -> Self:
+            if self.pack != "none" and Queue.parse(self.queue).fifo:
+                raise ValueError(
+                    "`pack` does not go with a FIFO queue: a message has one group and one deduplication id, which are "
+                    "its event's. Use `pack: none`, or a standard queue"
+                )
+            return self
+
         @field_validator("queue")
         @classmethod
         def _check_queue(cls, value: str) -> str:
@@ -73,27 +109,70 @@ class Sqs:
         self._queue = Queue.parse(config.queue)
         if self._queue.region is not None:
             config = config.model_copy(update={"region": self._queue.region})
-        self.limits = Limits(batch_events=ENTRIES, batch_bytes=MESSAGE_BYTES, event_bytes=config.max_message)
+        packs, compresses = config.pack != "none", config.compress != "none"
+        self._packing = Packing(
+            form=config.pack,
+            compress=config.compress,
+            record_bytes=config.max_message,
+            record_events=config.pack_events,
+            records=ENTRIES,
+            call_bytes=MESSAGE_BYTES,
+            base64=compresses or config.pack == "length_prefixed",
+        )
+        self.limits = Limits(
+            batch_events=PACKED_EVENTS if packs else ENTRIES,
+            batch_bytes=COMPRESSED_BATCH_BYTES if compresses else MESSAGE_BYTES,
+            event_bytes=self._packing.event_bytes,
+            overhead_bytes=self._packing.overhead_bytes,
+        )
+        self._suspects: dict[str, None] = {}
+        """Ids of events that go alone."""
+        self._billed_requests = 0
         self._url = self._queue.url
         self._config = config
         self._client: Any = None
         self._exit = AsyncExitStack()
 
     async def write(self, batch: Batch) -> Sequence[Outcome]:
-        """One SendMessageBatch; one outcome per event, from the result with its entry's Id."""
-        outcomes: list[Outcome | None] = [None] * len(batch)
-        entries: list[dict[str, str]] = []
-        for index, event in enumerate(batch.events):
-            text = _text(event.body)
-            if isinstance(text, Rejected):
-                outcomes[index] = text
-            else:
-                entries.append({"Id": str(index), "MessageBody": text} | (_fifo(event) if self._queue.fifo else {}))
-        told = await self._send(entries) if entries else {}
-        return [told[str(index)] if outcome is None else outcome for index, outcome in enumerate(outcomes)]
+        """One SendMessageBatch; for each event the outcome of its message, `Retry(NO_ROOM)` for what did not fit."""
+        events = batch.events
+        pieces = [self._piece(event) for event in events]
+        suspects = self._suspects
+        alone = {position for position, event in enumerate(events) if event.id in suspects} if suspects else ()
+        call = await packed(pieces, self._packing, alone)
+        if not call.records:
+            return call.outcomes(pieces, ())
+        groups = [[events[position] for position in group] for group in call.groups]
+        entries = [
+            {"Id": str(index), "MessageBody": record.decode()} | (identity(group[0]) if self._queue.fifo else {})
+            for index, (record, group) in enumerate(zip(call.records, groups, strict=True))
+        ]
+        told = await self._send(entries, sum(map(len, call.records)))
+        return call.outcomes(pieces, [self._judged(told[str(index)], group) for index, group in enumerate(groups)])
 
-    async def _send(self, entries: list[dict[str, str]]) -> dict[str, Outcome]:
-        """The outcome of each entry by its Id."""
+    def _piece(self, event: Event) -> bytes | Rejected:
+        """The event as it stands in its message, or why it cannot: checked one by one, before it is among others."""
+        if not self._packing.base64:
+            refusal = unfit(event.body, empty_is=self._packing.form == "none")
+            if refusal is not None:
+                return refusal
+        return self._packing.piece(event)
+
+    def _judged(self, outcome: Outcome, events: list[Event]) -> Outcome:
+        """The outcome for each of a message's events. Of several that are refused nobody knows which is the cause."""
+        if isinstance(outcome, Rejected) and len(events) > 1:
+            log.warning("the queue refused a packed message", extra={"sink": self.name, "detail": outcome.detail})
+            self._suspects |= dict.fromkeys(event.id for event in events)
+            while len(self._suspects) > SUSPECTS:
+                del self._suspects[next(iter(self._suspects))]
+            return Retry(Reason.MISCONFIGURED, detail=f"{outcome.detail}, of {len(events)} events; each goes alone now")
+        if self._suspects and not isinstance(outcome, Retry):
+            for event in events:
+                self._suspects.pop(event.id, None)
+        return outcome
+
+    async def _send(self, entries: list[dict[str, str]], size: int) -> dict[str, Outcome]:
+        """The outcome of each entry by its Id. `size`: bytes of all the bodies."""
         try:
             answer = await self._client.send_message_batch(QueueUrl=await self._find(), Entries=entries)
         except AWS_ERRORS as error:
@@ -102,13 +181,19 @@ class Sqs:
                 # deleted, or made anew elsewhere: a queue that comes back may have another URL
                 self._url = self._queue.url
             return {entry["Id"]: retry for entry in entries}
+        self._billed_requests += -(-size // BILLED_BYTES)
         results = [(str(each.get("Id")), DELIVERED) for each in answer.get("Successful") or ()]
-        failures = [(str(each.get("Id")), _failed(each)) for each in answer.get("Failed") or ()]
+        failures = [(str(each.get("Id")), failed(each)) for each in answer.get("Failed") or ()]
         told: dict[str, Outcome] = dict([*results, *failures])
         if len(results) + len(failures) != len(entries) or told.keys() != {entry["Id"] for entry in entries}:
             detail = f"{len(results) + len(failures)} results for {len(entries)} entries, or for others"
             return {entry["Id"]: Retry(Reason.BAD_ANSWER, detail=detail) for entry in entries}
         return told
+
+    def bill(self) -> Mapping[str, int]:
+        """Requests as SQS bills them, of the calls that it has answered. One without an answer may be billed too, and
+        is not here; nor are those of consumers."""
+        return {"sqs_billed_requests": self._billed_requests}
 
     async def _find(self) -> str:
         """The queue's URL, looked up until it is found: the queue may be created after the start."""
@@ -118,7 +203,8 @@ class Sqs:
         return self._url
 
     async def probe(self) -> None:
-        """Find the queue and ask for its attributes. Warns if it takes smaller messages than `max_message` says."""
+        """Find the queue and ask for its attributes. If it takes smaller messages than `max_message` says, warns, and
+        packs no more than it takes."""
         what = f"queue {self._config.queue!r}"
         region = self._client.meta.region_name
         action = "sqs:GetQueueUrl"
@@ -129,10 +215,12 @@ class Sqs:
         except AWS_ERRORS as error:
             raise ProbeError(advice(retry_for(error), what, action, region)) from error
         allowed = int(answer.get("Attributes", {}).get("MaximumMessageSize", MESSAGE_BYTES))
-        if allowed < self.limits.event_bytes:
+        if allowed < self._config.max_message:
+            if self._packing.form != "none":
+                self._packing = replace(self._packing, record_bytes=allowed)
             log.warning(
                 "the queue takes smaller messages than `max_message` says; lower it, or raise the queue's limit",
-                extra={"sink": self.name, "max_message": self.limits.event_bytes, "allowed": allowed},
+                extra={"sink": self.name, "max_message": self._config.max_message, "allowed": allowed},
             )
 
     async def __aenter__(self) -> Self:
@@ -144,37 +232,3 @@ class Sqs:
 
     async def __aexit__(self, *_: object) -> None:
         await self._exit.aclose()
-
-
-def _text(body: bytes) -> str | Rejected:
-    """The body as SQS can hold it, or why it cannot (SQS API reference, SendMessage: allowed characters)."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        return Rejected(Reason.REFUSED_CONTENT, f"SQS holds text only: the body is not UTF-8 at byte {error.start}")
-    if not text:
-        return Rejected(Reason.REFUSED_CONTENT, "SQS holds no empty message")
-    if forbidden := _FORBIDDEN.search(text):
-        code = ord(forbidden[0])
-        return Rejected(Reason.REFUSED_CONTENT, f"SQS does not allow U+{code:04X}, at character {forbidden.start()}")
-    return text
-
-
-def _fifo(event: Event) -> dict[str, str]:
-    group = event.key or event.id
-    return {
-        "MessageGroupId": group if _GROUP.fullmatch(group) else _hashed(group),
-        "MessageDeduplicationId": _hashed(f"{event.attributes.get('source', '')}\0{event.id}"),
-    }
-
-
-def _hashed(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _failed(entry: dict[str, Any]) -> Outcome:
-    code = str(entry.get("Code"))
-    about_the_message = _ABOUT_THE_MESSAGE.get(code.removeprefix("AWS.SimpleQueueService."))
-    if entry.get("SenderFault") and about_the_message is not None:
-        return Rejected(about_the_message, f"SQS refused the message: {code}")
-    return Retry(reason_of(code, 400 if entry.get("SenderFault") else 200), detail=code)

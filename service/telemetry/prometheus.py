@@ -18,14 +18,17 @@ from service.telemetry.meter import Meter
 
 LaneGauges = Callable[[], Iterable[tuple[str, int, int, int, float]]]
 """Per lane: sink, bytes held, bytes it may hold, calls in flight, seconds since its oldest event was put."""
+Bills = Callable[[], Iterable[tuple[str, Mapping[str, int]]]]
+"""Per sink whose destination bills by something else than events: its name, and counts by the name of a counter."""
 
 
 class MeterCollector(Collector):
     """Turns one snapshot of the meter into metric families."""
 
-    def __init__(self, meter: Meter, lanes: LaneGauges) -> None:
+    def __init__(self, meter: Meter, lanes: LaneGauges, bills: Bills = tuple) -> None:
         self._meter = meter
         self._lanes = lanes
+        self._bills = bills
 
     def collect(self) -> Iterable[Metric]:
         """Every family of `docs/operate.md`, in one consistent snapshot."""
@@ -69,6 +72,7 @@ class MeterCollector(Collector):
             meter.lane_retries,
         )
         yield from self._gauges()
+        yield from self._billed()
         yield _gauge("penstock_http_requests_open", "Requests that are being answered.", meter.requests_open)
         yield _gauge("penstock_http_body_bytes", "Memory of bodies that are being read.", meter.body_bytes)
         yield self._requests()
@@ -84,6 +88,17 @@ class MeterCollector(Collector):
             calls.add_metric([sink], in_flight)
             age.add_metric([sink], oldest)
         return held, capacity, calls, age
+
+    def _billed(self) -> Iterable[Metric]:
+        families: dict[str, CounterMetricFamily] = {}
+        for sink, bill in self._bills():
+            for name, count in bill.items():
+                family = families.get(name)
+                if family is None:
+                    text = f"Billed by the destination: {name.replace('_', ' ')}."
+                    family = families[name] = CounterMetricFamily(f"penstock_{name}", text, labels=["sink"])
+                family.add_metric([sink], count)
+        return families.values()
 
     def _requests(self) -> Metric:
         family = HistogramMetricFamily(
@@ -111,8 +126,8 @@ def _counter(name: str, text: str, labels: str, counts: Mapping[Any, int]) -> Me
     return family
 
 
-def registry(meter: Meter, lanes: LaneGauges) -> CollectorRegistry:
+def registry(meter: Meter, lanes: LaneGauges, bills: Bills = tuple) -> CollectorRegistry:
     """A registry of its own, so that nothing else in the process leaks into the page."""
     result = CollectorRegistry(auto_describe=False)
-    result.register(MeterCollector(meter, lanes))
+    result.register(MeterCollector(meter, lanes, bills))
     return result

@@ -1,8 +1,10 @@
 """docs/operate.md and the metrics agree: every name, its labels, and every value of `outcome` and `reason`."""
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from service import plugins
 from service.outcome import Reason
 from service.receipt import Fate
 from service.telemetry.meter import Meter
@@ -19,7 +21,7 @@ def _page() -> str:
 def _families() -> dict[str, tuple[str, ...]]:
     """Labels by the name that a scrape shows, counters with their `_total`."""
     found: dict[str, tuple[str, ...]] = {}
-    for family in MeterCollector(_meter(), lambda: [("sink", 1, 2, 3, 4.0)]).collect():
+    for family in MeterCollector(_meter(), lambda: [("sink", 1, 2, 3, 4.0)], _bills).collect():
         (labels,) = {tuple(name for name in sample.labels if name != "le") for sample in family.samples}
         found[family.name + ("_total" if family.type == "counter" else "")] = labels
     return found
@@ -37,6 +39,22 @@ def _meter() -> Meter:
     meter.lane_retries["sink", Reason.THROTTLED.value] += 1
     meter.observe_request("orders", 200, 0.1)
     return meter
+
+
+def _bills() -> Iterator[tuple[str, Mapping[str, int]]]:
+    """The empty bill of each of our own sinks that has one. What it must be given is a name, whatever it is."""
+    for name in plugins.known("sinks"):
+        plugin = plugins.load("sinks", name)
+        if hasattr(plugin, "bill"):
+            names = {key: "orders" for key, each in plugin.Config.model_fields.items() if each.is_required()}
+            yield name, plugin(name, plugin.Config(**(names | {"type": name}))).bill()
+
+
+def test_the_bills_of_our_sinks_are_found() -> None:
+    found = dict(_bills())
+    assert {name: {key.partition("_")[0] for key in bill} for name, bill in found.items()} == {
+        name: {name} for name in ("firehose", "kinesis", "sqs")
+    }
 
 
 def test_every_metric_is_explained_with_its_labels_and_no_other() -> None:

@@ -26,9 +26,9 @@ TOKEN = "a token of the admin"
 class Service:
     """One route into one lane before a scripted sink."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[ScriptedSink] = ScriptedSink) -> None:
         self.meter = Meter()
-        self.sink = ScriptedSink(Faults(seconds=0.0), random.Random(1))
+        self.sink = kind(Faults(seconds=0.0), random.Random(1))
         self.lane: Lane = lane(self.sink, self.meter, "lake", patience="60ms", call_timeout="20ms")
         leg = Leg(self.lane, Terms("orders", required=True, patient=False), "original")
         self.route = Route("orders", (leg,), types=("com.example.*",), source="/routes/orders")
@@ -86,6 +86,28 @@ async def test_status_tells_what_stands_where_and_why() -> None:
     assert lake["failed_calls_in_a_row"] >= 1
     assert lake["received"] == 3 == sum(lake["settled"].values()) + lake["held_events"]
     assert lake["settled"] == {"delivered": 2, "expired": 1}
+
+
+class BilledSink(ScriptedSink):
+    """A scripted destination that bills by the event."""
+
+    def bill(self) -> dict[str, int]:
+        return {"scripted_units": self.taken.total()}
+
+
+async def test_what_a_sink_is_billed_for_is_in_metrics_and_status() -> None:
+    service = Service(BilledSink)
+    await service.send(3)
+    async with service.client() as client:
+        page = (await client.get("/metrics")).text
+        status = (await client.get("/status")).json()
+    assert 'penstock_scripted_units_total{sink="lake"} 3.0' in page.splitlines()
+    assert status["lanes"]["lake"]["billed"] == {"scripted_units": 3}
+
+
+async def test_a_sink_without_a_bill_has_none() -> None:
+    async with Service().client() as client:
+        assert (await client.get("/status")).json()["lanes"]["lake"]["billed"] == {}
 
 
 async def test_readiness_comes_with_reasons_here() -> None:

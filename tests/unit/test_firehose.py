@@ -5,13 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from service.event import Event
 from service.outcome import DELIVERED, Reason, Rejected, Retry
-from service.sinks.contract import Batch, ProbeError
-from service.sinks.firehose import RECORDS, Firehose, _packed
+from service.sinks.contract import Batch, Billed, ProbeError
+from service.sinks.firehose import RECORDS, Firehose
+from service.sinks.unpacking import inflated, unpack
 from tests.contract.fake_aws import FakeAws, Refusal
 from tests.contract.harness import event, sized
 
@@ -97,15 +96,40 @@ async def test_events_beyond_the_last_record_have_no_room_whatever_becomes_of_th
     assert {outcome.reason for outcome in outcomes[:RECORDS] if isinstance(outcome, Retry)} == {Reason.INTERNAL}
 
 
-@given(st.lists(st.none() | st.integers(1, 40), max_size=60), st.integers(40, 100))
-def test_packing_keeps_order_and_bounds_and_places_every_line(sizes: list[int | None], record_bytes: int) -> None:
-    lines = [None if size is None else b"x" * size for size in sizes]
-    records, places = _packed(lines, record_bytes)
-    assert all(records)
-    assert all(sum(map(len, record)) <= record_bytes for record in records)
-    assert [line for record in records for line in record] == [line for line in lines if line is not None]
-    placed = [place for line, place in zip(lines, places, strict=True) if line is not None]
-    assert placed == [index for index, record in enumerate(records) for _ in record]
+async def test_an_array_is_a_line_unless_told_otherwise(aws: FakeAws) -> None:
+    assert await held(aws, event(0), event(1), pack="json_array") == [b'[{"number":0},{"number":1}]\n']
+    aws.delivery_streams["lake"].clear()
+    assert await held(aws, event(0), pack="json_array", newline=False) == [b'[{"number":0}]']
+
+
+async def test_a_record_holds_no_more_events_than_told(aws: FakeAws) -> None:
+    assert [record.count(b"\n") for record in await held(aws, *map(event, range(5)), pack_events=2)] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("compress", ["gzip", "zstd"])
+async def test_what_arrives_compressed_is_one_file_when_put_together(aws: FakeAws, compress: Any) -> None:
+    events = [event(n) for n in range(300)]
+    records = await held(aws, *events, compress=compress, record_bytes=1024)
+    assert len(records) > 2
+    assert unpack(inflated(b"".join(records), compress), "ndjson") == [each.body for each in events]
+
+
+@pytest.mark.parametrize(("size", "billed"), [(0, 5120), (1, 5120), (5120, 5120), (5121, 10240)])
+async def test_a_record_is_billed_in_steps_of_five_kibibytes(aws: FakeAws, size: int, billed: int) -> None:
+    async with sink(aws, pack="none", newline=False) as made:
+        assert isinstance(made, Billed)
+        assert made.bill() == {"firehose_billed_bytes": 0, "firehose_records": 0}
+        await made.write(Batch([event(0, b"x" * size)]))
+        assert made.bill() == {"firehose_billed_bytes": billed, "firehose_records": 1}
+
+
+async def test_only_what_was_acknowledged_is_on_the_bill(aws: FakeAws) -> None:
+    async with sink(aws, pack="none") as made:
+        aws.fail({0})
+        await made.write(Batch([event(0), event(1), event(2)]))
+        aws.refusal = Refusal("InternalFailure", 500)
+        await made.write(Batch([event(3)]))
+        assert made.bill() == {"firehose_billed_bytes": 2 * 5120, "firehose_records": 2}
 
 
 async def test_unpacked_each_event_has_a_record_and_a_newline(aws: FakeAws) -> None:

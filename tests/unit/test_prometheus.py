@@ -60,6 +60,19 @@ def test_gauges_of_lanes_are_read_at_the_time_of_the_scrape() -> None:
     assert 'penstock_lane_oldest_seconds{sink="lake"} 1.5' in text
 
 
+def test_bills_of_sinks_are_counters_by_sink() -> None:
+    bills = [("lake", {"firehose_records": 3, "firehose_billed_bytes": 9}), ("pond", {"firehose_records": 4})]
+    text = generate_latest(registry(Meter(), tuple, lambda: bills)).decode()
+    shown = [line for line in text.splitlines() if "firehose" in line and not line.startswith("# HELP")]
+    assert shown == [
+        "# TYPE penstock_firehose_records_total counter",
+        'penstock_firehose_records_total{sink="lake"} 3.0',
+        'penstock_firehose_records_total{sink="pond"} 4.0',
+        "# TYPE penstock_firehose_billed_bytes_total counter",
+        'penstock_firehose_billed_bytes_total{sink="lake"} 9.0',
+    ]
+
+
 def test_durations_are_a_cumulative_histogram() -> None:
     meter = Meter()
     for seconds in (0.0005, 0.001, 0.3, 99.0):
