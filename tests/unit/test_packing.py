@@ -87,7 +87,8 @@ def test_what_is_packed_is_unpacked_in_order_and_no_limit_is_passed(
 def test_the_largest_event_fits_even_if_it_cannot_be_compressed(
     form: Form, compress: Compression, base64: bool, record_bytes: int
 ) -> None:
-    how = settings(form, compress, record_bytes=record_bytes, base64=base64, call_bytes=record_bytes)
+    newline = form == "json_array"
+    how = settings(form, compress, record_bytes=record_bytes, base64=base64, call_bytes=record_bytes, newline=newline)
     noise = random.Random(1).randbytes(how.event_bytes - how.overhead_bytes)
     body = noise.translate(bytes.maketrans(b"\r\n", b"ab"))
     if form == "json_array":
