@@ -18,7 +18,7 @@ from service.delivery.pipeline import Pipeline
 from service.errors import Code
 from service.sinks.contract import Billed
 from service.telemetry.meter import Meter
-from service.telemetry.prometheus import registry
+from service.telemetry.prometheus import LaneGauges, registry
 
 
 def build(pipeline: Pipeline, meter: Meter, health: Health, token: str | None) -> FastAPI:
@@ -104,9 +104,18 @@ def _problem(status: HTTPStatus, code: Code, detail: str, headers: Mapping[str, 
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def _gauges(pipeline: Pipeline) -> list[tuple[str, int, int, int, float]]:
+def _gauges(pipeline: Pipeline) -> list[LaneGauges]:
     return [
-        (lane.name, lane.held_bytes, lane.capacity, len(lane.calls), lane.oldest_age())
+        LaneGauges(
+            sink=lane.name,
+            held_bytes=lane.held_bytes,
+            capacity_bytes=lane.capacity,
+            calls_in_flight=len(lane.calls),
+            calls_limit=lane.limiter.limit,
+            base_seconds=lane.limiter.base,
+            oldest_seconds=lane.oldest_age(),
+            breaker=lane.breaker.state.value,
+        )
         for lane in pipeline.lanes.values()
     ]
 
@@ -123,6 +132,8 @@ def _lane(name: str, pipeline: Pipeline, meter: Meter) -> dict[str, Any]:
             settled[fate] += count
     return {
         "state": "failing" if lane.breaker.failures else "healthy",
+        "breaker": lane.breaker.state.value,
+        "fallback": lane.settings.fallback,
         "failed_calls_in_a_row": lane.breaker.failures,
         "last_failure": lane.breaker.reason.value if lane.breaker.reason else None,
         "received": sum(count for (sink, _), count in meter.lane_received.items() if sink == name),
@@ -131,6 +142,8 @@ def _lane(name: str, pipeline: Pipeline, meter: Meter) -> dict[str, Any]:
         "held_bytes": lane.held_bytes,
         "capacity_bytes": lane.capacity,
         "calls_in_flight": len(lane.calls),
+        "calls_limit": lane.limiter.limit,
+        "base_seconds": round(lane.limiter.base, 4),
         "oldest_seconds": round(lane.oldest_age(), 3),
         "billed": dict(lane.sink.bill()) if isinstance(lane.sink, Billed) else {},
     }

@@ -1,9 +1,11 @@
 """The meter in Prometheus form. Reads plain integers when scraped; costs nothing in between."""
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from platform import python_version
 from typing import Any
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -16,16 +18,43 @@ from prometheus_client.registry import Collector
 from service import __version__
 from service.telemetry.meter import Meter
 
-LaneGauges = Callable[[], Iterable[tuple[str, int, int, int, float]]]
-"""Per lane: sink, bytes held, bytes it may hold, calls in flight, seconds since its oldest event was put."""
+
+class LaneGauges(Struct, frozen=True):
+    """What one lane is like now."""
+
+    sink: str
+    held_bytes: int
+    capacity_bytes: int
+    calls_in_flight: int
+    calls_limit: int
+    """Calls that may be in flight, as the lane has found out."""
+    base_seconds: float
+    """Mean round trip of a call without a queue of ours; 0 until known."""
+    oldest_seconds: float
+    breaker: str
+    """`closed`, `half_open` or `open`."""
+
+
+Lanes = Callable[[], Iterable[LaneGauges]]
+BREAKER_STATES = ("closed", "half_open", "open")
 Bills = Callable[[], Iterable[tuple[str, Mapping[str, int]]]]
 """Per sink whose destination bills by something else than events: its name, and counts by the name of a counter."""
+
+
+_LANE_GAUGES: tuple[tuple[str, str, Callable[[LaneGauges], float]], ...] = (
+    ("penstock_lane_held_bytes", "Bytes a lane holds.", attrgetter("held_bytes")),
+    ("penstock_lane_capacity_bytes", "Bytes a lane may hold.", attrgetter("capacity_bytes")),
+    ("penstock_lane_calls_in_flight", "Calls in flight.", attrgetter("calls_in_flight")),
+    ("penstock_lane_calls_limit", "Calls that may be in flight.", attrgetter("calls_limit")),
+    ("penstock_lane_base_seconds", "Round trip of a call without a queue of ours.", attrgetter("base_seconds")),
+    ("penstock_lane_oldest_seconds", "Age of the oldest event held.", attrgetter("oldest_seconds")),
+)
 
 
 class MeterCollector(Collector):
     """Turns one snapshot of the meter into metric families."""
 
-    def __init__(self, meter: Meter, lanes: LaneGauges, bills: Bills = tuple) -> None:
+    def __init__(self, meter: Meter, lanes: Lanes, bills: Bills = tuple) -> None:
         self._meter = meter
         self._lanes = lanes
         self._bills = bills
@@ -78,16 +107,19 @@ class MeterCollector(Collector):
         yield self._requests()
 
     def _gauges(self) -> Iterable[Metric]:
-        held = GaugeMetricFamily("penstock_lane_held_bytes", "Bytes a lane holds.", labels=["sink"])
-        capacity = GaugeMetricFamily("penstock_lane_capacity_bytes", "Bytes a lane may hold.", labels=["sink"])
-        calls = GaugeMetricFamily("penstock_lane_calls_in_flight", "Calls in flight.", labels=["sink"])
-        age = GaugeMetricFamily("penstock_lane_oldest_seconds", "Age of the oldest event held.", labels=["sink"])
-        for sink, held_bytes, may_hold, in_flight, oldest in self._lanes():
-            held.add_metric([sink], held_bytes)
-            capacity.add_metric([sink], may_hold)
-            calls.add_metric([sink], in_flight)
-            age.add_metric([sink], oldest)
-        return held, capacity, calls, age
+        lanes = list(self._lanes())
+        for name, text, value in _LANE_GAUGES:
+            family = GaugeMetricFamily(name, text, labels=["sink"])
+            for lane in lanes:
+                family.add_metric([lane.sink], value(lane))
+            yield family
+        breaker = GaugeMetricFamily(
+            "penstock_lane_breaker_state", "1 for the state the breaker is in.", labels=["sink", "state"]
+        )
+        for lane in lanes:
+            for state in BREAKER_STATES:
+                breaker.add_metric([lane.sink, state], state == lane.breaker)
+        yield breaker
 
     def _billed(self) -> Iterable[Metric]:
         families: dict[str, CounterMetricFamily] = {}
@@ -126,7 +158,7 @@ def _counter(name: str, text: str, labels: str, counts: Mapping[Any, int]) -> Me
     return family
 
 
-def registry(meter: Meter, lanes: LaneGauges, bills: Bills = tuple) -> CollectorRegistry:
+def registry(meter: Meter, lanes: Lanes, bills: Bills = tuple) -> CollectorRegistry:
     """A registry of its own, so that nothing else in the process leaks into the page."""
     result = CollectorRegistry(auto_describe=False)
     result.register(MeterCollector(meter, lanes, bills))

@@ -8,7 +8,7 @@ from service import plugins
 from service.outcome import Reason
 from service.receipt import Fate
 from service.telemetry.meter import Meter
-from service.telemetry.prometheus import MeterCollector
+from service.telemetry.prometheus import LaneGauges, MeterCollector
 
 PAGE = Path(__file__).parents[2] / "docs" / "operate.md"
 ROW = re.compile(r"^\| `(penstock_\w+)` \| [^|]* \|(?P<labels>[^|]*)\|", re.MULTILINE)
@@ -21,7 +21,9 @@ def _page() -> str:
 def _families() -> dict[str, tuple[str, ...]]:
     """Labels by the name that a scrape shows, counters with their `_total`."""
     found: dict[str, tuple[str, ...]] = {}
-    for family in MeterCollector(_meter(), lambda: [("sink", 1, 2, 3, 4.0)], _bills).collect():
+    for family in MeterCollector(
+        _meter(), lambda: [LaneGauges("sink", 1, 2, 3, 4, 5.0, 6.0, "closed")], _bills
+    ).collect():
         (labels,) = {tuple(name for name in sample.labels if name != "le") for sample in family.samples}
         found[family.name + ("_total" if family.type == "counter" else "")] = labels
     return found

@@ -4,13 +4,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import __version__
+from service.delivery.breaker import State
 from service.telemetry.meter import REQUEST_SECONDS, Histogram, Meter
-from service.telemetry.prometheus import LaneGauges, registry
+from service.telemetry.prometheus import LaneGauges, Lanes, registry
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def scrape(meter: Meter, lanes: LaneGauges = tuple) -> Samples:
+def scrape(meter: Meter, lanes: Lanes = tuple) -> Samples:
     """Values by name and labels, as Prometheus would read them."""
     text = generate_latest(registry(meter, lanes)).decode()
     return {
@@ -50,14 +51,20 @@ def test_a_fresh_meter_shows_its_version_and_nothing_of_the_process() -> None:
 
 def test_gauges_of_lanes_are_read_at_the_time_of_the_scrape() -> None:
     held = [100]
-    page = registry(Meter(), lambda: [("lake", held[0], 1000, 2, 1.5)])
+    page = registry(Meter(), lambda: [LaneGauges("lake", held[0], 1000, 2, 8, 0.02, 1.5, "half_open")])
     assert 'penstock_lane_held_bytes{sink="lake"} 100.0' in generate_latest(page).decode()
     held[0] = 200
     text = generate_latest(page).decode()
     assert 'penstock_lane_held_bytes{sink="lake"} 200.0' in text
     assert 'penstock_lane_capacity_bytes{sink="lake"} 1000.0' in text
     assert 'penstock_lane_calls_in_flight{sink="lake"} 2.0' in text
+    assert 'penstock_lane_calls_limit{sink="lake"} 8.0' in text
+    assert 'penstock_lane_base_seconds{sink="lake"} 0.02' in text
     assert 'penstock_lane_oldest_seconds{sink="lake"} 1.5' in text
+    states = {state: f'penstock_lane_breaker_state{{sink="lake",state="{state}"}} ' for state in State}
+    assert states[State.HALF_OPEN] + "1.0" in text
+    assert states[State.CLOSED] + "0.0" in text
+    assert states[State.OPEN] + "0.0" in text
 
 
 def test_bills_of_sinks_are_counters_by_sink() -> None:
