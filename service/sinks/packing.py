@@ -86,6 +86,11 @@ class Packing(Struct, frozen=True):
             most = (most - _HEADER_BYTES) * 256 // 257
         return most - self.around_bytes
 
+    @property
+    def batch_bytes(self) -> int:
+        """Most bytes of events that a call holds without compression."""
+        return _before_base64(self.call_bytes) if self.base64 else self.call_bytes
+
     def piece(self, event: Event) -> bytes | Rejected:
         """The event as it stands in a record; or why it cannot, so that it spoils no other."""
         body = event.body

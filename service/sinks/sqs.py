@@ -121,7 +121,7 @@ class Sqs:
         )
         self.limits = Limits(
             batch_events=PACKED_EVENTS if packs else ENTRIES,
-            batch_bytes=COMPRESSED_BATCH_BYTES if compresses else MESSAGE_BYTES,
+            batch_bytes=COMPRESSED_BATCH_BYTES if compresses else self._packing.batch_bytes,
             event_bytes=self._packing.event_bytes,
             overhead_bytes=self._packing.overhead_bytes,
         )

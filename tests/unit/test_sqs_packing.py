@@ -59,6 +59,14 @@ async def test_a_message_holds_what_fits_and_the_eleventh_has_no_room(aws: FakeA
     assert [len(message) for message in messages(aws)] == [1024] * 10
 
 
+async def test_a_batch_that_travels_as_base64_fits_a_call(aws: FakeAws) -> None:
+    async with sink(aws, pack="length_prefixed") as made:
+        limits = made.limits
+        count = limits.batch_bytes // (1000 + limits.overhead_bytes)
+        assert set(await write(made, *(sized(event(n), 1000) for n in range(count)))) == {DELIVERED}
+    assert 2**20 - sum(map(len, messages(aws))) < 2000, "and fills it"
+
+
 async def test_a_message_holds_no_more_events_than_told(aws: FakeAws) -> None:
     async with sink(aws, pack_events=3) as made:
         await write(made, *map(event, range(7)))
