@@ -13,6 +13,7 @@ import uvloop
 
 from bench.scenarios import aggregated, all_throttled, dead_sink, hot_key, partial, slow_then_fast, throttled
 from bench.scenarios.report import Report
+from bench.scenarios.world import divide_cores
 
 SCENARIOS: dict[str, Callable[[float, Path], Awaitable[Report]]] = {
     "throttled": throttled.run,
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("name", choices=SCENARIOS)
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
+    divide_cores()
     report = uvloop.run(_run(options.name, options.seconds))
     print(report.text())
     sys.exit(not report.holds)

@@ -29,6 +29,7 @@ def _shard(key: str) -> int:
     return int.from_bytes(hashlib.md5(key.encode()).digest(), "big") * SHARDS >> 128
 
 
+WARM_UP_SECONDS = 2.0
 KEYS = [f"k{number}" for number in range(4000)]
 NEIGHBOURS = [key for key in KEYS if _shard(key) == _shard(HOT_KEY)]
 ELSEWHERE = [key for key in KEYS if _shard(key) != _shard(HOT_KEY)]
@@ -62,8 +63,8 @@ async def run(seconds: float, folder: Path) -> Report:
 
 
 async def _load(producers: Producers, seconds: float, key_of: Callable[[int], str] | None) -> list[float]:
-    """Seconds of the requests with keys of the other shards, from when each was due."""
-    until = asyncio.get_running_loop().time() + seconds
+    """Seconds of the requests with keys of the other shards, from when each was due; without those of the warm-up."""
+    until = asyncio.get_running_loop().time() + WARM_UP_SECONDS + seconds
     requests = PER_SECOND / EVENTS / SHARDS
     async with asyncio.TaskGroup() as group:
         measured = group.create_task(
@@ -77,7 +78,7 @@ async def _load(producers: Producers, seconds: float, key_of: Callable[[int], st
         if key_of is not None:
             interval = CLIENTS * EVENTS / PER_SECOND
             group.create_task(producers.closed_loop("orders", CLIENTS, EVENTS, until, interval, key_of))
-    return measured.result()
+    return measured.result()[round(requests * (SHARDS - 1) * WARM_UP_SECONDS) :]
 
 
 def _ms(seconds: float) -> str:

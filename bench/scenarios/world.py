@@ -45,6 +45,11 @@ class World:
         async with self.session.get(f"{self._endpoint}/_ledger/{target}/taken") as answer:
             return await answer.read()
 
+    async def metrics(self) -> str:
+        """The text of /metrics."""
+        async with self.session.get(f"{self._admin}/metrics") as answer:
+            return await answer.text()
+
     async def status(self, lane: str) -> Mapping[str, Any]:
         """What /status says of a lane."""
         async with self.session.get(f"{self._admin}/status") as answer:
@@ -62,25 +67,28 @@ class World:
 
 @asynccontextmanager
 async def world(
-    configuration: Mapping[str, Any], behaviours: Mapping[str, Behaviour], folder: Path
+    configuration: Mapping[str, Any],
+    behaviours: Mapping[str, Behaviour],
+    folder: Path,
+    upstream: str | None = None,
 ) -> AsyncIterator[World]:
-    """The proxy, whose targets behave so from the start, and the service before it. Raises ChildError."""
+    """The proxy, whose targets behave so from the start, and the service before it; `upstream`: what is behind.
+
+    Raises ChildError.
+    """
     file, log = folder / "penstock.yaml", folder / "service.log"
     ports = {"server": {"port": 0, "deregister_delay": 0}, "admin": {"port": 0}}
     tree = {**configuration, **{name: {**configuration.get(name, {}), **more} for name, more in ports.items()}}
     file.write_text(yaml.safe_dump(tree), "utf-8")
-    mine, others = _cores()
-    if others:
-        os.sched_setaffinity(0, mine)
-    pin: list[str | Path] = ["taskset", "-c", ",".join(map(str, others))] if others else []
-    proxy = Child("The fault proxy", leashed("deploy.local.faultproxy"), folder / "proxy.log", announces=True)
-    with proxy:
+    behind = ("--upstream", upstream) if upstream else ()
+    command = leashed("deploy.local.faultproxy", *behind)
+    with Child("The fault proxy", command, folder / "proxy.log", announces=True) as proxy:
         endpoint = (await asyncio.to_thread(proxy.announcement))["endpoint"]
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session:
             for target, behaviour in behaviours.items():
                 await _behave(session, endpoint, target, behaviour)
-            command = [*pin, *leashed("service.cli", "serve", "--config", file)]
+            command = [*_BINDING, *leashed("service.cli", "serve", "--config", file)]
             environment = isolated(os.environ, endpoint)
             with Child("Penstock", command, log, environment, grace_seconds=30) as service:
                 await asyncio.to_thread(service.wait_until, lambda: _serving(log) is not None)
@@ -95,12 +103,18 @@ async def _behave(session: aiohttp.ClientSession, endpoint: str, target: str, be
         answer.raise_for_status()
 
 
-def _cores() -> tuple[set[int], set[int]]:
-    """Cores of everything else, and the service's; the latter empty where processes cannot be bound."""
+_BINDING: list[str] = []
+"""The command before the service's own that binds it to its core."""
+
+
+def divide_cores() -> None:
+    """Give the first core to services that are started from now on, the others to everything else, if it can be."""
     if not hasattr(os, "sched_getaffinity") or shutil.which("taskset") is None:
-        return set(), set()
-    cores = sorted(os.sched_getaffinity(0))
-    return (set(cores[1:]), {cores[0]}) if len(cores) > 1 else (set(), set())
+        return
+    first, *others = sorted(os.sched_getaffinity(0))
+    if others:
+        os.sched_setaffinity(0, others)
+        _BINDING[:] = ["taskset", "-c", str(first)]
 
 
 def _serving(log: Path) -> Mapping[str, str] | None:
