@@ -1,4 +1,4 @@
-"""The command line: `penstock serve | dev | check | doctor | config | send | key`.
+"""The command line: `penstock serve | dev | check | doctor | config | send | key | dlq`.
 
 Exit codes: 0 all is well; 1 something failed, and it was said what; 2 wrong usage; 3 the service ended with events
 that it had to give back.
@@ -7,21 +7,20 @@ Each command imports what it needs when it runs, so that none waits for what onl
 """
 
 import json
-import os
 import sys
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service import __version__
+from service import __version__, dlq_command
 from service.errors import ConfigError
+from service.terminal import FAILED, File, counted, fail, fail_with, loaded
 
 if TYPE_CHECKING:
     from service.config import Config
 
-FAILED = 1
 GIVEN_BACK = 3
 
 app = typer.Typer(
@@ -30,10 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Penstock: a streaming ingestion gateway for AWS that answers for every event.",
 )
-File = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="Configuration file; else PENSTOCK_CONFIG, else ./penstock.yaml if there."),
-]
+app.add_typer(dlq_command.app, name="dlq")
 
 
 def main() -> None:
@@ -65,31 +61,31 @@ def serve(config: File = None) -> None:
     """
     from service.config.load import DEFAULT_FOLDER
 
-    loaded = _loaded(config)
-    if loaded.origin is None:
+    found = loaded(config)
+    if found.origin is None:
         typer.echo(
             f"No configuration file: events are written to ./{DEFAULT_FOLDER}, and only this machine may send. "
             "Give one with --config.",
             err=True,
         )
-    _run(loaded)
+    _run(found)
 
 
 @app.command()
 def dev(config: File = None) -> None:
     """Run the service with the terminal in place of every sink: no AWS, no Kafka, nothing is kept."""
-    _run(_loaded(config, printing=True))
+    _run(loaded(config, printing=True))
 
 
 @app.command()
 def check(config: File = None) -> None:
     """Check the configuration, without a network: every mistake at once, each with its place."""
-    loaded = _loaded(config)
-    for warning in loaded.warnings:
+    found = loaded(config)
+    for warning in found.warnings:
         typer.echo(f"note: {warning}", err=True)
-    origin = loaded.origin or "the built-in configuration"
-    counted = f"{_count(len(loaded.sinks), 'sink')}, {_count(len(loaded.routes), 'route')}"
-    typer.echo(f"{origin}: no mistakes; {counted}")
+    origin = found.origin or "the built-in configuration"
+    sizes = f"{counted(len(found.sinks), 'sink')}, {counted(len(found.routes), 'route')}"
+    typer.echo(f"{origin}: no mistakes; {sizes}")
 
 
 @app.command()
@@ -99,8 +95,8 @@ def doctor(config: File = None) -> None:
 
     from service.doctor import examine
 
-    loaded = _loaded(config)
-    troubles = asyncio.run(examine(loaded))
+    found = loaded(config)
+    troubles = asyncio.run(examine(found))
     for name, trouble in troubles.items():
         typer.echo(f"{name}: {trouble or 'ok'}")
     if any(troubles.values()):
@@ -112,7 +108,7 @@ def show(config: File = None) -> None:
     """Print the effective configuration, with every default and override; secrets are masked."""
     from service.config.reference import effective
 
-    typer.echo(effective(_loaded(config)), nl=False)
+    typer.echo(effective(loaded(config)), nl=False)
 
 
 @app.command()
@@ -129,11 +125,11 @@ def send(
     try:
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
-        _fail(f"{file}: cannot be read: {error.strerror}")
+        fail(f"{file}: cannot be read: {error.strerror}")
     try:
         status, text, retry_after = post(url, route, body, content_type or _media_type(file), key)
     except OSError as error:
-        _fail(f"{url}: no answer: {error}; is the service running there?")
+        fail(f"{url}: no answer: {error}; is the service running there?")
     typer.echo(text)
     typer.echo(f"{status}" + (f", retry after {retry_after} s" if retry_after else ""), err=True)
     if status != HTTPStatus.OK:
@@ -149,7 +145,7 @@ def key(
     from service.sources.keys import NAME, new_key
 
     if not NAME.fullmatch(name):
-        _fail(f"{name!r}: a name is up to 64 letters, digits, - and _")
+        fail(f"{name!r}: a name is up to 64 letters, digits, - and _")
     made, digest = new_key(name)
     routes = f", routes: {json.dumps(route)}" if route else ""
     typer.echo("The key, shown once, for the producer:", err=True)
@@ -179,16 +175,6 @@ def _media_type(file: Path) -> str:
     return "application/x-ndjson" if file.suffix in (".ndjson", ".jsonl") else "application/json"
 
 
-def _loaded(file: Path | None, printing: bool = False) -> "Config":
-    from service.config import find, load
-    from service.sources.keys import open_keys
-
-    try:
-        return load(find(file, os.environ), os.environ, printing=printing, inspect=open_keys)
-    except ConfigError as error:
-        _fail_with(error)
-
-
 def _run(config: "Config") -> None:
     import asyncio
 
@@ -202,24 +188,9 @@ def _run(config: "Config") -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             everything_settled = runner.run(run(config))
     except ConfigError as error:
-        _fail_with(error)
+        fail_with(error)
     if not everything_settled:
         raise typer.Exit(GIVEN_BACK)
-
-
-def _fail_with(error: ConfigError) -> NoReturn:
-    for mistake in error.mistakes:
-        typer.echo(mistake, err=True)
-    _fail(f"{_count(len(error.mistakes), 'mistake')} in the configuration; nothing was started")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(FAILED)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,18 @@ def binary(headers: Mapping[str, str], content_type: str, body: bytes, nesting: 
     return Draft(body, content_type or "application/octet-stream", attributes, data)
 
 
+def declared(headers: Mapping[str, str], content_type: str | None) -> dict[str, str]:
+    """The attributes that a binary-mode request declares, unchecked; those that cannot be decoded as they stand."""
+    found = {}
+    for header, value in headers.items():
+        if header.startswith("ce-"):
+            try:
+                found[header[3:]] = _header_value(value)
+            except UnicodeError:
+                found[header[3:]] = value
+    return found | ({"datacontenttype": content_type} if content_type else {})
+
+
 def id_in_body(body: bytes) -> str | None:
     """The `id` of a structured CloudEvent that was refused, if one can be read and is fit to be shown."""
     try:

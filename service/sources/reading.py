@@ -8,12 +8,13 @@ from time import time
 from msgspec import Struct
 
 from service.codecs.body import LINES
+from service.codecs.cloudevents import declared
 from service.codecs.draft import Draft, Refusal
 from service.config.settings import RESERVED_ROUTE
 from service.delivery.pipeline import Parcel, Pipeline
 from service.delivery.route import Route, uuid7
 from service.errors import Code, Forbidden, IngestError, NotFound, StrictlyRefused, TooLarge
-from service.event import NO_ATTRIBUTES, Event, Origin
+from service.event import NO_ATTRIBUTES, STRUCTURED, Event, Origin
 from service.sources.preferences import idempotency_key
 
 SOURCE = "http"
@@ -75,7 +76,7 @@ class Reading:
         """Make an event of `found`, or note why it is none."""
         route = self._fixed
         if isinstance(found, Refusal):
-            self._refuse(found.error, found.id, route, found.body, found.content_type)
+            self._refuse(found.error, found.id, route, found, self._declared(found))
             return
         try:
             route = route or self._routed(found)
@@ -85,7 +86,7 @@ class Reading:
             id_ = found.attributes.get("id")
             if route is not None:
                 id_ = route.id_of_refused(found, self._request.headers, self._name())
-            self._refuse(error, id_, route, found.body, found.content_type)
+            self._refuse(error, id_, route, found, found.attributes)
             return
         self.received[route.name] += 1
         self.items.append(Taken(event.id, len(self.parcels)))
@@ -134,7 +135,20 @@ class Reading:
             )
         return route
 
-    def _refuse(self, error: IngestError, id: str | None, route: Route | None, body: bytes, content_type: str) -> None:
+    def _declared(self, refusal: Refusal) -> Mapping[str, str]:
+        """What a binary-mode event that was refused says of itself, so that its dead letter has all of it."""
+        headers = self._request.headers
+        enveloped = refusal.content_type.startswith(STRUCTURED) or not any(name.startswith("ce-") for name in headers)
+        return NO_ATTRIBUTES if enveloped else declared(headers, headers.get("content-type"))
+
+    def _refuse(
+        self,
+        error: IngestError,
+        id: str | None,
+        route: Route | None,
+        found: Draft | Refusal,
+        attributes: Mapping[str, str],
+    ) -> None:
         label = route.name if route is not None else ""
         self.received[label] += 1
         self.rejected[label, error.code] += 1
@@ -142,7 +156,7 @@ class Reading:
         if route is not None and route.bury_invalid:
             # the answer names what the dead letter is called, so that the two can be brought together
             id = id or uuid7()
-            letter = Event(id, route.name, None, body, content_type, NO_ATTRIBUTES, self._origin)
+            letter = Event(id, route.name, None, found.body, found.content_type, attributes, self._origin)
         self.items.append(Refused(error, id, route, letter))
 
 

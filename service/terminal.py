@@ -1,0 +1,47 @@
+"""What all commands have in common: where the configuration is, and how a failure is told."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from service.errors import ConfigError
+
+if TYPE_CHECKING:
+    from service.config import Config
+
+FAILED = 1
+File = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file; else PENSTOCK_CONFIG, else ./penstock.yaml if there."),
+]
+
+
+def loaded(file: Path | None, printing: bool = False, keys: bool = True) -> "Config":
+    """The checked configuration; ends the command if there are mistakes. `keys`: whether the API keys must be sound."""
+    from service.config import find, load
+    from service.sources.keys import open_keys
+
+    try:
+        return load(find(file, os.environ), os.environ, printing=printing, inspect=open_keys if keys else None)
+    except ConfigError as error:
+        fail_with(error)
+
+
+def fail_with(error: ConfigError) -> NoReturn:
+    """Tell every mistake, and end."""
+    for mistake in error.mistakes:
+        typer.echo(mistake, err=True)
+    fail(f"{counted(len(error.mistakes), 'mistake')} in the configuration; nothing was started")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 sink`, `2 sinks`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def fail(message: str) -> NoReturn:
+    """Tell what is wrong, and end."""
+    typer.echo(message, err=True)
+    raise typer.Exit(FAILED)
