@@ -3,7 +3,7 @@ partition, the offset before which all is settled.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from typing import Any, Self
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -151,7 +151,7 @@ class KafkaReader:
             await asyncio.to_thread(self._consumer.close)
 
 
-def settings(config: Kafka.Config) -> Mapping[str, Any]:
+def settings(config: Kafka.Config) -> dict[str, Any]:
     """librdkafka's configuration for a consumer at the sink's brokers, with the sink's own properties."""
     return {
         # a producer's properties among them are only warned of
@@ -163,6 +163,8 @@ def settings(config: Kafka.Config) -> Mapping[str, Any]:
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,
+        # at a low rate a batch of messages takes long
+        "max.poll.interval.ms": 86_400_000,
         "auto.offset.reset": "earliest",
         "allow.auto.create.topics": False,
     }

@@ -5,7 +5,7 @@ import io
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, assert_never
 
 import zstandard
 
@@ -16,6 +16,7 @@ from service.dlq.asking import CALL_SECONDS, ask
 from service.dlq.reader import Stored, StoreError
 from service.dlq.settled import Settled
 from service.sinks.firehose import Firehose
+from service.sinks.packing import Form
 from service.sinks.unpacking import unpack
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -78,16 +79,10 @@ class S3Reader:
 
     def _pieces(self, key: str, data: bytes) -> list[bytes]:
         try:
-            data = _inflated(data)
-            if self._pack == "length_prefixed":
-                return unpack(data, "length_prefixed")
-            if self._pack == "json_array":
-                return [each for line in data.splitlines() for each in unpack(line, "json_array")]
+            return pieces(data, self._pack)
         except (ValueError, OSError, EOFError, zstandard.ZstdError) as error:
             self.notes.append(f"{key} cannot be read as `pack: {self._pack}`, and was left out: {error}")
             return []
-        # of `none`, each letter is a line too: the sink ends it with one, unless `newline: false`
-        return [line for line in data.split(b"\n") if line]
 
     async def remove(self, stored: Stored) -> None:
         """An object holds many letters, and does not change."""
@@ -139,11 +134,27 @@ def parse_s3(text: str) -> tuple[str, str]:
     return bucket, prefix
 
 
+def pieces(data: bytes, form: Form) -> list[bytes]:
+    """The events in an object of records that were put one after the other. Raises what its codec does if it is none.
+
+    Compressed by the sink, by Firehose, or by both: the object begins as no letter does.
+    """
+    while data.startswith((_GZIP, _ZSTD)):
+        data = _inflated(data)
+    match form:
+        case "length_prefixed":
+            return unpack(data, form)
+        case "json_array":
+            return [each for line in data.splitlines() for each in unpack(line, form)]
+        case "ndjson" | "none":
+            # of `none`, each letter is a line too, unless the sink has `newline: false`
+            return [line for line in data.split(b"\n") if line]
+        case _:
+            assert_never(form)
+
+
 def _inflated(data: bytes) -> bytes:
-    """The object as the sink wrote it: records compressed by it, or the whole by Firehose."""
     if data.startswith(_GZIP):
         return gzip.decompress(data)
-    if data.startswith(_ZSTD):
-        with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True) as frames:
-            return frames.read()
-    return data
+    with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True) as frames:
+        return frames.read()

@@ -65,7 +65,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def _value(value: Any) -> str:
-    return printable(value) if isinstance(value, str) else orjson.dumps(value).decode()
+    return printable(value if isinstance(value, str) else orjson.dumps(value).decode())
 
 
 def _cut(cell: str) -> str:

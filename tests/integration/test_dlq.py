@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -24,6 +24,7 @@ from service.dlq.replay import WORKERS, Plan
 from service.dlq.selection import Selection
 from service.dlq.sender import Sender
 from service.dlq.stores import Options
+from tests.conservation import assert_conserved, samples
 from tests.integration.command import COMMAND, Serving, environment, penstock
 
 CONFIGURATION = """
@@ -36,7 +37,6 @@ sinks:
   dead_kafka: {type: kafka, brokers: "%(brokers)s", topic: dlq-letters}
   dead_kinesis: {type: kinesis, stream: dlq-letters, aggregate: kpl}
   dead_firehose: {type: firehose, delivery_stream: dlq-letters}
-  dead_stdout: {type: stdout}
 routes:
   fixed: {to: [good]}
 """
@@ -46,8 +46,7 @@ ROUTE = """
     schema: {type: jsonschema, file: broken.json}
     dead_letter: {sink: dead_%(kind)s, invalid: true}
 """
-KINDS = ("file", "sqs", "packed", "kafka", "kinesis", "firehose", "stdout")
-STORES = KINDS[:-1]
+STORES = ("file", "sqs", "packed", "kafka", "kinesis", "firehose")
 
 
 class Shop:
@@ -112,11 +111,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory, emulator: str) -> Iterator[Sh
     asyncio.run(_create(emulator))
     with MockCluster(["dlq-letters"], 2, 1) as cluster, pytest.MonkeyPatch.context() as patch:
         text = CONFIGURATION % {"endpoint": emulator, "brokers": cluster.bootstrap}
-        (folder / "penstock.yaml").write_text(text + "".join(ROUTE % {"kind": kind} for kind in KINDS))
+        (folder / "penstock.yaml").write_text(text + "".join(ROUTE % {"kind": kind} for kind in STORES))
         for name, value in credentials.items():
             patch.setenv(name, value)
         with Serving("serve", folder=folder, more=credentials) as serving:
             yield Shop(serving, load(folder / "penstock.yaml", {}), folder)
+            assert_conserved(samples(serving.get("/metrics")))
             serving.signal(signal.SIGTERM)
             assert serving.end() == 0
 
@@ -146,7 +146,6 @@ async def test_letters_are_listed_and_replayed_once_whatever_the_sink(shop: Shop
         # an object behind a delivery stream takes its time
         while kind == "firehose" and len(await shop.listed(kind)) < len(ids):
             await asyncio.sleep(0.2)
-    assert {letter.id for letter in await shop.listed(kind)} == set(ids)
     report = await shop.replay(kind, "fixed", id=ids[0])
     assert (report.tally.selected, report.tally.confirmed) == (1, 1)
     report = await shop.replay(kind, "fixed")
@@ -154,7 +153,6 @@ async def test_letters_are_listed_and_replayed_once_whatever_the_sink(shop: Shop
     again = await shop.replay(kind, "fixed")
     assert (again.tally.selected, again.tally.complete) == (0, True)
     assert {id: count for id, count in shop.arrived().items() if id in ids} == dict.fromkeys(ids, 1)
-    assert await shop.listed(kind) == []
 
 
 @pytest.mark.parametrize("kind", ["file", "sqs"])
@@ -165,15 +163,9 @@ async def test_what_is_refused_again_stays_a_letter_and_does_not_multiply(shop: 
     assert (report.tally.confirmed, report.tally.complete) == (0, False)
     assert report.tally.replaced + report.tally.refused.total() == report.tally.selected >= 3
     assert sorted(letter.id for letter in await shop.listed(kind)) == ids
+    # at once after the list, which has given back what it had borrowed
     assert (await errand.purge(shop.config, f"dead_{kind}", shop.options, Selection(reason="invalid"))).found == 3
-    assert await shop.listed(kind) == []
-
-
-async def test_listing_hides_no_message_from_others(shop: Shop) -> None:
-    shop.break_events("sqs", ["seen"])
-    assert [letter.id for letter in await shop.listed("sqs")] == ["seen"]
-    assert [letter.id for letter in await shop.listed("sqs")] == ["seen"]
-    await shop.replay("sqs", "fixed")
+    assert (await errand.purge(shop.config, f"dead_{kind}", shop.options, Selection())).found == 0
 
 
 async def test_an_event_without_an_envelope_and_one_in_binary_mode_are_the_same_events_again(shop: Shop) -> None:
@@ -201,14 +193,17 @@ def test_a_replay_that_is_killed_half_way_is_resumed_without_sending_twice_what_
     ids = [f"killed-{number}" for number in range(40)]
     shop.break_events("file", ids)
     command = [*COMMAND, "dlq", "replay", "--route", "file", "--to", "fixed", "--url", shop.serving.url]
+    begun = _settled(shop)
     child = subprocess.Popen(
         [*command, "--rate", "30/s"], cwd=shop.folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     try:
-        settled = _wait_for(lambda: _settled(shop.folder / "penstock-dlq", 10), child)
+        while _settled(shop) < begun + 10:
+            assert child.poll() is None, child.communicate()
     finally:
         child.kill()
         child.communicate()
+    settled = _settled(shop) - begun
     before = shop.arrived()
     done = penstock(*command[len(COMMAND) :], folder=shop.folder)
     assert done.returncode == 0, done.stderr
@@ -222,16 +217,9 @@ def test_a_replay_that_is_killed_half_way_is_resumed_without_sending_twice_what_
     assert "0 letters selected" in penstock(*command[len(COMMAND) :], folder=shop.folder).stderr
 
 
-def _settled(folder: Path, most: int) -> int:
-    """How many are settled, once it is so many."""
-    count = sum(path.read_bytes().count(b"\n") for path in folder.glob("*.settled")) if folder.exists() else 0
-    return count if count >= most else 0
-
-
-def _wait_for(ready: Callable[[], int], child: "subprocess.Popen[bytes]") -> int:
-    while not (found := ready()):
-        assert child.poll() is None, child.communicate()
-    return found
+def _settled(shop: Shop) -> int:
+    """How many letters of the file sink have been settled, ever."""
+    return sum(path.read_bytes().count(b"+") for path in shop.options.state.glob("dead_file-*.settled"))
 
 
 def test_the_command_says_what_it_did_and_what_is_left(shop: Shop) -> None:
@@ -242,17 +230,10 @@ def test_the_command_says_what_it_did_and_what_is_left(shop: Shop) -> None:
     assert "1 letter\n" in listed.stderr
     shown = penstock("dlq", "show", "told", "--sink", "dead_file", "--body", folder=shop.folder)
     assert json.loads(shown.stdout) == _cloudevent("told")
-    rehearsed = penstock("dlq", "replay", "--route", "file", "--dry-run", folder=shop.folder)
-    assert "would be sent to file, as it came: 1" in rehearsed.stdout
     refused = penstock("dlq", "replay", "--route", "file", "--url", shop.serving.url, folder=shop.folder)
     assert refused.returncode == 1
     assert "1 refused again, and replaced by the letter that the service has written now" in refused.stderr
-    kept = penstock("dlq", "purge", "--route", "file", folder=shop.folder)
-    assert (kept.returncode, "1 letter would be removed; nothing was: give --yes" in kept.stderr) == (1, True)
     assert penstock("dlq", "purge", "--route", "file", "--yes", folder=shop.folder).returncode == 0
-    unreadable = penstock("dlq", "list", "--route", "stdout", folder=shop.folder)
-    assert unreadable.returncode == 1
-    assert "sink 'dead_stdout' is of type stdout: what it was given cannot be read back" in unreadable.stderr
 
 
 @pytest.mark.parametrize("kind", ["kafka", "kinesis", "firehose"])
