@@ -23,7 +23,8 @@ class Room:
     def __init__(self, meter: Meter, capacity: int, requests: int) -> None:
         """`capacity` in bytes."""
         self._meter = meter
-        self._capacity = capacity
+        self.capacity = capacity
+        """Bytes for all of them."""
         self._requests = requests
 
     def enter(self) -> None:
@@ -38,7 +39,7 @@ class Room:
 
     def reserve(self, size: int) -> None:
         """Take `size` bytes. Raises Busy if there is no room now."""
-        if self._meter.body_bytes + size > self._capacity:
+        if self._meter.body_bytes + size > self.capacity:
             raise Busy("no memory for more request bodies now", _RETRY_SECONDS)
         self._meter.body_bytes += size
 
@@ -62,6 +63,25 @@ class Arrival:
         if length is not None and length.isascii() and length.isdigit():
             self._demand_size(int(length))
             self._reserve(int(length))
+
+    def keep(self, size: int) -> None:
+        """Hold `size` bytes from now on, instead of what the body took.
+
+        Raises Busy if there is no room for more now, TooLarge if there never is.
+        """
+        if size > self._room.capacity:
+            raise TooLarge(
+                Code.BATCH_TOO_LARGE,
+                f"the answer to so many refused events takes {size} bytes; at most {self._room.capacity} are there: "
+                "send fewer events",
+                limit=self._room.capacity,
+                actual=size,
+            )
+        if size > self.reserved:
+            self._reserve(size - self.reserved)
+        else:
+            self._room.release(self.reserved - size)
+            self.reserved = size
 
     def __enter__(self) -> Self:
         return self

@@ -115,11 +115,12 @@ class Http:
                     request_id=identity,
                     address=request.client.host if request.client else "",
                     allowed=principal.routes,
+                    keep=arrival.keep,
                     plain_text=target is not None and target.allows(headers.get("origin")),
                 )
             )
-        await pending.wait(self._server.request_timeout)
-        return pending.answer()
+            await pending.wait(self._server.request_timeout)
+            return pending.answer()
 
     async def options(self, route: RouteName, request: Request) -> Response:
         """Answer a browser's preflight for origins on the route's allow-list."""

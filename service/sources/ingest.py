@@ -21,6 +21,12 @@ from service.sources.reading import SOURCE, Reading, Request
 from service.telemetry.meter import Meter
 
 YIELD_SECONDS = 0.005
+PER_REFUSAL_BYTES = 1536
+"""What a refused event costs in memory until it is answered: the error, the result, its text (measured: about this)."""
+LARGE_BYTES = 64 * 1024
+"""A body from here on may take longer than YIELD_SECONDS."""
+LARGE_AT_ONCE = 2
+"""Large bodies that are read in turns: each holds several times its size until it is accepted, the others wait."""
 
 
 class Ingest:
@@ -31,6 +37,7 @@ class Ingest:
         self._meter = meter
         self._largest = max((route.max_event for route in pipeline.routes.values()), default=0)
         self._server = server
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     def find(self, name: str, allowed: Collection[str] | None) -> Route | None:
         """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `allowed`."""
@@ -64,7 +71,7 @@ class Ingest:
                 yield
                 began = perf_counter()
         try:
-            receipt = self._accept(reading, prefer)
+            receipt = self._accept(reading, prefer, request)
         finally:
             self._count(reading)
         pending = Pending(reading.items, receipt, self._pipeline, request.request_id, prefer)
@@ -72,7 +79,13 @@ class Ingest:
         return pending
 
     async def taken(self, request: Request) -> Pending:
-        """`take`, letting others run whenever it yields."""
+        """`take`, letting others run whenever it yields; large bodies wait for each other."""
+        if len(request.body) < LARGE_BYTES:
+            return await self._taken(request)
+        async with self._large:
+            return await self._taken(request)
+
+    async def _taken(self, request: Request) -> Pending:
         taking = self.take(request)
         while True:
             try:
@@ -82,14 +95,14 @@ class Ingest:
                 return pending
             await asyncio.sleep(0)
 
-    def _accept(self, reading: Reading, prefer: Preferences) -> Receipt | None:
+    def _accept(self, reading: Reading, prefer: Preferences, request: Request) -> Receipt | None:
         """The receipt of what was valid; None if there was nothing, or nothing may be taken."""
         if prefer.strict and reading.rejected:
             reading.refuse_the_rest()
-        if not reading.parcels:
-            return None
         try:
-            return self._pipeline.accept(reading.parcels)
+            # what was taken is charged to the lanes; what was refused is held here until it is answered
+            request.keep(PER_REFUSAL_BYTES * (len(reading.items) - len(reading.parcels)))
+            return self._pipeline.accept(reading.parcels) if reading.parcels else None
         except IngestError as error:
             reading.refuse_all(error.code)
             raise

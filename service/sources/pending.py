@@ -14,6 +14,26 @@ BURIAL_SECONDS = 2.0
 """How long an answer waits to be able to say that the dead letter of an invalid event is safe."""
 
 
+class _Burials:
+    """What became of the dead letters of one request. They hold on to this, and not to the request."""
+
+    __slots__ = ("all_ended", "kept", "open")
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.kept: set[int] = set()
+        """Positions in the request of events whose dead letter is safe."""
+        self.all_ended = asyncio.Event()
+
+    def ended(self, index: int, kept: bool) -> None:
+        """The dead letter of the event at `index` is safe, or never will be."""
+        if kept:
+            self.kept.add(index)
+        self.open -= 1
+        if not self.open:
+            self.all_ended.set()
+
+
 class Pending:
     """Call `wait`, then `answer`."""
 
@@ -30,27 +50,18 @@ class Pending:
         self._pipeline = pipeline
         self._request_id = request_id
         self._prefer = prefer
-        self._buried: set[int] = set()
-        self._burials = 0
-        self._all_buried = asyncio.Event()
+        self._burials = _Burials()
 
     def bury_invalid(self) -> None:
         """Send a copy of each invalid event to the dead letters of its route, where the route keeps them."""
         for index, item in enumerate(self._items):
             if isinstance(item, Refused) and item.letter is not None and item.route is not None:
-                letters = item.route.dead_letters
+                letters, letter, item.letter = item.route.dead_letters, item.letter, None
                 if letters is None:
                     continue
                 errors = item.error.members.get("errors", ())
-                ended = partial(self._ended, index)
-                self._burials += letters.bury_invalid(item.letter, item.error.detail, errors, ended)
-
-    def _ended(self, index: int, kept: bool) -> None:
-        if kept:
-            self._buried.add(index)
-        self._burials -= 1
-        if not self._burials:
-            self._all_buried.set()
+                ended = partial(self._burials.ended, index)
+                self._burials.open += letters.bury_invalid(letter, item.error.detail, errors, ended)
 
     async def wait(self, seconds: float) -> None:
         """Return once every event is settled, or after `seconds`."""
@@ -60,10 +71,10 @@ class Pending:
                     await self._receipt.wait()
             except TimeoutError:
                 return
-        if self._burials:
+        if self._burials.open:
             try:
                 async with asyncio.timeout(BURIAL_SECONDS):
-                    await self._all_buried.wait()
+                    await self._burials.all_ended.wait()
             except TimeoutError:
                 return
 
@@ -76,7 +87,7 @@ class Pending:
 
     def _result(self, index: int, item: Refused | Taken) -> Result:
         if isinstance(item, Refused):
-            return answer.refused(index, item.id, item.error, index in self._buried)
+            return answer.refused(index, item.id, item.error, index in self._burials.kept)
         receipt = self._receipt
         assert receipt is not None
         failures = receipt.failures(item.position)

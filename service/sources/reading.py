@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from time import time
 
 from msgspec import Struct
@@ -34,6 +34,8 @@ class Request(Struct):
     address: str = ""
     allowed: Collection[str] | None = None
     """Routes that the producer may send to; None for all."""
+    keep: Callable[[int], None] = lambda size: None
+    """Called once the body is read, with the bytes that its answer will take. May refuse: then nothing is taken."""
     plain_text: bool = False
     """Whether text/plain is taken as JSON (a web page on the route's allow-list)."""
 
@@ -157,7 +159,9 @@ class Reading:
             # the answer names what the dead letter is called, so that the two can be brought together
             id = id or uuid7()
             letter = Event(id, route.name, None, found.body, found.content_type, attributes, self._origin)
-        self.items.append(Refused(error, id, route, letter))
+        # what was raised holds on to the frames, and so to the bodies, that it came through
+        error.__context__ = None
+        self.items.append(Refused(error.with_traceback(None), id, route, letter))
 
 
 def _is_batch(request: Request) -> bool:

@@ -275,3 +275,12 @@ async def test_a_huge_body_does_not_stall_the_others(service: Service) -> None:
     await service.until(lambda metrics: metrics.total("penstock_http_body_bytes") > 0)
     assert (await service.post("/v1/orders", GOOD)).status == 200
     assert (await huge).status == 200
+
+
+async def test_many_refused_events_hold_memory_until_they_are_answered(service: Service) -> None:
+    small = b"\n".join([b"{"] * 8_000)
+    answer = await service.post("/v1/orders", small, content_type="application/x-ndjson")
+    assert answer.status == 422
+    assert len(answer.results) == 8_000
+    metrics = await service.idle()
+    assert metrics.total("penstock_http_body_bytes") == 0
