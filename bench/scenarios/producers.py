@@ -106,6 +106,8 @@ class Producers:
         results = orjson.loads(told).get("results")
         if results is None:
             return numbers, retry_after
+        if refused := [result for result in results if not result["retryable"]]:
+            raise RuntimeError(f"an event of the bench was refused for good: {refused[0]}")
         unsafe = {result["index"] for result in results}
         self._acknowledge(route, [number for index, number in enumerate(numbers) if index not in unsafe])
         return [numbers[index] for index in sorted(unsafe)], retry_after

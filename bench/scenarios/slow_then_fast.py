@@ -14,10 +14,18 @@ SLOW_SECONDS = 2.0
 ROUND_TRIPS = 10
 """In which the calls in flight may still be too many."""
 SHARES = {"fast": 1 / 6, "slow": 2 / 3, "fast again": 1 / 6}
-CLIENTS = 32
-EVENTS = 50
+CLIENTS = 16
+EVENTS = 10
+"""160 in flight: five times what is served at once, so that there is always one more to send."""
 CONFIGURATION = {
-    "sinks": {"work": {"type": "sqs", "queue": "work", "concurrency": 256}},
+    "sinks": {
+        "work": {
+            "type": "bench.scenarios.plain_queue:PlainQueue",
+            "url": "${AWS_ENDPOINT_URL}",
+            "queue": "work",
+            "concurrency": 256,
+        }
+    },
     "routes": {"work": {**ROUTE, "to": ["work"]}},
 }
 
