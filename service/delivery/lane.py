@@ -249,15 +249,13 @@ class Lane:
     def _settle(self, digest: Digest, events: int, started: float) -> None:
         now = self._loop.time()
         failures = [retry for _, retry in digest.failed]
-        # what was not sent, or is about a partition, says nothing of the destination
-        told = events - len(digest.throttled) - len(digest.unplaced)
-        self.limiter.ended(now - started, bool(failures) and len(failures) == told, len(self.calls) - 1)
-        self._meter.lane_attempts[self.name, digest.result] += 1
         self._queue.put_back(digest.unplaced, now)
         self.books.deliver(digest.delivered)
         for entry, rejected in digest.refused:
             entry.attempts += 1
             self.books.refuse(entry, rejected.reason, rejected.detail)
+        # what was not sent, or is about a partition, says nothing of the destination
+        told = events - len(digest.throttled) - len(digest.unplaced)
         if told:
             self.breaker.note(told, failures, now)
         if self._partitioned is not None:
@@ -265,6 +263,9 @@ class Lane:
         given_up = self._retries.of_events(digest.failed, self._queue, self.breaker, self.books, now)
         ended = [*digest.delivered, *(entry for entry, _ in digest.refused), *given_up]
         self._queue.finish(ended, now)
+        # last: what is owed to producers depends on nothing that is only measured
+        self._meter.lane_attempts[self.name, digest.result] += 1
+        self.limiter.ended(now - started, bool(failures) and len(failures) == told, len(self.calls) - 1)
 
     async def _probe(self) -> None:
         """Ask a destination that failed, and for which nothing waits, whether it can be used again."""

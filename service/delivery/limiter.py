@@ -97,7 +97,9 @@ class Limiter:
                 return
             self.base = mean if crowded else min(self.base, mean)
             limit, before = self._before_probe
-            self._settle(limit * min(1.0, self.base / before) * HEADROOM)
+            # uvloop's clock counts milliseconds: a round trip may have taken none
+            shorter = min(1.0, self.base / before) if before else 1.0
+            self._settle(limit * shorter * HEADROOM)
             return
         self.base = min(self.base or mean, mean)
         if crowded or faster:

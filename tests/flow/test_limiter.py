@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.delivery.entry import Entry
 from service.delivery.lane import Lane
+from service.delivery.limiter import Limiter
 from service.outcome import DELIVERED, Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch, Limits, SinkConfig
@@ -120,3 +123,22 @@ def test_a_fixed_limit_never_moves() -> None:
         await target.abandon()
 
     run(main())
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.001, 0.05, 3.0]), st.booleans(), st.integers(0, 64)), max_size=400))
+def test_whatever_round_trips_are_measured_the_limit_stays_between_its_bounds(
+    calls: list[tuple[float, bool, int]],
+) -> None:
+    limiter = Limiter(1, 64)
+    for seconds, failed, in_flight in calls:
+        limiter.began(in_flight + 1)
+        limiter.ended(seconds, failed, in_flight)
+        assert 1 <= limiter.limit <= 64
+
+
+def test_a_clock_that_does_not_move_harms_nothing() -> None:
+    limiter = Limiter(1, 64)
+    for seconds in (0.05, 0.05, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0):
+        limiter.began(limiter.limit)
+        limiter.ended(seconds, False, 0)
+    assert limiter.limit >= 1
