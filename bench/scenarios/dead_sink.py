@@ -71,6 +71,7 @@ async def run(seconds: float, folder: Path) -> Report:
         report.tell("events per second before", str({sink: round(rate) for sink, rate in before.items()}))
         report.tell("CPU of the service while it is dead", f"{cpu / seconds:.2f}")
         report.tell("answers by status", str(dict(producers.statuses)))
+        report.tell("longest Retry-After, s", f"{producers.longest_wait:g}")
     return report
 
 

@@ -39,6 +39,8 @@ class Producers:
         self.seconds: list[float] = []
         """And how long that took, from its first sending to the last answer."""
         self.statuses: Counter[int] = Counter()
+        self.longest_wait = 0.0
+        """Most seconds that a Retry-After asked for."""
 
     async def closed_loop(
         self, route: str, clients: int, events: int, until: float, interval: float = 0.0, key_of: KeyOf = str
@@ -100,6 +102,7 @@ class Producers:
             told = await answer.read()
         self.statuses[answer.status] += 1
         retry_after = float(answer.headers.get("Retry-After", 0))
+        self.longest_wait = max(self.longest_wait, retry_after)
         if answer.status == 200:
             self._acknowledge(route, numbers)
             return [], retry_after

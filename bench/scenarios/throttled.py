@@ -65,6 +65,7 @@ async def _run(seconds: float, folder: Path, per_shard: int) -> Report:
         report.at_most("memory grown, MiB; 1.5 x `server.memory`", grown / 2**20, 1.5 * BUDGET / 2**20)
         report.tell("requests accepted", str(len(producers.attempts)))
         report.tell("answers by status", str(dict(producers.statuses)))
+        report.tell("longest Retry-After, s", f"{producers.longest_wait:g}")
         report.tell("attempts, 90th percentile", str(statistics.quantiles(producers.attempts, n=10)[-1]))
         report.tell("seconds to acceptance, median", f"{statistics.median(producers.seconds):.2f}")
         refused = after.records_refused - before.records_refused
