@@ -159,12 +159,13 @@ class Books:
                 self._emptied = self._loop.create_future()
             await asyncio.shield(self._emptied)
 
-    def retry_after(self) -> float:
+    def retry_after(self, delivering: bool = True) -> float:
         """Seconds until what is held should be delivered: backlog over the rate of deliveries, with jitter; 1 to 60.
 
-        What was given up is no progress, and does not count.
+        What was given up is no progress, and does not count. `delivering`: False while the destination fails, when
+        the rate says nothing of the time after.
         """
-        rate = self._rate.per_second(self._loop.time())
+        rate = self._rate.per_second(self._loop.time()) if delivering else 0.0
         seconds = self.held_bytes / rate if rate > 0 else UNKNOWN_RETRY_SECONDS
         return min(max(seconds * self._rng.uniform(1.0, 1.5), SHORTEST_RETRY_SECONDS), LONGEST_RETRY_SECONDS)
 

@@ -112,7 +112,7 @@ class Lane:
 
     def retry_after(self) -> float:
         """Seconds after which the present backlog should be gone, with jitter; between 1 and 60."""
-        return self.books.retry_after()
+        return self.books.retry_after(delivering=not self.breaker.failures)
 
     def oldest_age(self) -> float:
         """Seconds since the longest-waiting entry was put, be it in a call or not; 0 if there is none."""

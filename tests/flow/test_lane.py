@@ -325,3 +325,18 @@ def test_a_sink_that_answers_with_something_else_than_outcomes_has_delivered_not
         assert target.held_events == 0
 
     run(main())
+
+
+def test_while_the_destination_fails_a_retry_after_does_not_grow_with_the_backlog() -> None:
+    async def main() -> None:
+        destination = sink()
+        target = lane(destination, Meter(), patience="60s")
+        await put(target, 50).wait()
+        destination.dead = True
+        put(target, 3000, first=100)
+        await asyncio.sleep(15)
+        assert target.breaker.failures
+        assert target.retry_after() <= 7.5
+        await target.abandon()
+
+    run(main())
