@@ -11,9 +11,13 @@ from pydantic import Field
 from service.outcome import Outcome
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
 from service.sinks.file_folder import Folder, explain
+from service.threads import off_loop
 from service.units import ByteSize, ConfigPath, Duration
 
 log = logging.getLogger(__name__)
+
+LEAVING_SECONDS = 2.0
+"""How long leaving waits for a disk that hangs. What it still holds was given up, and the file recovers by itself."""
 
 
 class File:
@@ -41,9 +45,15 @@ class File:
     async def write(self, batch: Batch) -> Sequence[Outcome]:
         """Append the batch; returns once it is on the disk, or nothing of it is in the file."""
         future: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((batch, future))
+        waiting = (batch, future)
+        self._waiting.append(waiting)
         self._wake()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            # given up: what no thread has taken yet must neither be kept nor written, long after its time
+            self._waiting = [each for each in self._waiting if each is not waiting]
+            raise
 
     def _wake(self) -> None:
         if self._writer is None or self._writer.done():
@@ -60,7 +70,7 @@ class File:
 
     async def _append(self, group: list[tuple[Batch, "asyncio.Future[list[Outcome]]"]]) -> None:
         try:
-            answers = await asyncio.to_thread(self._folder.append, [batch for batch, _ in group])
+            answers = await off_loop(self._folder.append, [batch for batch, _ in group])
         except Exception as error:  # noqa: BLE001 - a defect: nothing is known, and nobody may be left waiting
             for _, future in group:
                 if not future.done():
@@ -79,23 +89,34 @@ class File:
             self._rotation = asyncio.get_running_loop().call_later(due - time.monotonic(), self._wake)
 
     async def probe(self) -> None:
-        """Raise ProbeError if the folder cannot be made, written to, or is another process's."""
+        """Raise ProbeError if the folder cannot be made, written to, or is another process's.
+
+        Waits for the write that is under way: a disk that hangs has not come back because its folder is there.
+        """
+        if self._writer is not None:
+            await asyncio.shield(self._writer)
         try:
-            await asyncio.to_thread(self._folder.enter)
+            await off_loop(self._folder.enter)
         except OSError as error:
             raise ProbeError(f"{self._folder.path}: {explain(error)}") from error
 
     async def __aenter__(self) -> Self:
         """Take the folder and finish what a crash left open. If it is not usable yet, writes try again."""
         try:
-            await asyncio.to_thread(self._folder.enter)
+            await off_loop(self._folder.enter)
         except OSError as error:
             log.warning("the folder cannot be used", extra={"sink": self.name, "detail": explain(error)})
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._writer is not None:
-            await asyncio.gather(self._writer, return_exceptions=True)
         if self._rotation is not None:
             self._rotation.cancel()
-        await asyncio.to_thread(self._folder.leave)
+        try:
+            async with asyncio.timeout(LEAVING_SECONDS):
+                if self._writer is not None:
+                    await asyncio.shield(self._writer)
+                await off_loop(self._folder.leave)
+        except TimeoutError:
+            log.warning(
+                "the disk does not answer; the open file is finished at the next start", extra={"sink": self.name}
+            )

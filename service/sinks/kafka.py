@@ -19,6 +19,7 @@ from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
 from service.sinks.kafka_errors import UNCLEAR, advice, reason_of, refused, unsent
 from service.sinks.kafka_producer import Client
 from service.sinks.kafka_properties import HEADROOM_BYTES, delivery_seconds, is_owned, is_secret, settings
+from service.threads import off_loop
 from service.units import ByteSize
 
 log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ class Kafka:
             raise ProbeError(f"{self._place()}: {_REBUILDING.detail}; try again in a moment")
         ask = partial(client.producer.list_topics, self._config.topic, timeout=delivery_seconds(self._config))
         try:
-            metadata = await asyncio.to_thread(ask)
+            metadata = await off_loop(ask)
         except KafkaException as refusal:
             # a time-out or a transport error; librdkafka's own complaint is nearer to the cause
             cause = client.trouble or refusal.args[0]
@@ -208,7 +209,7 @@ class Kafka:
 
     async def _build(self, changes: Mapping[str, Any] = MappingProxyType({})) -> Client:
         loop = asyncio.get_running_loop()
-        return await asyncio.to_thread(Client, self.name, {**settings(self._config), **changes}, loop, self._failed)
+        return await off_loop(Client, self.name, {**settings(self._config), **changes}, loop, self._failed)
 
     def _failed(self, client: Client, error: KafkaError) -> None:
         """librdkafka cannot go on: the order of what it sent is in doubt. What was outstanding is reported as such."""

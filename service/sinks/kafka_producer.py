@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from service.threads import off_loop
+
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS: Final = 0.1
@@ -105,7 +107,7 @@ class Client:
     async def close(self) -> None:
         """Give up what is still outstanding (no write waits for it) and end, in bounded time."""
         self._ending = True
-        await asyncio.to_thread(self._thread.join, _JOIN_SECONDS)
+        await off_loop(self._thread.join, _JOIN_SECONDS)
         if self._thread.is_alive():
             log.warning("the Kafka client did not end in time", extra={"sink": self._log.name})
 

@@ -4,7 +4,6 @@ Promises: events keep their order; no record and no call is above its limits, wh
 same events make the same records; the work grows with the bytes. Why these forms: docs/decisions/013-packing.md.
 """
 
-import asyncio
 import zlib
 from base64 import b64encode
 from collections.abc import Collection, Sequence
@@ -17,6 +16,7 @@ from msgspec import Struct
 from service.codecs.media import is_json
 from service.event import Event
 from service.outcome import Outcome, Reason, Rejected, Retry
+from service.threads import off_loop
 
 Form = Literal["ndjson", "json_array", "length_prefixed", "none"]
 """How events stand in a record: a line each; elements of one JSON array; each after its length in 4 bytes, big-endian;
@@ -141,7 +141,7 @@ async def packed(pieces: Sequence[bytes | Rejected], packing: Packing, alone: Co
     if packing.compress != "none":
         size = sum(len(piece) for piece in pieces if isinstance(piece, bytes))
         if size >= OFF_LOOP_BYTES:
-            return await asyncio.to_thread(pack, pieces, packing, alone)
+            return await off_loop(pack, pieces, packing, alone)
     return pack(pieces, packing, alone)
 
 
