@@ -1,9 +1,10 @@
-"""Quantities and paths as a human writes them in YAML: `64MiB`, `100ms`, `schemas/order.json`."""
+"""Quantities, paths and hosts as a human writes them in YAML: `64MiB`, `100ms`, `schemas/order.json`, `127.0.0.1`."""
 
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
+from ipaddress import ip_address
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,10 @@ _SIZES |= {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _SECOND = Fraction(1)
 _DURATIONS = {"": _SECOND, "ms": _SECOND / 1000, "s": _SECOND, "m": _SECOND * 60, "h": _SECOND * 3600}
 _DURATIONS |= {"d": _SECOND * 86400}
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME_OF_HOST = re.compile(rf"(?=.{{1,253}}\.?\Z)(?:{_LABEL}\.)*(?!\d+\.?\Z){_LABEL}\.?")
+"""RFC 1123 §2.1, and underscores, which container networks have in names. Its last label is no number: that would be
+an address."""
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
@@ -69,6 +74,30 @@ ByteSize = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_si
 Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")]
 
 
+def is_host(text: str) -> bool:
+    """Whether `text` is an IP address, IPv6 without brackets, or has the form of a host's name."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return _NAME_OF_HOST.fullmatch(text) is not None
+    return True
+
+
+def _host(text: str) -> str:
+    if not is_host(text):
+        raise ValueError("must be an address such as 127.0.0.1 or ::1, or a host's name such as localhost")
+    return text
+
+
+Host = Annotated[str, AfterValidator(_host)]
+
+
+def _named(path: Any) -> Any:
+    if isinstance(path, str) and (not path.strip() or "\0" in path):
+        raise ValueError("must be a path, such as data or /var/lib/penstock; `.` is the configuration's own folder")
+    return path
+
+
 def _beside_the_configuration(path: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder")
     return folder / path if folder is not None else path
@@ -78,6 +107,11 @@ def _absolute(path: Path) -> str:
     return str(path.absolute())
 
 
-ConfigPath = Annotated[Path, AfterValidator(_beside_the_configuration), PlainSerializer(_absolute, when_used="json")]
+ConfigPath = Annotated[
+    Path,
+    BeforeValidator(_named),
+    AfterValidator(_beside_the_configuration),
+    PlainSerializer(_absolute, when_used="json"),
+]
 """A path; a relative one starts at the folder of the configuration file (validation context `folder`).
 Shown absolute, so that what `penstock config` prints can stand anywhere."""

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from service.units import is_host
+
 _REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+|local")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
@@ -54,9 +56,14 @@ class AwsConfig(BaseModel):
     def _check_endpoint(cls, value: str | None) -> str | None:
         if value is None:
             return value
-        url = urlsplit(value)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ValueError("an endpoint is a URL such as https://kinesis.example.com or http://127.0.0.1:4566")
+        wrong = "an endpoint is a URL such as https://kinesis.example.com or http://127.0.0.1:4566"
+        try:
+            url = urlsplit(value)
+            sound = url.scheme in ("http", "https") and is_host(url.hostname or "") and url.port != 0
+        except ValueError:  # an IPv6 address without its end, a port beyond 65535
+            raise ValueError(wrong) from None
+        if not sound:
+            raise ValueError(wrong)
         if url.username is not None or url.query or url.fragment:
             raise ValueError("an endpoint has no user, query or fragment; credentials come from the SDK's own chain")
         return value

@@ -191,11 +191,12 @@ class _Loader:
         if not isinstance(raw, dict):
             self._document.add(place, "must be a mapping with a `type`")
             return None
-        if not isinstance(raw.get("type"), str):
-            self._document.add((*place, "type"), f"is missing; known: {', '.join(plugins.known(kind))}")
+        if not isinstance(type_ := raw.get("type"), str):
+            wrong = "is missing; known" if type_ is None else "must be text, one of"
+            self._document.add((*place, "type"), f"{wrong}: {', '.join(plugins.known(kind))}")
             return None
         try:
-            found = plugins.load(kind, raw["type"])
+            found = plugins.load(kind, type_)
         except ValueError as error:
             self._document.add((*place, "type"), str(error))
             return None

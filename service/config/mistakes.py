@@ -8,6 +8,9 @@ from pydantic import BaseModel
 
 from service.config.file import Place
 
+_COLLECTIONS = frozenset({"Tuple", "List", "Set", "Frozenset", "Dictionary"})
+"""pydantic's names of them, in `too_short` and `too_long`."""
+
 
 def sentence(model: type[BaseModel], place: Place, detail: dict[str, Any]) -> str:
     """What is wrong at `place` below `model`, from one of pydantic's errors. Quotes no value."""
@@ -27,9 +30,29 @@ def sentence(model: type[BaseModel], place: Place, detail: dict[str, Any]) -> st
             return "must be a list, such as [one, two]"
         case "string_type":
             return "must be text; quote it"
+        case "path_type":
+            return "must be a path; quote it"
+        case "int_type" | "int_parsing" | "int_parsing_size" | "int_from_float":
+            return "must be a whole number in plain digits: 1000, not 1e3 or 1,000"
+        case "float_type" | "float_parsing":
+            return "must be a number, such as 1000 or 0.5"
+        case "bool_type" | "bool_parsing":
+            return "must be true or false"
+        case "string_too_short" | "too_short":
+            return f"must have at least {_counted(detail['ctx'], 'min_length')}"
+        case "string_too_long" | "too_long":
+            return f"must have at most {_counted(detail['ctx'], 'max_length')}"
         case _:
             message = re.sub(r"^\w+ should", "must", str(detail["msg"]))
             return message[:1].lower() + message[1:]
+
+
+def _counted(context: dict[str, Any], bound: str) -> str:
+    """`8 characters` of a text or secret, `1 entry` of a list or mapping."""
+    number = context[bound]
+    if context.get("field_type") in _COLLECTIONS:
+        return f"{number} {'entry' if number == 1 else 'entries'}"
+    return f"{number} {'character' if number == 1 else 'characters'}"
 
 
 def settings_at(model: type[BaseModel], place: Place) -> list[str]:

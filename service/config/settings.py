@@ -10,7 +10,7 @@ from service.aws.settings import AwsConfig
 from service.codecs.attributes import is_uri_reference
 from service.codecs.selector import Selector
 from service.sinks.contract import Format
-from service.units import ByteSize, ConfigPath, Duration
+from service.units import ByteSize, ConfigPath, Duration, Host
 
 LAST_ANSWERS_SECONDS = 2.0
 """How long connections get, after the drain, to send the answers that it settled. Part of `grace`."""
@@ -79,18 +79,18 @@ class Auth(Settings):
 
 
 def none_in_words(value: Any) -> Any:
-    """`none` as what it means, and other words refused with what is allowed."""
+    """`none` as what it means, and what is no mapping refused with what is allowed."""
     if value == "none":
         return Auth()
-    if isinstance(value, str) or value == {}:
-        raise ValueError("write `none`, `{keys_file: keys.yaml}` or `{keys_variable: NAME}`")
-    return value
+    if value is None or isinstance(value, Auth) or (isinstance(value, dict) and value):
+        return value
+    raise ValueError("write `none`, `{keys_file: keys.yaml}` or `{keys_variable: NAME}`")
 
 
 class ServerConfig(Settings):
     """The HTTP source."""
 
-    host: str = Field(default="127.0.0.1", description="Address to bind. Other than loopback demands `auth`.")
+    host: Host = Field(default="127.0.0.1", description="Address to bind. Other than loopback demands `auth`.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to bind; 0 lets the system pick.")
     workers: int = Field(default=1, ge=1, le=1, description="Processes. Only 1 so far; run more replicas.")
     memory: ByteSize = Field(
@@ -130,11 +130,21 @@ class ServerConfig(Settings):
 class AdminConfig(Settings):
     """The admin port: /metrics, /status, health."""
 
-    host: str = Field(default="127.0.0.1", description="Address to bind. Other than loopback demands `token`.")
+    host: Host = Field(default="127.0.0.1", description="Address to bind. Other than loopback demands `token`.")
     port: int = Field(default=9464, ge=0, le=65535, description="Port to bind; 0 lets the system pick.")
     token: SecretStr | None = Field(
         default=None, min_length=8, description="Bearer token, 8 characters at least; health checks need none."
     )
+    @property
+    def head_memory(self) -> int:
+        """Bytes of `memory` for request heads that have begun and not ended."""
+        return self.memory // 32
+
+    @property
+    def body_memory(self) -> int:
+        """Bytes of `memory` for request bodies, and for answers."""
+        return self.memory // 2 - self.head_memory
+
 
 
 class LogConfig(Settings):

@@ -18,6 +18,7 @@ ROLE = "arn:aws:iam::123456789012:role/team/writer"
         {"role_arn": ROLE},
         {"role_arn": ROLE.replace(":aws:", ":aws-cn:"), "external_id": "tenant:1/u"},
         {"endpoint_url": "http://127.0.0.1:4566"},
+        {"endpoint_url": "http://[::1]:4566"},
         {"endpoint_url": "https://vpce-1.kinesis.eu-west-1.vpce.amazonaws.com/"},
     ],
 )
@@ -35,6 +36,9 @@ def test_what_can_work_is_taken(settings: dict[str, Any]) -> None:
         ({"external_id": "tenant-1"}, "set `role_arn` too"),
         ({"endpoint_url": "127.0.0.1:4566"}, "an endpoint is a URL such as"),
         ({"endpoint_url": "ftp://example.com"}, "an endpoint is a URL such as"),
+        ({"endpoint_url": "http://[::1"}, "an endpoint is a URL such as"),
+        ({"endpoint_url": "http://127.0.0.1:99999"}, "an endpoint is a URL such as"),
+        ({"endpoint_url": "http://my host:80"}, "an endpoint is a URL such as"),
         ({"endpoint_url": "https://key:secret@example.com"}, "an endpoint has no user"),
     ],
 )

@@ -127,6 +127,13 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(
         ("server: {trusted_proxies: [nobody]}", "server.trusted_proxies[0]: "),
         ("server: {auth: everybody}", "server.auth: write `none`, `{keys_file: keys.yaml}` or"),
         ("server: {auth: {}}", "server.auth: write `none`, `{keys_file: keys.yaml}` or"),
+        ("server: {auth: yes}", "server.auth: write `none`, `{keys_file: keys.yaml}` or"),
+        ("server: {auth: 3}", "server.auth: write `none`, `{keys_file: keys.yaml}` or"),
+        ("server: {auth: {keys_file: 3}}", "server.auth.keys_file: must be a path; quote it"),
+        ("server: {auth: {keys_file: ''}}", "server.auth.keys_file: must be a path, such as data or /var/lib/penstock"),
+        ("server: {max_events: 1e3}", "server.max_events: must be a whole number in plain digits: 1000, not 1e3 or"),
+        ("server: {max_events: 1.5}", "server.max_events: must be a whole number in plain digits: 1000, not 1e3 or"),
+        ("server: {max_events: [1]}", "server.max_events: must be a whole number in plain digits: 1000, not 1e3 or"),
         ("server: {auth: {keys_file: a, keys_variable: B}}", "server.auth: give keys_file or keys_variable, not both"),
         ("server: {workers: 2}", "server.workers: must be less than or equal to 1"),
         ("server: {memory: .inf}", "server.memory: must be a finite quantity such as 64MiB"),
@@ -137,12 +144,46 @@ def test_a_value_of_the_wrong_form_is_answered_with_what_is_allowed(tmp_path: Pa
     assert found.startswith(f"penstock.yaml:1: {message}")
 
 
-@pytest.mark.parametrize("raw", ["nothing", "[]", "{stream: orders}", "{type: 5}", "null"])
-def test_a_sink_must_be_a_mapping_with_a_type(tmp_path: Path, raw: str) -> None:
+KINDS = "file, firehose, kafka, kinesis, memory, sqs, stdout"
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ("nothing", "data: must be a mapping with a `type`"),
+        ("[]", "data: must be a mapping with a `type`"),
+        ("null", "data: must be a mapping with a `type`"),
+        ("{stream: orders}", f"data.type: is missing; known: {KINDS}"),
+        ("{type: null}", f"data.type: is missing; known: {KINDS}"),
+        ("{type: 3}", f"data.type: must be text, one of: {KINDS}"),
+        ("{type: [file]}", f"data.type: must be text, one of: {KINDS}"),
+    ],
+)
+def test_a_sink_must_be_a_mapping_with_a_type(tmp_path: Path, raw: str, message: str) -> None:
     found = mistakes(tmp_path, f"sinks: {{data: {raw}}}\nroutes: {{orders: {{to: [data]}}}}")
-    assert len(found) == 1
-    assert found[0].startswith("penstock.yaml:1: sinks.data")
-    assert "mapping" in found[0] or "known: file, firehose, kafka, kinesis, memory, sqs, stdout" in found[0]
+    assert found == [f"penstock.yaml:1: sinks.{message}"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("type: memory, concurrency: 1e3", "concurrency: must be a whole number in plain digits: 1000, not 1e3 or"),
+        ("type: kinesis, stream: s, shard_events_per_second: few", "shard_events_per_second: must be a number, such"),
+        ("type: firehose, delivery_stream: s, newline: 5", "newline: must be true or false"),
+        ("type: kafka, brokers: b, topic: t, client_id: ''", "client_id: must have at least 1 character"),
+        ("type: kinesis, stream: s, endpoint_url: 'http://[::1'", "endpoint_url: an endpoint is a URL such as"),
+    ],
+)
+def test_a_setting_of_a_sink_is_answered_with_what_is_allowed(tmp_path: Path, settings: str, message: str) -> None:
+    text = f"aws: {{region: eu-west-1}}\nsinks: {{data: {{{settings}}}}}\nroutes: {{orders: {{to: [data]}}}}"
+    (found,) = mistakes(tmp_path, text)
+    assert found.startswith(f"penstock.yaml:2: sinks.data.{message}")
+
+
+def test_a_route_without_sinks_is_told_in_entries(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, routes("  orders: {to: []}")) == [
+        "penstock.yaml:7: routes.orders.to: must have at least 1 entry"
+    ]
 
 
 # references
@@ -375,7 +416,14 @@ def test_another_address_demands_a_token_of_the_admin_port(tmp_path: Path) -> No
 @pytest.mark.parametrize("token", ["''", "short"])
 def test_a_token_that_protects_nothing_is_refused(tmp_path: Path, token: str) -> None:
     (found,) = mistakes(tmp_path, f"admin: {{host: 0.0.0.0, token: {token}}}" + SOUND)
-    assert found.startswith("penstock.yaml:1: admin.token: must have at least 8 ")
+    assert found == "penstock.yaml:1: admin.token: must have at least 8 characters"
+
+
+@pytest.mark.parametrize("host", ["", "not a host", "[::1]", "http://127.0.0.1", "127.0.0.1:8080", "300.0.0.1"])
+def test_what_cannot_be_bound_is_no_host(tmp_path: Path, host: str) -> None:
+    found = mistakes(tmp_path, f"server: {{host: '{host}'}}\nadmin: {{host: '{host}'}}" + SOUND)
+    wanted = "must be an address such as 127.0.0.1 or ::1, or a host's name such as localhost"
+    assert found == [f"penstock.yaml:1: server.host: {wanted}", f"penstock.yaml:2: admin.host: {wanted}"]
 
 
 def test_two_ports_are_two(tmp_path: Path) -> None:

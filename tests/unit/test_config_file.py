@@ -128,7 +128,7 @@ def test_an_override_stays_text_where_it_only_looks_like_a_list(tmp_path: Path) 
         ("PENSTOCK__ROUTES__ORDERS__TO__0", "routes.orders.to is not a mapping, nothing is below it"),
         ("PENSTOCK__", "write PENSTOCK__SINKS__ORDERS__STREAM=..."),
         ("PENSTOCK__SERVER__", "write PENSTOCK__SINKS__ORDERS__STREAM=..."),
-        ("PENSTOCK__SERVER__PORT", "server.port: must be a valid integer"),
+        ("PENSTOCK__SERVER__PORT", "server.port: must be a whole number"),
     ],
 )
 def test_an_override_that_is_wrong_is_named(tmp_path: Path, name: str, message: str) -> None:

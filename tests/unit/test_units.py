@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from service.units import ConfigPath, format_duration, format_size, parse_duration, parse_size
+from service.units import ConfigPath, format_duration, format_size, is_host, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,56 @@ def test_a_path_is_shown_absolute() -> None:
     assert _Settings(path=Path("data")).model_dump(mode="json") == {"path": str(Path("data").absolute())}
 
 
-def test_what_is_no_path_is_refused() -> None:
+@pytest.mark.parametrize("path", [1, "", " ", "a\0b"])
+def test_what_is_no_path_is_refused(path: object) -> None:
     with pytest.raises(ValidationError):
-        _Settings.model_validate({"path": 1})
+        _Settings.model_validate({"path": path})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "127.0.0.1",
+        "0.0.0.0",
+        "::",
+        "::1",
+        "fe80::1%eth0",
+        "localhost",
+        "b-1.kafka.example.com",
+        "my_broker",
+        "x.",
+        "3a",
+    ],
+)
+def test_an_address_and_the_name_of_a_host_are_hosts(text: str) -> None:
+    assert is_host(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "not a host",
+        "a:1",
+        "[::1]",
+        "::1::",
+        "300.0.0.1",
+        "1.2.3",
+        "-a",
+        "a-",
+        "a..b",
+        ".a",
+        "a/b",
+        "x" * 64,
+        "ü",
+    ],
+)
+def test_what_is_neither_is_no_host(text: str) -> None:
+    assert not is_host(text)
+
+
+def test_the_name_of_a_host_has_253_characters_at_most() -> None:
+    longest = ".".join(["x" * 63] * 3 + ["x" * 61])
+    assert is_host(longest)
+    assert not is_host(f"x{longest}")
