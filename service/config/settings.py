@@ -135,16 +135,6 @@ class AdminConfig(Settings):
     token: SecretStr | None = Field(
         default=None, min_length=8, description="Bearer token, 8 characters at least; health checks need none."
     )
-    @property
-    def head_memory(self) -> int:
-        """Bytes of `memory` for request heads that have begun and not ended."""
-        return self.memory // 32
-
-    @property
-    def body_memory(self) -> int:
-        """Bytes of `memory` for request bodies, and for answers."""
-        return self.memory // 2 - self.head_memory
-
 
 
 class LogConfig(Settings):
