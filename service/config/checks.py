@@ -57,6 +57,7 @@ def everything(
     _type_owners(document, tree.routes)
     _cycles(document, tree.routes)
     _fallbacks(document, tree, settings)
+    _exclusive(document, settings)
     if not tree.routes and "routes" not in broken:
         document.add(("routes",), "there must be at least one route")
     largest: dict[str, int] = {}
@@ -176,6 +177,18 @@ def _fallbacks(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) 
             document.add(place, "a sink cannot be its own fallback")
         elif sink.fallback in sinks and sinks[sink.fallback].fallback is not None:
             document.add(place, f"sink {sink.fallback!r} has a fallback itself; an event is diverted only once")
+
+
+def _exclusive(document: Document, sinks: Mapping[str, SinkConfig]) -> None:
+    owners: dict[tuple[str, str, str], str] = {}
+    for sink_name, sink in sinks.items():
+        if (owned := sink.exclusive()) is None:
+            continue
+        owner = owners.setdefault((sink.type, *owned), sink_name)
+        if owner != sink_name:
+            document.add(
+                ("sinks", sink_name, owned[0]), f"{owned[1]} already belongs to sink {owner!r}; give each its own"
+            )
 
 
 def _cycles(document: Document, routes: Mapping[str, RouteConfig]) -> None:

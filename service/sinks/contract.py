@@ -71,6 +71,10 @@ class SinkConfig(BaseModel):
         default=None, description="Name of the sink that gets the events while this one is broken."
     )
 
+    def exclusive(self) -> tuple[str, str] | None:
+        """A setting's name and what it stands for, if no other sink may have the same; None if there is none."""
+        return None
+
 
 @runtime_checkable
 class Sink(Protocol):

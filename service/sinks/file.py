@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from service.outcome import Outcome
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
@@ -31,6 +33,18 @@ class File:
             default=64 * 2**20, ge=1, description="A file is finished once it is at least this large."
         )
         max_age: Duration = Field(default=3600.0, gt=0, description="A file is finished at this age.")
+
+        @field_validator("path")
+        @classmethod
+        def _can_be_a_folder(cls, path: Path) -> Path:
+            there = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+            if os.path.lexists(there) and not there.is_dir():
+                raise ValueError(f"{there} is no folder: give a folder, or a path at which one can be made")
+            return path
+
+        def exclusive(self) -> tuple[str, str]:
+            """The folder, whichever way the path leads to it."""
+            return "path", os.path.realpath(self.path)
 
     carries_attributes: ClassVar[bool] = False
     limits = Limits(batch_events=1000, batch_bytes=8 * 2**20, event_bytes=8 * 2**20, overhead_bytes=1)

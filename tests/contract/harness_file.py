@@ -46,5 +46,6 @@ class FileHarness(Harness):
 
     def missing(self) -> File:
         occupied = Path(self._temporary.name, "occupied")
-        occupied.write_bytes(b"")
-        return File("file", File.Config(type="file", path=occupied / "folder"))
+        config = File.Config(type="file", path=occupied / "folder")
+        occupied.write_bytes(b"")  # later: what is in the way already is a mistake of the configuration
+        return File("file", config)

@@ -1,5 +1,6 @@
 """The `penstock` command as its users have it: real processes, exit codes, sentences and signals."""
 
+import fcntl
 import json
 import re
 import signal
@@ -219,16 +220,15 @@ def test_what_config_prints_passes_check_elsewhere(tmp_path: Path) -> None:
 
 
 def test_doctor_asks_every_destination(tmp_path: Path) -> None:
-    (tmp_path / "in_the_way").write_text("")
-    write(
-        tmp_path,
-        "sinks: {good: {type: memory}, bad: {type: file, path: in_the_way/data}}\nroutes: {orders: {to: [good, bad]}}",
-    )
-    done = penstock("doctor", folder=tmp_path)
+    write(tmp_path, "sinks: {good: {type: memory}, bad: {type: file, path: data}}\nroutes: {orders: {to: [good, bad]}}")
+    (tmp_path / "data").mkdir()
+    with (tmp_path / "data" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = penstock("doctor", folder=tmp_path)
     assert done.returncode == 1
     assert "good: ok\n" in done.stdout
     (bad,) = [line for line in done.stdout.splitlines() if line.startswith("bad: ")]
-    assert "in_the_way" in bad
+    assert "another process writes to this folder" in bad
     assert "Traceback" not in done.stderr
     assert penstock("doctor", "-c", write(tmp_path, MEMORY), folder=tmp_path).returncode == 0
 

@@ -283,6 +283,50 @@ def test_dead_letters_that_end_somewhere_are_allowed(tmp_path: Path, text: str) 
     assert mistakes(tmp_path, routes(text)) == []
 
 
+# what a sink has for itself
+
+
+@pytest.mark.parametrize("other", ["d", "./d", "d/", "e/../d", "{folder}/d", "link", "link/../d"])
+def test_one_folder_belongs_to_one_sink(tmp_path: Path, other: str) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "d")
+    text = f"""
+        sinks:
+          a: {{type: file, path: d}}
+          b: {{type: memory}}
+          c:
+            type: file
+            path: {other.format(folder=tmp_path)}
+        routes: {{orders: {{to: [a, b, c]}}}}
+        """
+    assert mistakes(tmp_path, text) == [
+        f"penstock.yaml:6: sinks.c.path: {tmp_path}/d already belongs to sink 'a'; give each its own"
+    ]
+
+
+def test_folders_may_stand_beside_and_in_each_other(tmp_path: Path) -> None:
+    sinks = "a: {type: file, path: d}, b: {type: file, path: e}, c: {type: file, path: d/e}"
+    assert mistakes(tmp_path, f"sinks: {{{sinks}}}\nroutes: {{orders: {{to: [a, b, c]}}}}") == []
+
+
+@pytest.mark.parametrize("path", ["taken", "taken/below", "taken/far/below", "dangling"])
+def test_what_is_no_folder_cannot_become_one(tmp_path: Path, path: str) -> None:
+    (tmp_path / "taken").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    there = tmp_path / path.partition("/")[0]
+    text = f"sinks: {{data: {{type: file, path: {path}}}}}\nroutes: {{orders: {{to: [data]}}}}"
+    assert mistakes(tmp_path, text) == [
+        f"penstock.yaml:1: sinks.data.path: {there} is no folder: give a folder, or a path at which one can be made"
+    ]
+
+
+@pytest.mark.parametrize("path", ["''", "' '"])
+def test_a_file_sink_needs_a_path(tmp_path: Path, path: str) -> None:
+    text = f"sinks: {{data: {{type: file, path: {path}}}}}\nroutes: {{orders: {{to: [data]}}}}"
+    (found,) = mistakes(tmp_path, text)
+    assert found.startswith("penstock.yaml:1: sinks.data.path: must be a path, such as data or ")
+
+
 # sizes
 
 
