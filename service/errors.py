@@ -1,5 +1,6 @@
 """The edge's trouble: errors that know their HTTP status, their stable code and whether a retry can help."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -133,6 +134,14 @@ class Busy(Unavailable):
 
     def __init__(self, detail: str, retry_after: float, **members: Any) -> None:
         super().__init__(Code.BUSY, detail, retry_after, **members)
+
+
+class SettingErrors(ValueError):
+    """What a validator found wrong below the setting that it validates: a sentence by path, each told at its own."""
+
+    def __init__(self, mistakes: Mapping[tuple[str, ...], str]) -> None:
+        super().__init__("; ".join(f"{'.'.join(path)!r}: {sentence}" for path, sentence in mistakes.items()))
+        self.mistakes = mistakes
 
 
 class ConfigError(Exception):

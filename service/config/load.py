@@ -14,7 +14,7 @@ from service.config import checks
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
 from service.config.settings import AdminConfig, Auth, LogConfig, RouteConfig, ServerConfig, Tree
-from service.errors import ConfigError
+from service.errors import ConfigError, SettingErrors
 from service.schemas.contract import Schema, SchemaConfig
 from service.sinks.contract import Sink, SinkConfig
 
@@ -218,7 +218,13 @@ class _Loader:
         for detail in details:
             inner = tuple(detail["loc"])
             # a list is also counted without its wrong items: that is no mistake of its own
-            if detail["type"] != "too_short" or inner not in around:
+            if detail["type"] == "too_short" and inner in around:
+                continue
+            cause = detail.get("ctx", {}).get("error")
+            if isinstance(cause, SettingErrors):
+                for below, mistake in cause.mistakes.items():
+                    self._document.add((*place, *inner, *below), mistake)
+            else:
                 self._document.add((*place, *inner), sentence(model, inner, dict(detail)))
 
 

@@ -4,26 +4,37 @@ with acks=all; CloudEvents attributes travel as headers (CloudEvents 1.0, Kafka 
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 from confluent_kafka import KafkaError, KafkaException
-from pydantic import Field, field_serializer, field_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
-from service.errors import ConfigError
+from service.errors import ConfigError, SettingErrors
 from service.event import Event
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
 from service.sinks.kafka_errors import UNCLEAR, advice, reason_of, refused, unsent
 from service.sinks.kafka_producer import Client
-from service.sinks.kafka_properties import HEADROOM_BYTES, delivery_seconds, is_owned, is_secret, settings
+from service.sinks.kafka_properties import (
+    HEADROOM_BYTES,
+    OWNED,
+    checked_broker,
+    delivery_seconds,
+    is_owned,
+    is_secret,
+    settings,
+)
+from service.sinks.kafka_trial import refusals
 from service.threads import off_loop
 from service.units import ByteSize
 
 log = logging.getLogger(__name__)
 
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _QUEUE_FULL = Retry(Reason.UNAVAILABLE, detail="librdkafka's queue is full: the brokers do not keep up")
 _REBUILDING = Retry(Reason.UNAVAILABLE, detail="the Kafka producer failed for good and is being built anew")
 
@@ -40,8 +51,8 @@ class Kafka:
         concurrency_floor: int = Field(
             default=16, ge=1, le=1024, description="As for every sink; here the number does not change by itself."
         )
-        brokers: str = Field(min_length=1, description="Bootstrap servers, `host:port` separated by commas.")
-        topic: str = Field(pattern=r"^[A-Za-z0-9._-]{1,249}$", description="Name of the topic; it must exist.")
+        brokers: str = Field(description="Bootstrap servers, `host:port` separated by commas.")
+        topic: str = Field(description="Name of the topic; it must exist.")
         compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
             default="none", description="Codec of the batches on the wire and on the brokers' disks."
         )
@@ -60,17 +71,31 @@ class Kafka:
             default={}, description="Further librdkafka properties, such as `security.protocol` and `sasl.*`."
         )
 
+        @field_validator("brokers")
+        @classmethod
+        def _check_brokers(cls, value: str) -> str:
+            return ",".join(map(checked_broker, value.split(",")))
+
+        @field_validator("topic")
+        @classmethod
+        def _check_topic(cls, value: str) -> str:
+            if not _TOPIC.fullmatch(value):
+                raise ValueError("a topic has 1 to 249 characters of letters, digits and ._-")
+            return value
+
         @field_validator("properties")
         @classmethod
         def _leaves_ours_alone(cls, properties: dict[str, str]) -> dict[str, str]:
-            for name in properties:
-                if is_owned(name):
-                    raise ValueError(
-                        f"{name!r} cannot be set here: the sink sets it so that no acknowledged event is lost and "
-                        "memory stays bounded. Use `brokers`, `compression`, `client_id`, `max_message`, "
-                        "`call_timeout` or `memory` for what they name, and remove this one"
-                    )
+            ours = [name for name in properties if is_owned(name)]
+            if ours:
+                raise SettingErrors({(name,): OWNED for name in ours})
             return properties
+
+        @model_validator(mode="after")
+        def _librdkafka_takes_them(self) -> Self:
+            if refused := refusals(self):
+                raise SettingErrors({("properties", *place): mistake for place, mistake in refused.items()})
+            return self
 
         @field_serializer("properties", when_used="json")
         def _without_secrets(self, properties: dict[str, str]) -> dict[str, str]:

@@ -1,7 +1,10 @@
 """librdkafka's configuration for the kafka sink: what the sink owns, and what a property of the user may be."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+from service.units import is_host
 
 if TYPE_CHECKING:
     from service.sinks.kafka import Kafka
@@ -34,7 +37,13 @@ _OWNED: Final = frozenset(
     }
 )
 _OWNED_FAMILIES: Final = ("queue.", "delivery.report.", "test.")
+OWNED: Final = (
+    "cannot be set here: the sink sets it so that no acknowledged event is lost and memory stays bounded. Use "
+    "`brokers`, `compression`, `client_id`, `max_message`, `call_timeout` or `memory` for what they name; remove this"
+)
 _SECRETS: Final = ("password", "secret", "pem", "oauthbearer.config")
+
+_BROKER: Final = re.compile(r"(?P<host>[^:\[\]]+|\[(?P<ipv6>[^\[\]]*:[^\[\]]*)\])(?::(?P<port>[0-9]{1,5}))?")
 
 
 def is_owned(name: str) -> bool:
@@ -78,6 +87,17 @@ def settings(config: "Kafka.Config") -> Mapping[str, Any]:
         "queue.buffering.max.kbytes": min(max(config.memory, 2 * config.max_message), 512 * 2**20) // 1024 + 1,
         "queue.buffering.max.messages": 0,
     }
+
+
+def checked_broker(text: str) -> str:
+    """`text`, a broker's `host:port` or `host`, without blanks around it. Raises ValueError if it is none."""
+    match = _BROKER.fullmatch(text.strip())
+    if match is None or not is_host(match["ipv6"] or match["host"]) or not 0 < int(match["port"] or 9092) < 2**16:
+        raise ValueError(
+            f"{text.strip()[:80]!r} is no broker: write host:port, several separated by commas, "
+            "such as b-1.example.com:9092,b-2.example.com:9092"
+        )
+    return match[0]
 
 
 def delivery_seconds(config: "Kafka.Config") -> float:

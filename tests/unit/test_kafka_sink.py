@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,9 +117,15 @@ def test_librdkafkas_queue_is_bounded_by_the_lanes_memory(memory: str, kibibytes
     assert settings(config(memory=memory))["queue.buffering.max.kbytes"] == kibibytes
 
 
-async def test_a_property_that_librdkafka_does_not_know_is_a_configuration_error(cluster: MockCluster) -> None:
-    with pytest.raises(ConfigError, match=r"sinks\.mirror\.properties: .*no\.such\.property"):
-        await sink(cluster, properties={"no.such.property": "1"}).__aenter__()
+async def test_what_librdkafka_refuses_only_at_start_is_a_configuration_error(
+    cluster: MockCluster, tmp_path: Path
+) -> None:
+    authorities = tmp_path / "authorities"
+    authorities.mkdir()
+    kafka = sink(cluster, properties={"security.protocol": "ssl", "ssl.ca.location": str(authorities)})
+    authorities.rmdir()
+    with pytest.raises(ConfigError, match=r"sinks\.mirror\.properties: .*ssl\.ca\.location"):
+        await kafka.__aenter__()
 
 
 # --- what an error means
