@@ -9,7 +9,7 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from service import __version__, plugins
@@ -26,8 +26,9 @@ from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.doctor import probe
 from service.errors import ConfigError
-from service.ports import Server, listen
+from service.ports import Server, listen, raise_descriptors
 from service.sinks.contract import ProbeError, Sink
+from service.sources.connections import Connections
 from service.sources.http import Http
 from service.sources.keys import Keys, open_keys
 from service.telemetry.meter import Meter
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 FREEZE_AFTER_SECONDS = 2.0
 """By then modules are loaded and clients made."""
+
+ADMIN_CONNECTIONS = 128
+ADMIN_HEAD_BYTES = 2**20
 
 HURRIED_ANSWERS_SECONDS = 0.5
 """How long connections get after a second signal to send their answers."""
@@ -58,6 +62,10 @@ async def run(
     """
     keys = open_keys(config.server.auth, config.routes)
     async with AsyncExitStack() as stack:
+        servers: list[Server] = []
+        given_back = asyncio.Event()
+        hurry = asyncio.create_task(_hurry(now, given_back, servers), name="second signal")
+        stack.callback(hurry.cancel)  # first in, last out: it is heard until the ports are closed and the sinks left
         meter = Meter()
         health = Health(strict=config.server.readiness == "strict")
         pipeline = await _pipeline(config, meter, stack)
@@ -71,13 +79,21 @@ async def run(
             "server",
             config.server.host,
             config.server.port,
+            _connections(config.server, meter),
             keep_alive=config.server.keep_alive,
             trusted=config.server.trusted_proxies,
             last_answers=config.server.drain_timeout + LAST_ANSWERS_SECONDS,
         )
-        _, admin_address = await listen(
-            stack, control, "admin", config.admin.host, config.admin.port, last_answers=LAST_ANSWERS_SECONDS
+        private, admin_address = await listen(
+            stack,
+            control,
+            "admin",
+            config.admin.host,
+            config.admin.port,
+            Connections("admin", ADMIN_CONNECTIONS, ADMIN_HEAD_BYTES, LAST_ANSWERS_SECONDS, meter),
+            last_answers=LAST_ANSWERS_SECONDS,
         )
+        servers += [public, private]
         health.phase = Phase.SERVING
         _announce(config, address, admin_address)
         if opened is not None:
@@ -87,7 +103,7 @@ async def run(
             await stop.wait()
             for probe in probing:
                 probe.cancel()
-        return await _shut_down(config, pipeline, health, public, now)
+        return await _shut_down(config, pipeline, health, public, now, given_back)
 
 
 def _freeze_later() -> None:
@@ -108,7 +124,9 @@ def undriven() -> Http:
     return Http(Pipeline({}, {}), ServerConfig(), Keys(None), Meter(), Health())
 
 
-async def _shut_down(config: Config, pipeline: Pipeline, health: Health, public: Server, now: asyncio.Event) -> bool:
+async def _shut_down(
+    config: Config, pipeline: Pipeline, health: Health, public: Server, now: asyncio.Event, given_back: asyncio.Event
+) -> bool:
     """Drain (design section 5). True if nothing had to be given back."""
     health.phase = Phase.DRAINING
     log.info("draining", extra={"held_events": sum(lane.held_events for lane in pipeline.lanes.values())})
@@ -119,21 +137,38 @@ async def _shut_down(config: Config, pipeline: Pipeline, health: Health, public:
     hurry = asyncio.create_task(now.wait())
     drain = asyncio.create_task(pipeline.drain(config.server.drain_timeout))
     await asyncio.wait({hurry, drain}, return_when=asyncio.FIRST_COMPLETED)
-    if not drain.done():
-        log.warning("a second signal: giving up what is left at once")
+    hurry.cancel()
+    if drain.done():
+        clean = drain.result()
+    else:
         drain.cancel()
         await asyncio.gather(drain, return_exceptions=True)
         clean = await pipeline.drain(0)
-        asyncio.get_running_loop().call_later(HURRIED_ANSWERS_SECONDS, _force, public)
-    else:
-        clean = drain.result()
-    hurry.cancel()
+    given_back.set()
     log.info("drained", extra={"everything_settled": clean})
     return clean
 
 
-def _force(server: Server) -> None:
-    server.force_exit = True
+async def _hurry(now: asyncio.Event, given_back: asyncio.Event, servers: Sequence[Server]) -> None:
+    """After a second signal, whenever it comes: an end to whatever the ports still wait for."""
+    await now.wait()
+    log.warning("a second signal: giving up what is left at once")
+    await given_back.wait()
+    await asyncio.sleep(HURRIED_ANSWERS_SECONDS)
+    for server in servers:
+        server.force_exit = True
+        for task in tuple(server.server_state.tasks):
+            task.cancel()  # it answers 503
+
+
+def _connections(server: ServerConfig, meter: Meter) -> Connections:
+    """The bounds of the public port: as configured, or as many as there are descriptors for."""
+    most = min(server.max_connections, raise_descriptors())
+    if most < server.max_connections:
+        log.warning(
+            "the limit of open files allows fewer connections than server.max_connections", extra={"connections": most}
+        )
+    return Connections("server", most, server.head_memory, server.body_timeout, meter)
 
 
 async def _pipeline(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline:

@@ -3,18 +3,44 @@
 import asyncio
 import contextlib
 import math
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from service.errors import ConfigError
+from service.sources.connections import Connections
 from service.sources.protocol import BoundedProtocol
 
 BACKLOG = 2048
 """Connections that the system may keep waiting before they are accepted."""
+
+
+KERNEL_UNSENT_BYTES = 128 * 1024
+"""How much of an answer the system holds for a connection (Linux takes twice as much)."""
+WANTED_DESCRIPTORS = 65_536
+"""Files and connections that the process asks the system for at start, if it may have so many."""
+OTHER_DESCRIPTORS = 256
+"""What is kept of them for all but the connections of producers: sinks, files, the admin port, the parting."""
+
+
+def raise_descriptors() -> int:
+    """Raise the soft limit of open descriptors as far as it helps.
+
+    Returns how many connections of producers it allows.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(WANTED_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit than the one it tells
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    allowed = WANTED_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+    return max(1, allowed - min(OTHER_DESCRIPTORS, allowed // 2))
 
 
 class Server(uvicorn.Server):
@@ -31,6 +57,7 @@ async def listen(
     section: str,
     host: str,
     port: int,
+    connections: Connections,
     *,
     keep_alive: float = 75.0,
     trusted: tuple[str, ...] = (),
@@ -47,7 +74,7 @@ async def listen(
         uvicorn.Config(
             app,
             loop="none",
-            http=BoundedProtocol,
+            http=partial(BoundedProtocol, connections),  # type: ignore[arg-type]  # it says type, and only calls it
             ws="none",
             lifespan="off",
             log_config=None,
@@ -84,6 +111,9 @@ def _bound(section: str, host: str, port: int) -> socket.socket:
         raise ConfigError([f"{section}.host: {host!r} is no address of this machine: {error.strerror}"]) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # what is accepted inherits it: an answer that is not read would take megabytes of the kernel, which charges
+        # them to the container
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_UNSENT_BYTES)
         listener.bind(address)
     except OSError as error:
         listener.close()

@@ -106,7 +106,16 @@ class ServerConfig(Settings):
     max_events: int = Field(default=10_000, ge=1, le=100_000, description="Most events in one body.")
     max_nesting: int = Field(default=64, ge=2, le=500, description="Deepest nesting of an event's JSON.")
     max_requests: int = Field(default=4096, ge=1, description="Most requests being answered at once; beyond, 503.")
-    body_timeout: Duration = Field(default=15.0, gt=0, description="How long a body may take to arrive; beyond, 408.")
+    max_connections: int = Field(
+        default=16_384,
+        ge=1,
+        description="Most connections at once; beyond, 503. The limit of descriptors may be lower.",
+    )
+    body_timeout: Duration = Field(
+        default=15.0,
+        gt=0,
+        description="How long a body may take to arrive (beyond, 408), and a long answer to be read (beyond, it ends).",
+    )
     request_timeout: Duration = Field(default=25.0, gt=0, description="Longest wait for an answer after the body.")
     load_balancer_idle: Duration = Field(
         default=60.0, gt=0, description="The idle time-out of the load balancer in front; only checked against."
@@ -125,6 +134,16 @@ class ServerConfig(Settings):
     grace: Duration = Field(
         default=30.0, gt=0, description="The grace period of ECS or Kubernetes; only checked against."
     )
+
+    @property
+    def head_memory(self) -> int:
+        """Bytes of `memory` for request heads that have begun and not ended."""
+        return self.memory // 32
+
+    @property
+    def body_memory(self) -> int:
+        """Bytes of `memory` for request bodies, and for answers."""
+        return self.memory // 2 - self.head_memory
 
 
 class AdminConfig(Settings):

@@ -77,12 +77,13 @@ class Pipeline:
                 )
             size = lane.size(version)
             if leg.terms.required and not lane.fits(size):
+                own = size - lane.sink.limits.overhead_bytes
                 raise TooLarge(
                     Code.EVENT_TOO_LARGE,
-                    f"the event takes {size} bytes at sink {lane.name!r}, which takes at most "
+                    f"the event has {own} bytes with its key; sink {lane.name!r} takes at most "
                     f"{lane.largest_event}; split it, or send a reference to it",
                     limit=lane.largest_event,
-                    actual=size,
+                    actual=own,
                     sink=lane.name,
                 )
             loads.append(Load(version, size, version.charge, lane.partition(version)))

@@ -180,6 +180,19 @@ def problem(
     return Answer(status, orjson.dumps(body), PROBLEM, headers or {})
 
 
+def alone(found: Answer, request_id: str) -> bytes:
+    """The bytes of an HTTP/1.1 response after which the connection ends, for what never became a request."""
+    lines = [
+        f"HTTP/1.1 {found.status} {HTTPStatus(found.status).phrase}",
+        f"content-type: {found.media_type}",
+        f"content-length: {len(found.body)}",
+        *(f"{name.lower()}: {value}" for name, value in found.headers.items()),
+        f"x-request-id: {request_id}",
+        "connection: close",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + found.body
+
+
 def _retry_header(seconds: float) -> dict[str, str]:
     """Retry-After as whole seconds (RFC 9110 section 10.2.3: 1*DIGIT), rounded up."""
     return {"Retry-After": str(max(1, math.ceil(seconds)))}

@@ -1,4 +1,7 @@
-"""A request's body while it arrives: bounded in time, in bytes, in inflated bytes, and in the memory of all bodies."""
+"""A request's memory from its body to its answer.
+
+Bounded in time, in bytes, in inflated bytes, and in what all requests take together.
+"""
 
 import asyncio
 from collections.abc import AsyncIterable, Mapping
@@ -72,7 +75,7 @@ class Arrival:
         if size > self._room.capacity:
             raise TooLarge(
                 Code.BATCH_TOO_LARGE,
-                f"the answer to so many refused events takes {size} bytes; at most {self._room.capacity} are there: "
+                f"the answer to so many events takes {size} bytes; at most {self._room.capacity} are there: "
                 "send fewer events",
                 limit=self._room.capacity,
                 actual=size,
@@ -82,6 +85,11 @@ class Arrival:
         else:
             self._room.release(self.reserved - size)
             self.reserved = size
+
+    def hold(self, size: int) -> None:
+        """Hold `size` bytes from now on: of an answer that there is already, so this refuses nothing."""
+        self._room.release(self.reserved - size)
+        self.reserved = size
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """The HTTP source: FastAPI around the ingest endpoint, health checks, and the API's documentation."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Annotated
@@ -20,7 +21,7 @@ from service.sources.arrival import Arrival, Room
 from service.sources.cors import ALLOW, cors_headers, preflight
 from service.sources.ingest import Ingest
 from service.sources.keys import Keys
-from service.sources.observed import Observed, request_id
+from service.sources.observed import Observed, request_id, until_answered
 from service.sources.reading import Request as IngestRequest
 from service.sources.unread import EarlyResponse, Incoming
 from service.telemetry.meter import Meter
@@ -47,7 +48,7 @@ class Http:
         self._keys = keys
         self._health = health
         self._ingest = Ingest(pipeline, server, meter)
-        self._room = Room(meter, server.memory // 2, server.max_requests)
+        self._room = Room(meter, server.body_memory, server.max_requests)
         api = FastAPI(
             title="Penstock",
             version=__version__,
@@ -76,6 +77,7 @@ class Http:
             self._room.enter()
         except IngestError as error:
             return _response(answer.of_error(error, identity), cors, incoming, _closing(error, headers, incoming))
+        until_answered(request.scope).callback(self._room.leave)
         try:
             found = await self._taken(route, request, incoming, headers, identity)
         except IngestError as error:
@@ -83,8 +85,6 @@ class Http:
         except ClientDisconnect:
             # Nobody is left to read an answer, and nothing was taken.
             return Response(status_code=HTTPStatus.BAD_REQUEST)
-        finally:
-            self._room.leave()
         return _response(found, cors)
 
     async def _taken(
@@ -94,7 +94,7 @@ class Http:
         principal = self._keys.principal(headers)
         target = self._ingest.find(route, principal.routes)
         if self._pipeline.draining:
-            raise Unavailable(Code.DRAINING, "this replica is shutting down", DRAINING_RETRY_SECONDS)
+            raise _draining("this replica is shutting down")
         if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():
             # httptools leaves the body of such a request unparsed (its on_headers_complete skips it)
             raise Unreadable(
@@ -104,7 +104,8 @@ class Http:
         raw = request.scope["headers"]
         if len(headers) < len(raw):
             _demand_single(raw)
-        with Arrival(self._room, self._server, headers) as arrival:
+        arrival = until_answered(request.scope).enter_context(Arrival(self._room, self._server, headers))
+        try:
             if target is not None and arrival.reserved >= WORTH_REFUSING_BYTES:
                 self._pipeline.demand_room(target, arrival.reserved)
             pending = await self._ingest.taken(
@@ -119,8 +120,19 @@ class Http:
                     plain_text=target is not None and target.allows(headers.get("origin")),
                 )
             )
-            await pending.wait(self._server.request_timeout)
-            return pending.answer()
+        except asyncio.CancelledError:
+            arrival.hold(0)
+            if self._pipeline.draining:
+                # the server is at its end, and did not wait for the rest of the body
+                raise _draining("this replica ended before the request had arrived; nothing was taken") from None
+            raise
+        except IngestError:
+            arrival.hold(0)
+            raise
+        await pending.wait(self._server.request_timeout)
+        found = pending.answer()
+        arrival.hold(len(found.body))
+        return found
 
     async def options(self, route: RouteName, request: Request) -> Response:
         """Answer a browser's preflight for origins on the route's allow-list."""
@@ -137,13 +149,27 @@ class Http:
         return JSONResponse({"status": body["status"]}, status)
 
 
+def _draining(detail: str) -> Unavailable:
+    return Unavailable(Code.DRAINING, detail, DRAINING_RETRY_SECONDS)
+
+
 def _headers(request: Request) -> dict[str, str]:
-    """Lower-cased names; values of a repeated header are joined (RFC 9110 section 5.3)."""
+    """Lower-cased names; values of a repeated header are joined (RFC 9110 section 5.3).
+
+    Bytes beyond ASCII have no meaning there (section 5.5): they are UTF-8 if they can be, as producers mean it.
+    """
     headers: dict[str, str] = {}
     for raw_name, raw_value in request.scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        name, value = raw_name.decode("latin-1"), _text(raw_value)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _demand_single(raw: Iterable[tuple[bytes, bytes]]) -> None:

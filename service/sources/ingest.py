@@ -23,6 +23,8 @@ from service.telemetry.meter import Meter
 YIELD_SECONDS = 0.005
 PER_REFUSAL_BYTES = 1536
 """What a refused event costs in memory until it is answered: the error, the result, its text (measured: about this)."""
+PER_RESULT_BYTES = 256
+"""What an accepted event takes of the answer: its result, with an id of the usual length."""
 LARGE_BYTES = 64 * 1024
 """A body from here on may take longer than YIELD_SECONDS."""
 LARGE_AT_ONCE = 2
@@ -100,8 +102,9 @@ class Ingest:
         if prefer.strict and reading.rejected:
             reading.refuse_the_rest()
         try:
-            # what was taken is charged to the lanes; what was refused is held here until it is answered
-            request.keep(PER_REFUSAL_BYTES * (len(reading.items) - len(reading.parcels)))
+            # what was taken is charged to the lanes; its results, and what was refused, are held here until answered
+            taken = len(reading.parcels)
+            request.keep(PER_RESULT_BYTES * taken + PER_REFUSAL_BYTES * (len(reading.items) - taken))
             return self._pipeline.accept(reading.parcels) if reading.parcels else None
         except IngestError as error:
             reading.refuse_all(error.code)

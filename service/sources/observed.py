@@ -1,21 +1,33 @@
-"""What every request gets, whatever answers it: an id, and a place in the histogram of durations."""
+"""What every request gets, whatever answers it: an id, a place in the histogram of durations, an end to what it holds.
+
+A long answer is written piece by piece, as its client reads it: what it takes of memory is held until then.
+"""
 
 import re
 from collections.abc import Collection
+from contextlib import ExitStack
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.delivery.route import uuid7
+from service.sources.connections import UNSENT_BYTES
 from service.telemetry.meter import Meter
 
 _GIVEN = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
 _NAME = "penstock.request_id"
+_HELD = "penstock.held"
 
 
 def request_id(scope: Scope) -> str:
     """The id of a request that came through `Observed`."""
     return str(scope[_NAME])
+
+
+def until_answered(scope: Scope) -> ExitStack:
+    """What a request that came through `Observed` holds until its answer is sent, or nobody is left to read it."""
+    held: ExitStack = scope[_HELD]
+    return held
 
 
 class Observed:
@@ -41,10 +53,17 @@ class Observed:
             if message["type"] == "http.response.start":
                 status, answered = message["status"], perf_counter()
                 message["headers"] = [*message["headers"], (b"x-request-id", identity.encode())]
+            elif len(body := message.get("body", b"")) > UNSENT_BYTES:
+                for start in range(0, len(body), UNSENT_BYTES):
+                    # the server waits with the next piece until this one is nearly read
+                    await send({**message, "body": body[start : start + UNSENT_BYTES], "more_body": True})
+                message = {**message, "body": b""}
             await send(message)
 
         try:
-            await self._app(scope, receive, answering)
+            with ExitStack() as held:
+                scope[_HELD] = held
+                await self._app(scope, receive, answering)
         finally:
             name = scope["path"].removeprefix("/v1/")
             self._meter.observe_request(

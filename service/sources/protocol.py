@@ -1,4 +1,7 @@
-"""The wire: uvicorn's httptools protocol with bounds on a request's head, and answers in order to what is no HTTP."""
+"""The wire: uvicorn's httptools protocol with bounds on what a client may take before it is known, and after.
+
+Everything here is about one connection; what all of a port may take together is in `connections`.
+"""
 
 import asyncio
 from typing import Any
@@ -7,65 +10,116 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.delivery.route import uuid7
-from service.errors import Code
+from service.errors import Busy, Code, IngestError, Unreadable
 from service.sources import answer
+from service.sources.connections import MOST_HEAD_BYTES, MOST_HEADERS, MOST_PIPELINED, UNSENT_BYTES, Connections
 from service.sources.unread import LINGER_SECONDS
 
-MOST_HEAD_BYTES = 64 * 1024
-"""Most bytes of a request's target and headers, beside the reads in which they begin and end. httptools counts nothing,
-and keeps a header to itself until it has the whole of it."""
+_SLICE_BYTES = 16 * 1024
+"""How much the parser is given at once: within one slice, nothing is bounded but by its size."""
 
-_NO_HTTP = "this is no HTTP/1.1 request"
+_RETRY_SECONDS = 1.0
+
+
+class _OutOfBoundsError(Exception):
+    """Raised out of a callback of the parser, which gives it back as the context of its own error."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. Beyond uvicorn's own:
 
-    - A head is bounded in bytes, and must be complete within the keep-alive time.
+    - A head is bounded in bytes and headers, and must be complete within the keep-alive time. All heads that are not
+      have a share of memory, and one that needs more is refused; a head that comes in one read needs none.
+    - A request has one Host, and no transfer coding but chunked (RFC 9112 sections 3.2 and 6.1).
     - What is no HTTP gets a problem document, after the answers to the requests before it.
     - The keep-alive time also runs after an answer that came before the end of its request's body.
+    - An answer that its client does not read holds little memory, and not for long.
     """
 
-    def __init__(self, *args: Any, **named: Any) -> None:
+    def __init__(self, connections: Connections, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
+        self._all = connections
         self._in_head = False
         self._head_bytes = 0
+        self._hosts = 0
         self._head_timer: asyncio.TimerHandle | None = None
-        self._broken: str | None = None
+        self._answer_timer: asyncio.TimerHandle | None = None
+        self._broken: IngestError | None = None
         """Why nothing more is read from this connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
-        self._await_head()
+        transport.set_write_buffer_limits(UNSENT_BYTES)
+        if self._all.enter():
+            self._await_head()
+        elif self._all.crowded:
+            transport.abort()
+        else:
+            self._break(Busy(f"{self._all.most} connections are open, as many as may be", _RETRY_SECONDS))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._all.leave()
         self._head_complete()
+        self._forget_answer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if len(data) <= _SLICE_BYTES:
+            self._feed(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(data), _SLICE_BYTES):
+            self._feed(view[start : start + _SLICE_BYTES])
+
+    def _feed(self, data: bytes | memoryview) -> None:
         if self._broken is not None:
             return
-        self._unset_keepalive_if_required()
         began = self.headers if self._in_head else None
         try:
             self.parser.feed_data(data)
             if self._in_head and self.headers is began:
-                self._head_bytes += len(data)
-                if self._head_bytes > MOST_HEAD_BYTES:
-                    self._break(f"the request's target and headers take more than {MOST_HEAD_BYTES} bytes")
-        except httptools.HttpParserError:
-            self._break(_NO_HTTP)
+                self._grow_head(len(data))
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            self._break_unreadable(
+                str(cause) if isinstance(cause, _OutOfBoundsError) else "this is no HTTP/1.1 request"
+            )
         except httptools.HttpParserUpgrade:
             return  # the application refuses it
 
+    def _grow_head(self, size: int) -> None:
+        if self._head_bytes + size > MOST_HEAD_BYTES:
+            self._break_unreadable(f"the request's target and headers take more than {MOST_HEAD_BYTES} bytes")
+        elif not self._all.hold_head(size):
+            self._break(Busy("no memory for more unfinished requests now", _RETRY_SECONDS))
+        else:
+            self._head_bytes += size
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise _OutOfBoundsError(
+                f"more than {MOST_PIPELINED} requests wait on this connection; read the answers first"
+            )
         self._in_head = True
-        self._head_bytes = 0
+        self._hosts = 0
         if self._head_timer is None:
             self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= MOST_HEADERS:
+            raise _OutOfBoundsError(f"the request has more than {MOST_HEADERS} headers")
+        name = name.lower()
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            raise _OutOfBoundsError("Transfer-Encoding: only chunked is taken; name a compression in Content-Encoding")
+        super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
+            raise _OutOfBoundsError(f"Host: stands there {self._hosts} times; HTTP/1.1 demands it once")
         self._in_head = False
         self._head_complete()
         super().on_headers_complete()
@@ -79,9 +133,28 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if not self.flow.write_paused:
+            self._forget_answer()
         if self._broken is not None and self.cycle.response_complete and not self.transport.is_closing():
             self._unset_keepalive_if_required()
-            self._write_broken()
+            self._write_broken(self._broken)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._answer_timer is None:
+            self._answer_timer = self.loop.call_later(self._all.answer_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        # an answer that is still being written keeps its time: a client that sips is as slow as one that does not read
+        if self.cycle is None or self.cycle.response_complete:
+            self._forget_answer()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # close() would wait for a client that does not read
+        else:
+            super().timeout_keep_alive_handler()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
@@ -90,29 +163,36 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+        if self._head_bytes:
+            self._all.drop_head(self._head_bytes)
+            self._head_bytes = 0
 
-    def _break(self, why: str) -> None:
+    def _forget_answer(self) -> None:
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
+            self._answer_timer = None
+
+    def _break_unreadable(self, why: str) -> None:
+        self._break(Unreadable(Code.MALFORMED_HEADER, why))
+
+    def _break(self, error: IngestError) -> None:
         """Read no more. Answer now, or once what came before is answered."""
         if self._broken is not None:
             return
-        self._broken = why
+        self._broken = error
         if self.cycle is None or self.cycle.response_complete:
-            self._write_broken()
+            self._write_broken(error)
         elif self.cycle.more_body:
             # its body is what cannot be read: nobody will see the end of it
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-            self._write_broken()
+            self._write_broken(error)
 
-    def _write_broken(self) -> None:
-        found = answer.problem(400, Code.MALFORMED_HEADER, str(self._broken), uuid7(), retryable=False)
-        head = (
-            "HTTP/1.1 400 Bad Request\r\n"
-            f"content-type: {found.media_type}\r\ncontent-length: {len(found.body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + found.body)
+    def _write_broken(self, error: IngestError) -> None:
+        self._head_complete()
+        identity = uuid7()
+        self.transport.write(answer.alone(answer.of_error(error, identity), identity))
         # What still comes is read and dropped for a while, so that the answer is seen: see `unread`.
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._head_complete()
-        self._head_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self._head_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)

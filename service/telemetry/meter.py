@@ -60,10 +60,14 @@ class Meter:
     """Calls that ended, by (sink, result): `delivered`, or the reason of the first failure in it."""
     lane_retries: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events queued for another attempt, by (sink, reason)."""
+    connections_open: Counter[str] = field(default_factory=Counter)
+    """TCP connections now, by port (server, admin)."""
+    connections_refused: Counter[str] = field(default_factory=Counter)
+    """TCP connections that were one too many, by port."""
     requests_open: int = 0
-    """HTTP requests that are being answered now."""
+    """HTTP requests whose answer is not sent yet."""
     body_bytes: int = 0
-    """Memory of HTTP bodies that are being read now."""
+    """Memory of HTTP bodies that are being read, and of answers that are being sent, now."""
     request_seconds: dict[tuple[str, int], Histogram] = field(default_factory=dict)
     """Duration of HTTP requests from the first byte of the head to the answer, by (route, status)."""
 

@@ -102,8 +102,18 @@ class MeterCollector(Collector):
         )
         yield from self._gauges()
         yield from self._billed()
+        connections = GaugeMetricFamily("penstock_http_connections_open", "Connections now.", labels=["port"])
+        for port, value in meter.connections_open.items():
+            connections.add_metric([port], value)
+        yield connections
+        refused = CounterMetricFamily(
+            "penstock_http_connections_refused", "Connections that were one too many.", labels=["port"]
+        )
+        for port in meter.connections_open:
+            refused.add_metric([port], meter.connections_refused[port])
+        yield refused
         yield _gauge("penstock_http_requests_open", "Requests that are being answered.", meter.requests_open)
-        yield _gauge("penstock_http_body_bytes", "Memory of bodies that are being read.", meter.body_bytes)
+        yield _gauge("penstock_http_body_bytes", "Memory of bodies and answers on the wire.", meter.body_bytes)
         yield self._requests()
 
     def _gauges(self) -> Iterable[Metric]:

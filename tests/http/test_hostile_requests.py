@@ -4,6 +4,7 @@ The fixture `service` asserts after every test that the service serves on as bef
 """
 
 import asyncio
+import re
 
 import pytest
 
@@ -97,7 +98,7 @@ async def test_400_for_a_head_without_end(service: Service, endless: bytes) -> N
         await connection.send(b"POST /v1/orders HTTP/1.1\r\nHost: x\r\n" + endless * (16 * 2**20 // len(endless)))
         answer = await connection.answer()
         assert_no_http(answer)
-        assert "65536 bytes" in answer.json["detail"]
+        assert re.search("more than (32768 bytes|100 headers)", answer.json["detail"])
 
 
 async def test_400_for_a_target_without_end(service: Service) -> None:
@@ -222,11 +223,11 @@ async def test_a_key_from_a_header_too_long_for_any_sink_is_an_invalid_event(ser
 
 
 async def test_bodies_together_above_the_memory_for_them_are_503(service: Service) -> None:
-    start = head("POST", "/v1/orders", {**TYPED, "Content-Length": str(8 * 2**20)})
+    start = head("POST", "/v1/orders", {**TYPED, "Content-Length": str(15 * 2**19)})
     async with await service.connect() as first, await service.connect() as second:
         await first.send(start)
         await second.send(start)
-        await service.until(lambda metrics: metrics.total("penstock_http_body_bytes") == 16 * 2**20)
+        await service.until(lambda metrics: metrics.total("penstock_http_body_bytes") == 15 * 2**20)
         answer = await service.post("/v1/orders", GOOD)
         assert_problem(answer, 503, "busy")
         assert_retry_after(answer)

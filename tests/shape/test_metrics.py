@@ -39,6 +39,7 @@ def _meter() -> Meter:
     meter.lane_held["sink", "orders"] += 1
     meter.lane_attempts["sink", "delivered"] += 1
     meter.lane_retries["sink", Reason.THROTTLED.value] += 1
+    meter.connections_open["server"] += 1
     meter.observe_request("orders", 200, 0.1)
     return meter
 
