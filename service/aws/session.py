@@ -50,12 +50,8 @@ async def client(service: str, config: AwsConfig, *, concurrency: int, call_time
         connector_args={"keepalive_timeout": _KEEPALIVE_SECONDS},
         user_agent_extra=f"penstock/{__version__}",
     )
+    region = region_of(config)
     try:
-        region = config.region or _region_of_environment()
-        if region is None:
-            raise ConfigError(
-                [f"{service}: no region; set `aws: {{region: ...}}`, `region` on the sink, or AWS_REGION"]
-            )
         session = _session_of(config.role_arn, config.external_id, region) if config.role_arn else _session()
         made = await session.create_client(
             service, region_name=region, endpoint_url=config.endpoint_url, config=options
@@ -66,6 +62,18 @@ async def client(service: str, config: AwsConfig, *, concurrency: int, call_time
         yield made
     finally:
         await made.__aexit__(None, None, None)
+
+
+def region_of(config: AwsConfig) -> str:
+    """The region of a client. Raises ConfigError if there is none, or if the SDK cannot use its own files."""
+    try:
+        _session().get_scoped_config()  # of the profile in AWS_PROFILE, which must exist
+        region = config.named_region() or _region_of_environment()
+    except BotoCoreError as error:
+        raise ConfigError([f"the AWS SDK cannot be used as configured: {error}"]) from error
+    if region is None:
+        raise ConfigError(["no region; set `aws: {region: ...}`, `region` on the sink, or AWS_REGION"])
+    return region
 
 
 def _region_of_environment() -> str | None:

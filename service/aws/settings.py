@@ -30,6 +30,10 @@ class AwsConfig(BaseModel):
         description="Endpoint instead of the service's own. STS has its own: `AWS_ENDPOINT_URL_STS`.",
     )
 
+    def named_region(self) -> str | None:
+        """The region that the settings name; None if it is for the SDK to find."""
+        return self.region
+
     @field_validator("region")
     @classmethod
     def _check_region(cls, value: str | None) -> str | None:

@@ -4,9 +4,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
+from service.aws.settings import AwsConfig
 from service.config.file import Document, Place
 from service.config.settings import LAST_ANSWERS_SECONDS, RESERVED_ROUTE, RouteConfig, ServerConfig, Tree, is_loopback
 from service.delivery.deadletter import ENVELOPE_BYTES, largest_envelope
+from service.errors import ConfigError
 from service.sinks.contract import Sink, SinkConfig
 from service.units import format_duration, format_size
 
@@ -58,6 +60,8 @@ def everything(
     _cycles(document, tree.routes)
     _fallbacks(document, tree, settings)
     _exclusive(document, settings)
+    if "aws" not in broken:
+        _regions(document, settings)
     if not tree.routes and "routes" not in broken:
         document.add(("routes",), "there must be at least one route")
     largest: dict[str, int] = {}
@@ -189,6 +193,19 @@ def _exclusive(document: Document, sinks: Mapping[str, SinkConfig]) -> None:
             document.add(
                 ("sinks", sink_name, owned[0]), f"{owned[1]} already belongs to sink {owner!r}; give each its own"
             )
+
+
+def _regions(document: Document, sinks: Mapping[str, SinkConfig]) -> None:
+    """Each sink of AWS has a region, as its client will find it: in the settings, or where the SDK looks."""
+    for sink_name, sink in sinks.items():
+        if isinstance(sink, AwsConfig):
+            from service.aws.session import region_of  # the SDK, which a configuration without AWS need not load
+
+            try:
+                region_of(sink)
+            except ConfigError as error:
+                for mistake in error.mistakes:
+                    document.add(("sinks", sink_name), mistake)
 
 
 def _cycles(document: Document, routes: Mapping[str, RouteConfig]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
-from service.aws.arn import Arn, is_arn
+from service.aws.arn import is_arn
 from service.aws.session import client
 from service.codecs.deaggregation import deaggregated
 from service.dlq.asking import CALL_SECONDS, ask
@@ -32,9 +32,7 @@ class KinesisReader:
         del name, settled
         self._target = {"StreamName": config.stream}
         if is_arn(config.stream):
-            arn = Arn.parse(config.stream, "kinesis", "stream/")
-            config = config.model_copy(update={"region": arn.region})
-            self._target = {"StreamARN": arn.text}
+            self._target = {"StreamARN": config.stream}
         self._config = config
         self._client: Any = None
         self._exit = AsyncExitStack()

@@ -105,8 +105,7 @@ async def bucket_behind(config: Firehose.Config) -> tuple[str, str]:
     """Bucket and prefix that the delivery stream writes to, as it tells. Raises StoreError, naming the way around."""
     stream, instead = config.delivery_stream, "say it yourself: --s3 s3://BUCKET/PREFIX"
     if is_arn(stream):
-        arn = Arn.parse(stream, "firehose", "deliverystream/")
-        config, stream = config.model_copy(update={"region": arn.region}), arn.name
+        stream = Arn.parse(stream, "firehose", "deliverystream/").name
     async with client("firehose", config, concurrency=1, call_timeout=CALL_SECONDS) as firehose:
         try:
             answer = await ask(

@@ -44,8 +44,6 @@ class SqsReader:
 
     def __init__(self, name: str, config: Sqs.Config, settled: Settled) -> None:
         self._queue = Queue.parse(config.queue)
-        if self._queue.region is not None:
-            config = config.model_copy(update={"region": self._queue.region})
         self.place = f"queue {config.queue!r}"
         self.notes: list[str] = []
         self._config = config

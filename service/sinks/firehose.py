@@ -93,15 +93,19 @@ class Firehose:
                 raise ValueError("a delivery stream has 1 to 64 characters of letters, digits and _.-; or give its ARN")
             return value
 
+        def named_region(self) -> str | None:
+            """As for every sink of AWS; that of an ARN wins."""
+            if is_arn(self.delivery_stream):
+                return Arn.parse(self.delivery_stream, "firehose", "deliverystream/").region
+            return self.region
+
     carries_attributes: ClassVar[bool] = False
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self._stream = config.delivery_stream
         if is_arn(config.delivery_stream):
-            arn = Arn.parse(config.delivery_stream, "firehose", "deliverystream/")
-            config = config.model_copy(update={"region": arn.region})
-            self._stream = arn.name
+            self._stream = Arn.parse(config.delivery_stream, "firehose", "deliverystream/").name
         packs = config.pack != "none"
         self._packing = Packing(
             form=config.pack,

@@ -125,14 +125,16 @@ class Kinesis:
                 )
             return self
 
+        def named_region(self) -> str | None:
+            """As for every sink of AWS; that of an ARN wins."""
+            return Arn.parse(self.stream, "kinesis", "stream/").region if is_arn(self.stream) else self.region
+
     carries_attributes: ClassVar[bool] = False
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         if is_arn(config.stream):
-            arn = Arn.parse(config.stream, "kinesis", "stream/")
-            config = config.model_copy(update={"region": arn.region})
-            self._target = {"StreamARN": arn.text}
+            self._target = {"StreamARN": config.stream}
         else:
             self._target = {"StreamName": config.stream}
         self._aggregates = config.aggregate == "kpl"

@@ -102,13 +102,15 @@ class Sqs:
             Queue.parse(value)
             return value
 
+        def named_region(self) -> str | None:
+            """As for every sink of AWS; that of an ARN or of an URL wins."""
+            return Queue.parse(self.queue).region or self.region
+
     carries_attributes: ClassVar[bool] = False
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
         self._queue = Queue.parse(config.queue)
-        if self._queue.region is not None:
-            config = config.model_copy(update={"region": self._queue.region})
         packs, compresses = config.pack != "none", config.compress != "none"
         self._packing = Packing(
             form=config.pack,

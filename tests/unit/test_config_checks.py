@@ -333,6 +333,7 @@ def test_a_file_sink_needs_a_path(tmp_path: Path, path: str) -> None:
 def _dead_letters_in(size: str, max_event: str) -> str:
     """A queue whose messages have at most `size`, as the dead letters of a sink that takes more."""
     return f"""
+        aws: {{region: eu-west-1}}
         sinks:
           data: {{type: memory}}
           dead: {{type: sqs, queue: dead, max_message: {size}}}
@@ -342,7 +343,7 @@ def _dead_letters_in(size: str, max_event: str) -> str:
 
 
 def test_the_largest_event_is_what_its_dead_letter_still_holds(tmp_path: Path) -> None:
-    config = load(write(tmp_path, _dead_letters_in("100KiB", "")), {"AWS_REGION": "eu-west-1"})
+    config = load(write(tmp_path, _dead_letters_in("100KiB", "")), {})
     largest = config.max_event["orders"]
     room = 100 * 2**10 - _overhead(tmp_path)
     assert largest_envelope(largest) <= room < largest_envelope(largest + 3)
@@ -353,7 +354,7 @@ def test_a_dead_letter_is_refused_from_the_first_byte_that_it_would_not_hold(tmp
     assert mistakes(tmp_path, _dead_letters_in("100KiB", f"max_event: {largest}")) == []
     (found,) = mistakes(tmp_path, _dead_letters_in("100KiB", f"max_event: {largest + 1}"))
     assert found.startswith(
-        f"penstock.yaml:5: routes.orders.max_event: {largest + 1}B is more than the dead letters at sink 'dead' "
+        f"penstock.yaml:6: routes.orders.max_event: {largest + 1}B is more than the dead letters at sink 'dead' "
         "(4/3 of the event and 16KiB) takes, "
     )
 
@@ -370,6 +371,7 @@ def test_no_event_may_be_larger_than_a_required_sink_takes(tmp_path: Path) -> No
 
 def test_a_best_effort_sink_does_not_bound_the_events(tmp_path: Path) -> None:
     text = """
+        aws: {region: eu-west-1}
         sinks: {data: {type: memory}, small: {type: sqs, queue: q, max_message: 64KiB}, dead: {type: file, path: d}}
         routes: {orders: {to: [data, {sink: small, required: false}], dead_letter: dead}}
         """
@@ -378,7 +380,7 @@ def test_a_best_effort_sink_does_not_bound_the_events(tmp_path: Path) -> None:
 
 def _overhead(tmp_path: Path) -> int:
     """What a queue counts beside the body: the boundary of a route without dead letters tells it."""
-    text = "sinks: {q: {type: sqs, queue: q, max_message: 100KiB}}\nroutes: {orders: {to: [q]}}"
+    text = "sinks: {q: {type: sqs, queue: q, region: eu-west-1, max_message: 100KiB}}\nroutes: {orders: {to: [q]}}"
     return 100 * 2**10 - load(write(tmp_path, text), {}).max_event["orders"]
 
 
