@@ -24,7 +24,7 @@ setup: .venv/.complete
 	@touch $@
 
 run: setup .lab/emulator/.complete
-	@$(BIN)/python -m examples.quickstart --replay $(REPLAY) --port $(PORT) --admin-port $(ADMIN_PORT) --kafka $(KAFKA)
+	@$(BIN)/python -m examples.quickstart --replay=$(REPLAY) --port=$(PORT) --admin-port=$(ADMIN_PORT) --kafka=$(KAFKA)
 
 test: setup .lab/emulator/.complete
 	@$(BIN)/python -m pytest

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 from rich.console import Console
@@ -159,14 +159,41 @@ class Quickstart:
                 return
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """What is wrong, without the usage: whoever runs `make` never wrote these options."""
+        self.exit(2, f"{message}\n")
+
+
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m examples.quickstart", description=__doc__)
-    parser.add_argument("--replay", type=int, default=20_000, help="how many flights; 0 replays none")
-    parser.add_argument("--port", type=int, default=8080, help="port of the gateway")
-    parser.add_argument("--admin-port", type=int, default=9464, help="port of metrics and status")
+    parser = _Parser(prog="python -m examples.quickstart", description=__doc__)
+    parser.add_argument("--replay", type=_count, default=20_000, help="how many flights; 0 replays none")
+    parser.add_argument("--port", type=_port, default=8080, help="port of the gateway")
+    parser.add_argument("--admin-port", type=_port, default=9464, help="port of metrics and status")
     parser.add_argument("--kafka", choices=("mock", "real"), default="mock", help="`real` needs Java 17")
     parser.add_argument("--once", action="store_true", help="stop after the table")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.port == options.admin_port:
+        parser.error(f"{options.port} cannot be both ports: make run PORT=8080 ADMIN_PORT=9464")
+    return options
+
+
+def _count(text: str) -> int:
+    return _whole(text, range(10**9), "a number of flights, 0 or more: make run REPLAY=1000")
+
+
+def _port(text: str) -> int:
+    return _whole(text, range(1, 2**16), "a port, 1 to 65535: make run PORT=8080 ADMIN_PORT=9464")
+
+
+def _whole(text: str, allowed: range, wanted: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if number not in allowed:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not {wanted}")
+    return number
 
 
 def _first(error: BaseException) -> BaseException:
