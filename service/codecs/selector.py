@@ -67,7 +67,7 @@ class Selector:
         text = repr(value)
         digits = sum(map(str.isdigit, text.partition("e")[0].strip("-0.")))
         if digits > _EXACT_DIGITS or abs(value) >= 10.0**_EXACT_DIGITS:
-            raise self._refusal("type", f"has more than {_EXACT_DIGITS} digits; send it as a string")
+            raise self._refusal("type", f"written out it has more than {_EXACT_DIGITS} digits; send it as a string")
         return text
 
     def _refusal(self, keyword: str, why: str) -> InvalidEvent:
