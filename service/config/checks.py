@@ -77,6 +77,13 @@ def everything(
 
 def warnings(tree: Tree, sinks: Mapping[str, SinkConfig]) -> Iterator[str]:
     """What is allowed, but hardly meant."""
+    server = tree.server
+    if server.body_timeout > server.drain_timeout + LAST_ANSWERS_SECONDS:
+        yield (
+            f"server.body_timeout: {format_duration(server.body_timeout)} is longer than drain_timeout "
+            f"({format_duration(server.drain_timeout)}) and {format_duration(LAST_ANSWERS_SECONDS)} more; "
+            "at shutdown a body that takes so long is answered 503 before it has arrived"
+        )
     used = {to.sink for route in tree.routes.values() for to in route.to}
     used |= {route.dead_letter.sink for route in tree.routes.values() if route.dead_letter}
     used |= {fallback for name in used & sinks.keys() if (fallback := sinks[name].fallback) is not None}

@@ -414,6 +414,26 @@ def test_each_link_of_the_chain_of_time_outs_holds_exactly(
     assert f": {place}: " in found
 
 
+@pytest.mark.parametrize(
+    ("server", "noted"),
+    [
+        ("", False),
+        ("body_timeout: 22s", False),
+        ("body_timeout: 22.001s", True),
+        ("drain_timeout: 13s", False),
+        ("drain_timeout: 12.999s", True),
+    ],
+)
+def test_a_body_that_the_drain_does_not_wait_for_is_mentioned(tmp_path: Path, server: str, noted: bool) -> None:
+    warnings = load(write(tmp_path, _lane("", server)), {}).warnings
+    assert len(warnings) == noted
+    assert all(
+        warning.startswith("server.body_timeout: ")
+        and "at shutdown a body that takes so long is answered 503" in warning
+        for warning in warnings
+    )
+
+
 # memory
 
 
