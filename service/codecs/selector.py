@@ -46,8 +46,9 @@ class Selector:
         tell from its neighbours: two events must not get one identity.
         """
         if self._pointer is None:
-            found = draft.attributes if self._kind == "ce" else headers
-            return found.get(self._name) or None
+            if self._kind == "ce":
+                return draft.attributes.get(self._name) or None
+            return _meant(headers.get(self._name, "")) or None
         value = self._pointer.resolve(draft.data)
         match value:
             case str():
@@ -76,3 +77,13 @@ class Selector:
         detail = f"{why}, for it is the event's key or id"
         errors: list[dict[str, Any]] = [{"pointer": place, "keyword": keyword, "detail": detail}]
         return InvalidEvent(Code.INVALID_KEY, f"{place}: {detail}", errors=errors)
+
+
+def _meant(value: str) -> str:
+    """A header's value, of which HTTP hands the octets over as Latin-1: they are UTF-8 if they can be."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value

@@ -154,22 +154,12 @@ def _draining(detail: str) -> Unavailable:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    """Lower-cased names; values of a repeated header are joined (RFC 9110 section 5.3).
-
-    Bytes beyond ASCII have no meaning there (section 5.5): they are UTF-8 if they can be, as producers mean it.
-    """
+    """Lower-cased names; values of a repeated header are joined (RFC 9110 section 5.3). Octets are Latin-1."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in request.scope["headers"]:
-        name, value = raw_name.decode("latin-1"), _text(raw_value)
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
 
 
 def _demand_single(raw: Iterable[tuple[bytes, bytes]]) -> None:
