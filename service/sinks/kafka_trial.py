@@ -23,16 +23,17 @@ def refusals(config: "Kafka.Config") -> dict[tuple[str, ...], str]:
     Builds a producer without brokers, which contacts nobody, and takes it down again: that takes some milliseconds.
     """
     given = config.properties
-    refusal = _refusal(_unconnected(settings(config))) or _refused_mechanism(given)
-    if refusal is None:
+    whole, mechanism = _refusal(_unconnected(settings(config))), _refused_mechanism(given)
+    if whole is None and mechanism is None:
         return {}
     found: dict[tuple[str, ...], str] = {}
     for name, value in given.items():
         alone = _refusal({name: value})
         if alone is not None and not alone.startswith(_OF_THE_WHOLE):
             found[name,] = alone
-    if not found:
-        found = {_place(refusal, given): refusal.removeprefix(_OF_THE_WHOLE)}
+    refusal = mechanism if found else mechanism or whole
+    if refusal is not None:
+        found[_place(refusal, given)] = refusal.removeprefix(_OF_THE_WHOLE)
     return {place: f"librdkafka refuses it: {_without_secrets(text, given)}" for place, text in found.items()}
 
 

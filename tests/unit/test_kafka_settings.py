@@ -46,6 +46,10 @@ def _mistakes(folder: Path, properties: dict[str, str], brokers: str = "b:9092",
         (OIDC, ["9: properties.sasl.oauthbearer.method: librdkafka refuses it: `sasl.oauthbearer.token.endpoint.url`"]),
         ({SURROGATE: "x"}, ["7: properties.\udcff: librdkafka refuses it: it is no valid Unicode"]),
         ({"client.rack": SURROGATE}, ["7: properties.client.rack: librdkafka refuses it: it is no valid Unicode"]),
+        (
+            {"sasl.mechanisms": "FOO", "no.such": "1"},
+            ["8: properties.no.such: librdkafka refuses it", "7: properties.sasl.mechanisms: librdkafka refuses it"],
+        ),
         ({"acks": "0", "x": "1"}, ["7: properties.acks: cannot be set here: the sink sets it"]),
         (
             {"no.such": "1", "client.rack": "a", "broker.address.family": "v5"},
