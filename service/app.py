@@ -107,10 +107,12 @@ async def run(
 
 
 def _freeze_later() -> None:
-    """Keep what start-up made out of later garbage collections.
+    """Keep what start-up made out of later garbage collections: now, and again once clients have connected.
 
-    A full one took 70 ms with it and 11 ms without (`python -m bench.scenarios hot_key`, once each).
+    A full one takes 60 to 170 ms with it: paid before anybody is served. The one two seconds later, in the midst of
+    traffic, then takes 1 to 5 ms (`python -m bench.scenarios hot_key`, twelve services before, three after).
     """
+    _freeze()
     asyncio.get_running_loop().call_later(FREEZE_AFTER_SECONDS, _freeze)
 
 
