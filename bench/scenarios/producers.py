@@ -63,14 +63,20 @@ class Producers:
             await self.send(route, [*itertools.islice(self._numbers, events)], until, key_of)
             due = max(clock(), began + interval)
 
-    async def open_loop(self, route: str, per_second: float, events: int, until: float, key_of: KeyOf) -> list[float]:
-        """Requests at a fixed rate, whatever becomes of them; seconds from when each was due to its last answer."""
+    async def open_loop(
+        self, route: str, per_second: float, events: int, until: float, key_of: KeyOf
+    ) -> list[tuple[float, float]]:
+        """Requests at a fixed rate, whatever becomes of them.
+
+        Returns of each whose events are all delivered the loop time when it was due, and the seconds from then to its
+        last answer.
+        """
         loop = asyncio.get_running_loop()
-        found: list[float] = []
+        found: list[tuple[float, float]] = []
 
         async def timed(due: float) -> None:
             if await self.send(route, [*itertools.islice(self._numbers, events)], until, key_of):
-                found.append(loop.time() - due)
+                found.append((due, loop.time() - due))
 
         due = loop.time()
         async with asyncio.TaskGroup() as group:

@@ -1,4 +1,7 @@
-"""What a process uses, as Linux tells it in /proc (proc_pid_stat(5), proc_pid_status(5)); elsewhere nobody does."""
+"""What processes use, as Linux tells it in /proc (proc_stat(5), proc_pid_stat(5), proc_pid_status(5)).
+
+Elsewhere nobody does.
+"""
 
 import os
 from math import nan
@@ -13,6 +16,16 @@ def cpu_seconds(pid: int) -> float:
         return nan
     fields = text.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def machine_cpu_seconds() -> float:
+    """CPU time of all processes of this machine so far, and of its kernel; nan where /proc does not tell."""
+    try:
+        fields = [int(field) for field in Path("/proc/stat").read_text("utf-8").splitlines()[0].split()[1:8]]
+    except OSError:
+        return nan
+    user, nice, system, _, _, interrupts, soft_interrupts = fields
+    return (user + nice + system + interrupts + soft_interrupts) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_bytes(pid: int, most: bool = False) -> float:

@@ -23,12 +23,15 @@ from deploy.local.faultproxy.target import Counts
 class World:
     """What runs, and how to reach it. Both children end with the block that made it."""
 
-    def __init__(self, session: aiohttp.ClientSession, endpoint: str, service: Child, url: str, admin: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, endpoint: str, proxy: Child, service: Child, url: str, admin: str
+    ) -> None:
         self.session = session
         self.service = service
         self.url = url
         """The service, without a path."""
         self._endpoint = endpoint
+        self._proxy = proxy
         self._admin = admin
 
     async def behave(self, target: str, behaviour: Behaviour) -> None:
@@ -59,6 +62,11 @@ class World:
     def cpu_seconds(self) -> float:
         """CPU time of the service so far."""
         return usage.cpu_seconds(self.service.pid)
+
+    def others_cpu_seconds(self) -> float:
+        """CPU time of everything else on this machine so far: neither the service, the proxy nor this process."""
+        own = sum(usage.cpu_seconds(pid) for pid in (self.service.pid, self._proxy.pid, os.getpid()))
+        return usage.machine_cpu_seconds() - own
 
     def resident_bytes(self, most: bool = False) -> float:
         """Resident memory of the service."""
@@ -94,7 +102,7 @@ async def world(
                 await asyncio.to_thread(service.wait_until, lambda: _serving(log) is not None)
                 serving = _serving(log)
                 assert serving is not None
-                yield World(session, endpoint, service, serving["address"], serving["admin"])
+                yield World(session, endpoint, proxy, service, serving["address"], serving["admin"])
                 service.check()
 
 
