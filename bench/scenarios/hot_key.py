@@ -1,7 +1,7 @@
 """One key takes half of the traffic of four shards: the keys of the other shards do not notice.
 
-All in one service and under one steady load, in rounds: nothing more for some seconds, as much more traffic spread over
-all keys, as much more of one key. So what compares is seconds apart, and what else the machine does meanwhile (which
+All in one service and under one steady load, in rounds: nothing more for some seconds, as much more traffic of one key,
+as much more spread over all keys. So what compares is seconds apart, and what else the machine does meanwhile (which
 moves a p99 more than a hot key does) meets them alike. The verdict is the median round's; a stall of the service in
 one of them would show in the ratio over all rounds, which is told beside it, with the CPU that others took.
 """
@@ -48,12 +48,13 @@ REST_SECONDS = 1.0
 KEYS = [f"k{number}" for number in range(4000)]
 NEIGHBOURS = [key for key in KEYS if _shard(key) == _shard(HOT_KEY)]
 ELSEWHERE = [key for key in KEYS if _shard(key) != _shard(HOT_KEY)]
-WITHOUT, SPREAD, HOT = "no more traffic", "as much more, spread", "as much more, one key"
+WITHOUT, HOT, SPREAD = "no more traffic", "as much more, one key", "as much more, spread"
 MORE: Mapping[str, Callable[[int], str] | None] = {
     WITHOUT: None,
-    SPREAD: lambda number: KEYS[number % len(KEYS)],
     HOT: lambda _: HOT_KEY,
+    SPREAD: lambda number: KEYS[number % len(KEYS)],
 }
+"""In the order of a round: what a hot key leaves behind must not be in what it is compared with."""
 
 
 class Phase(Struct, frozen=True):
