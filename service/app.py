@@ -11,6 +11,7 @@ import logging
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 from service import __version__, plugins
 from service.admin import app as admin
@@ -28,9 +29,13 @@ from service.doctor import probe
 from service.errors import ConfigError
 from service.ports import Server, listen, raise_descriptors
 from service.sinks.contract import ProbeError, Sink
+from service.sources.admission import Admission
 from service.sources.connections import Connections
+from service.sources.direct import DirectProtocol
+from service.sources.exchange import Direct
 from service.sources.http import Http
 from service.sources.keys import Keys, open_keys
+from service.sources.protocol import BoundedProtocol
 from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -70,7 +75,8 @@ async def run(
         health = Health(strict=config.server.readiness == "strict")
         pipeline = await _pipeline(config, meter, stack)
         health.lanes = pipeline.lanes
-        http = Http(pipeline, config.server, keys, meter, health)
+        admission = Admission(pipeline, config.server, keys, meter)
+        http = Http(admission, health)
         token = config.admin.token.get_secret_value() if config.admin.token else None
         control = admin.build(pipeline, meter, health, token)
         public, address = await listen(
@@ -79,7 +85,7 @@ async def run(
             "server",
             config.server.host,
             config.server.port,
-            _connections(config.server, meter),
+            _protocol(config.server, admission, http, _connections(config.server, meter)),
             keep_alive=config.server.keep_alive,
             trusted=config.server.trusted_proxies,
             last_answers=config.server.drain_timeout + LAST_ANSWERS_SECONDS,
@@ -90,7 +96,9 @@ async def run(
             "admin",
             config.admin.host,
             config.admin.port,
-            Connections("admin", ADMIN_CONNECTIONS, ADMIN_HEAD_BYTES, LAST_ANSWERS_SECONDS, meter),
+            partial(
+                BoundedProtocol, Connections("admin", ADMIN_CONNECTIONS, ADMIN_HEAD_BYTES, LAST_ANSWERS_SECONDS, meter)
+            ),
             last_answers=LAST_ANSWERS_SECONDS,
         )
         servers += [public, private]
@@ -123,7 +131,7 @@ def _freeze() -> None:
 
 def undriven() -> Http:
     """The HTTP source without routes or lanes: enough to describe itself."""
-    return Http(Pipeline({}, {}), ServerConfig(), Keys(None), Meter(), Health())
+    return Http(Admission(Pipeline({}, {}), ServerConfig(), Keys(None), Meter()), Health())
 
 
 async def _shut_down(
@@ -161,6 +169,15 @@ async def _hurry(now: asyncio.Event, given_back: asyncio.Event, servers: Sequenc
         server.force_exit = True
         for task in tuple(server.server_state.tasks):
             task.cancel()  # it answers 503
+
+
+def _protocol(
+    server: ServerConfig, admission: Admission, http: Http, connections: Connections
+) -> Callable[..., BoundedProtocol]:
+    """What makes the protocol of a connection to the public port."""
+    if server.short_way:
+        return partial(DirectProtocol, Direct(admission, http.labels), connections)
+    return partial(BoundedProtocol, connections)
 
 
 def _connections(server: ServerConfig, meter: Meter) -> Connections:

@@ -5,15 +5,14 @@ import contextlib
 import math
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from service.errors import ConfigError
-from service.sources.connections import Connections
+from service.sources.direct import DirectProtocol
 from service.sources.protocol import BoundedProtocol
 
 BACKLOG = 2048
@@ -50,6 +49,13 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End all connections, in `last_answers` seconds or when `force_exit` is set."""
+        await super().shutdown(sockets)
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, DirectProtocol):
+                connection.end()
+
 
 async def listen(
     stack: AsyncExitStack,
@@ -57,7 +63,7 @@ async def listen(
     section: str,
     host: str,
     port: int,
-    connections: Connections,
+    protocol: Callable[..., BoundedProtocol],
     *,
     keep_alive: float = 75.0,
     trusted: tuple[str, ...] = (),
@@ -65,7 +71,8 @@ async def listen(
 ) -> tuple[Server, str]:
     """A server that accepts connections until the stack unwinds, and its address, such as `http://127.0.0.1:8080`.
 
-    `section` is the part of the configuration that says `host` and `port`. Connections that are idle end after
+    `section` is the part of the configuration that says `host` and `port`; `protocol` makes a connection's protocol of
+    what uvicorn gives it. Connections that are idle end after
     `keep_alive` seconds; open ones get `last_answers` seconds once the server is told to exit. Raises ConfigError if
     the address cannot be bound.
     """
@@ -74,7 +81,7 @@ async def listen(
         uvicorn.Config(
             app,
             loop="none",
-            http=partial(BoundedProtocol, connections),  # type: ignore[arg-type]  # it says type, and only calls it
+            http=protocol,  # type: ignore[arg-type]  # it says type, and only calls it
             ws="none",
             lifespan="off",
             log_config=None,

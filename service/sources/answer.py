@@ -180,6 +180,18 @@ def problem(
     return Answer(status, orjson.dumps(body), PROBLEM, headers or {})
 
 
+def defect(request_id: str) -> Answer:
+    """The answer to a request that we failed at: events may have been taken, so a retry may duplicate."""
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        Code.INTERNAL,
+        "a defect of the service; what became of the events is not known",
+        request_id,
+        retryable=True,
+        may_duplicate=True,
+    )
+
+
 def alone(found: Answer, request_id: str) -> bytes:
     """The bytes of an HTTP/1.1 response after which the connection ends, for what never became a request."""
     lines = [

@@ -104,10 +104,7 @@ class Arrival:
             async with asyncio.timeout(self._server.body_timeout):
                 return await self._read(chunks)
         except TimeoutError:
-            raise SlowClient(
-                Code.CLIENT_TIMEOUT,
-                f"the body did not arrive within {self._server.body_timeout:g} s; nothing was taken",
-            ) from None
+            raise late(self._server.body_timeout) from None
 
     async def _read(self, chunks: AsyncIterable[bytes]) -> bytes:
         body = b""
@@ -158,3 +155,8 @@ class Arrival:
                 limit=self._server.max_body,
                 actual=size,
             )
+
+
+def late(seconds: float) -> SlowClient:
+    """The refusal of a body that took longer than `seconds`."""
+    return SlowClient(Code.CLIENT_TIMEOUT, f"the body did not arrive within {seconds:g} s; nothing was taken")

@@ -14,7 +14,7 @@ from service.delivery.route import uuid7
 from service.sources.connections import UNSENT_BYTES
 from service.telemetry.meter import Meter
 
-_GIVEN = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}\Z")
+_GIVEN = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 _NAME = "penstock.request_id"
 _HELD = "penstock.held"
 
@@ -73,6 +73,11 @@ class Observed:
 
 def _identity(scope: Scope) -> str:
     for name, value in scope["headers"]:
-        if name == b"x-request-id" and _GIVEN.match(value):
-            return str(value.decode())
+        if name == b"x-request-id":
+            return given_id(value.decode("latin-1"))
     return uuid7()
+
+
+def given_id(text: str | None) -> str:
+    """A producer's own X-Request-Id if it is a plain one, else a new id."""
+    return text if text is not None and _GIVEN.match(text) else uuid7()

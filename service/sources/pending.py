@@ -1,6 +1,7 @@
 """A request whose events are on their way: what it waits for, and the answer once that has come."""
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from service.delivery.pipeline import DRAINING_RETRY_SECONDS, Pipeline
@@ -17,13 +18,15 @@ BURIAL_SECONDS = 2.0
 class _Burials:
     """What became of the dead letters of one request. They hold on to this, and not to the request."""
 
-    __slots__ = ("all_ended", "kept", "open")
+    __slots__ = ("all_ended", "kept", "open", "then")
 
     def __init__(self) -> None:
         self.open = 0
         self.kept: set[int] = set()
         """Positions in the request of events whose dead letter is safe."""
         self.all_ended = asyncio.Event()
+        self.then: Callable[[], object] | None = None
+        """Called when all have ended."""
 
     def ended(self, index: int, kept: bool) -> None:
         """The dead letter of the event at `index` is safe, or never will be."""
@@ -32,10 +35,12 @@ class _Burials:
         self.open -= 1
         if not self.open:
             self.all_ended.set()
+            if self.then is not None:
+                self.then()
 
 
 class Pending:
-    """Call `wait`, then `answer`."""
+    """Call `wait`, or `on_settled`; then `answer`."""
 
     def __init__(
         self,
@@ -62,6 +67,20 @@ class Pending:
                 errors = item.error.members.get("errors", ())
                 ended = partial(self._burials.ended, index)
                 self._burials.open += letters.bury_invalid(letter, item.error.detail, errors, ended)
+
+    def on_settled(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once every event is settled, maybe at once, maybe twice. It may not raise."""
+        if self._receipt is None:
+            self._await_burials(callback)
+        else:
+            self._receipt.on_done(partial(self._await_burials, callback))
+
+    def _await_burials(self, callback: Callable[[], object]) -> None:
+        if self._burials.open:
+            self._burials.then = callback
+            asyncio.get_running_loop().call_later(BURIAL_SECONDS, callback)
+        else:
+            callback()
 
     async def wait(self, seconds: float) -> None:
         """Return once every event is settled, or after `seconds`."""

@@ -118,11 +118,15 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self._head_is_whole()
+        super().on_headers_complete()
+
+    def _head_is_whole(self) -> None:
+        """The head may be believed; raises if it may not."""
         if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
             raise _OutOfBoundsError(f"Host: stands there {self._hosts} times; HTTP/1.1 demands it once")
         self._in_head = False
         self._head_complete()
-        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -192,6 +196,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_complete()
         identity = uuid7()
         self.transport.write(answer.alone(answer.of_error(error, identity), identity))
+        self._part()
+
+    def _part(self) -> None:
+        """The last answer is written."""
         # What still comes is read and dropped for a while, so that the answer is seen: see `unread`.
         self.transport.write_eof()
         self.flow.resume_reading()

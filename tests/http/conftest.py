@@ -1,14 +1,14 @@
 """The event loop that production runs on, and a service that the tests of a file share."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 import pytest_asyncio
 import uvloop
 
 from tests.http.client import SECONDS
-from tests.http.running import Service, running
+from tests.http.running import ENVIRONMENT, Service, running
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -16,9 +16,18 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
+@pytest.fixture(scope="module", autouse=True, params=["short", "long"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every test here runs twice: with plain requests taken below ASGI, and with all of them through it."""
+    ENVIRONMENT["PENSTOCK__SERVER__SHORT_WAY"] = "true" if request.param == "short" else "false"
+    yield request.param
+    del ENVIRONMENT["PENSTOCK__SERVER__SHORT_WAY"]
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+async def shared(request: pytest.FixtureRequest, way: str) -> AsyncIterator[Service]:
     """The service of the module's `CONFIGURATION` and `FILES`."""
+    del way
     async with running(request.module.CONFIGURATION, getattr(request.module, "FILES", {})) as service:
         yield service
 

@@ -21,7 +21,7 @@ from tests.http.scripted import Scripted, entered
 _SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 _LABEL = re.compile(r'([a-z_]+)="([^"]*)"')
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PENSTOCK__SERVER__PORT": "0",
     "PENSTOCK__SERVER__DEREGISTER_DELAY": "0",
     "PENSTOCK__ADMIN__PORT": "0",
@@ -123,7 +123,7 @@ async def running(text: str, files: Mapping[str, str] | None = None) -> AsyncIte
             Path(folder, name).write_text(content)
         path = Path(folder, "penstock.yaml")
         path.write_text(text)
-        service = await _start(load(path, _ENVIRONMENT))
+        service = await _start(load(path, ENVIRONMENT))
         running = service.running
         assert running is not None
         try:
