@@ -1,108 +1,104 @@
-"""`make bench`: CPU per event of the path from a body to a settled receipt, beside the primitives it cannot do without.
+"""`make bench`, or `python -m bench`: our service beside the naive one, the ceiling and the primitives, as ratios.
 
-No socket and no destination: the memory sink takes everything. Figures are medians of several rounds, the rows
-interleaved; compare the ratios, machines are noisy.
+Service on one core, load and destinations on another. Exit code 1 if a run failed, or a destination has not taken
+exactly what was acknowledged. bench/README.md says how to read the table.
 """
 
-import asyncio
-import json
-import statistics
+import argparse
+import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from time import process_time
 
-import jsonschema_rs
-import orjson
-
-from bench.bodies import ARRAY, EVENTS, LINES, MANY, SCHEMA
-from service.config.settings import ServerConfig
-from service.delivery.entry import Terms
-from service.delivery.lane import Lane
-from service.delivery.pipeline import Pipeline
-from service.delivery.route import Leg, Route
-from service.schemas.jsonschema import JsonSchema
-from service.sinks.memory import Memory
-from service.sources.ingest import Ingest
-from service.sources.reading import Request
-from service.telemetry.meter import Meter
-
-ROUNDS = 9
-EVENTS_A_ROUND = 4000
-BATCH = "application/cloudevents-batch+json"
-ONE = "application/cloudevents+json"
-Work = Callable[[], Awaitable[None]]
+from bench import cores, table
+from bench.contestants import Side, Ways
+from bench.measure import Bench
+from bench.program import Missing, compiled, stubs
+from bench.results import write
+from bench.rows import ROWS
+from bench.runs import LATENCY, Plan, rows_of, run_latency, run_row
+from deploy.local.emulator import isolated
 
 
-class IngestPath:
-    """The path with one route to one memory sink."""
-
-    def __init__(self, schema: Path | None) -> None:
-        meter = Meter()
-        config = Memory.Config(type="memory", memory=2**28, capacity=2**30)
-        self._sink = Memory("memory", config)
-        lane = Lane("memory", self._sink, config, meter)
-        terms = Terms("orders", required=True, patient=False)
-        compiled = JsonSchema(JsonSchema.Config(type="jsonschema", file=schema)) if schema else None
-        route = Route("orders", (Leg(lane, terms, "auto"),), schema=compiled)
-        pipeline = Pipeline({"orders": route}, {"memory": lane})
-        self._ingest = Ingest(pipeline, ServerConfig(), meter)
-
-    async def send(self, body: bytes, content_type: str) -> None:
-        """One request, until it is answered."""
-        pending = await self._ingest.taken(Request("orders", {"content-type": content_type}, body, "bench"))
-        await pending.wait(10)
-        assert pending.answer().status == 200
-        self._sink.take()
-
-
-def rows(schema: Path) -> dict[str, tuple[Work, int]]:
-    """By name: what is measured, and how many events it is."""
-    plain, checked = IngestPath(None), IngestPath(schema)
-    validator = jsonschema_rs.validator_for(SCHEMA)
-
-    async def primitives() -> None:
-        for event in EVENTS:
-            assert validator.is_valid(orjson.loads(event)["data"])
-
-    return {
-        "primitives: orjson.loads and jsonschema-rs": (primitives, MANY),
-        "1 a request": (lambda: plain.send(EVENTS[0], ONE), 1),
-        "1 a request, schema": (lambda: checked.send(EVENTS[0], ONE), 1),
-        f"{MANY} a request, CloudEvents batch": (lambda: plain.send(ARRAY, BATCH), MANY),
-        f"{MANY} a request, CloudEvents batch, schema": (lambda: checked.send(ARRAY, BATCH), MANY),
-        f"{MANY} a request, lines": (lambda: plain.send(LINES, "application/x-ndjson"), MANY),
-    }
+def _options() -> argparse.Namespace:
+    names = [row.name for row in ROWS] + [LATENCY]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=names, default=[], help="this row; may be repeated")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each run (3)")
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each side, in turns; medians are shown (2)")
+    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds of load before the first run (1)")
+    parser.add_argument(
+        "--sides", nargs="+", type=Side, choices=list(Side), default=list(Side), help="who runs (all three)"
+    )
+    parser.add_argument("--no-primitives", action="store_true", help="do not time the primitives")
+    parser.add_argument("--connections", type=int, default=0, help="instead of the row's own")
+    parser.add_argument("--rate", type=float, default=0.0, help="open loop: requests a second, for every side")
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="for ours, as PENSTOCK__SINKS__KAFKA__LINGER=5ms",
+    )
+    parser.add_argument(
+        "--flag", action="append", default=[], help="of `penstock serve`, for ours: --flag=--name=value"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for configuration and logs, instead of a temporary one")
+    parser.add_argument("--write", action="store_true", help="the whole table into bench/RESULTS.md, if no row is void")
+    options = parser.parse_args()
+    if options.write and (options.only or options.rate or set(options.sides) != set(Side) or options.no_primitives):
+        parser.error("--write writes whole tables: without --only, --rate, --sides and --no-primitives")
+    if wrong := [pair for pair in options.env if "=" not in pair]:
+        parser.error(f"--env takes NAME=VALUE, not {wrong[0]!r}")
+    return options
 
 
-async def measure(schema: Path) -> dict[str, float]:
-    """Microseconds of CPU per event, by row."""
-    measured = rows(schema)
-    found: dict[str, list[float]] = {name: [] for name in measured}
-    for round_number in range(ROUNDS + 1):
-        for name, (work, events) in measured.items():
-            times = EVENTS_A_ROUND // events
-            began = process_time()
-            for _ in range(times):
-                await work()
-            if round_number:  # the first one warms up
-                found[name].append((process_time() - began) / (times * events) * 1e6)
-    return {name: statistics.median(times) for name, times in found.items()}
-
-
-def main() -> None:
-    """Print the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        schema = Path(folder, "schema.json")
-        schema.write_text(json.dumps(SCHEMA))
-        found = asyncio.run(measure(schema))
-    unit = next(iter(found.values()))
-    print(f"{'per event of 889 bytes':<48}{'µs of CPU':>10}{'x primitives':>14}")
-    for name, microseconds in found.items():
-        print(f"{name:<48}{microseconds:>10.2f}{microseconds / unit:>14.1f}")
-    print(f"\nPython {sys.version.split()[0]}, median of {ROUNDS} rounds of {EVENTS_A_ROUND} events")
+def main() -> int:
+    """Run what is asked for, print the table; the exit code."""
+    options = _options()
+    try:
+        program = compiled()
+        service_core, load_core = cores.pair()
+    except (Missing, LookupError) as missing:
+        print(missing, file=sys.stderr)
+        return 2
+    os.sched_setaffinity(0, {load_core})
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        with stubs(program, folder, isolated(os.environ) | {"GOMAXPROCS": "1"}) as running:
+            plan = Plan(
+                Bench(program, running, service_core, load_core),
+                folder.resolve(),
+                Ways(dict(pair.split("=", 1) for pair in options.env), options.flag),
+                tuple(options.sides),
+                options.seconds,
+                options.rounds,
+                options.warm_up,
+                options.connections,
+                options.rate,
+                not options.no_primitives,
+            )
+            results = [run_row(plan, row) for row in rows_of(options.only)]
+            wanted = not options.only or LATENCY in options.only
+            latency = run_latency(plan, results) if wanted and not options.rate else None
+    failures = [result.failure for result in results if result.failure]
+    if isinstance(latency, str):
+        failures.append(latency)
+        latency = None
+    if results:
+        print("\n" + table.text(results) + "\n")
+    if latency is not None:
+        print("\n".join(table.latency_lines(latency)))
+    if any(result.runs.get(Side.OURS) for result in results):
+        print(table.memory_line(results))
+    print("\n".join(["", "primitives, µs of CPU per event:", *table.parts_lines(results)]) if plan.primitives else "")
+    for failure in failures:
+        print(f"FAILED: {failure}", file=sys.stderr)
+    if options.write:
+        return write(results, latency, failures, sys.argv[1:])
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

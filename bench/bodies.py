@@ -1,9 +1,11 @@
-"""The benchmark's events: CloudEvents of 889 bytes, alone and by the hundred, and the schema of their data."""
+"""The benchmark's events: CloudEvents of 889 bytes, the schema of their data, and the requests that carry them."""
 
 import json
+import struct
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-MANY = 100
+EVENT_BYTES: Final = 889
 
 SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -39,7 +41,7 @@ SCHEMA: Final[dict[str, Any]] = {
 
 
 def event(number: int) -> bytes:
-    """One structured CloudEvent of 889 bytes."""
+    """One structured CloudEvent of EVENT_BYTES; a thousand subjects take turns."""
     content = {
         "specversion": "1.0",
         "id": f"6f1c1f0a-3b0e-4b3e-9a51-{number:012d}",
@@ -57,10 +59,27 @@ def event(number: int) -> bytes:
             "notes": "",
         },
     }
-    content["data"]["notes"] = "x" * (889 - len(json.dumps(content, separators=(",", ":"))))  # type: ignore[index]
+    content["data"]["notes"] = "x" * (EVENT_BYTES - len(json.dumps(content, separators=(",", ":"))))  # type: ignore[index]
     return json.dumps(content, separators=(",", ":")).encode()
 
 
-EVENTS: Final = [event(number) for number in range(MANY)]
-ARRAY: Final = b"[" + b",".join(EVENTS) + b"]"
-LINES: Final = b"\n".join(EVENTS)
+def array(events: Sequence[bytes]) -> bytes:
+    """A JSON array of them: a CloudEvents batch."""
+    return b"[" + b",".join(events) + b"]"
+
+
+def lines(events: Sequence[bytes]) -> bytes:
+    """A line each."""
+    return b"\n".join(events)
+
+
+def request(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    """A whole HTTP/1.1 request."""
+    named = {"Host": "127.0.0.1", **headers, "Content-Length": str(len(body))}
+    head = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items())]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def framed(requests: Sequence[bytes]) -> bytes:
+    """Requests as the load generator reads them: each after its length in 4 bytes, big-endian."""
+    return b"".join(struct.pack(">I", len(each)) + each for each in requests)

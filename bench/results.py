@@ -1,0 +1,82 @@
+"""bench/RESULTS.md: the last accepted run, with the command and the versions that made it."""
+
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import confluent_kafka
+
+from bench import table
+from bench.program import go_version
+from deploy.local.child import ROOT
+
+FILE = ROOT / "bench" / "RESULTS.md"
+PACKAGES = ("uvicorn", "httptools", "uvloop", "fastapi", "pydantic", "msgspec", "orjson", "jsonschema-rs",
+            "confluent-kafka", "aiobotocore", "botocore")  # fmt: skip
+
+
+def write(
+    results: Sequence[table.Result], latency: table.Latency | None, failures: Sequence[str], arguments: Sequence[str]
+) -> int:
+    """Write the run if it is accepted: nothing failed and nothing is void. The exit code."""
+    reasons = [*failures, *(f"{result.row.name}: {reason}" for result in results for reason in result.void)]
+    reasons += [f"latency: {reason}" for reason in latency.void] if latency else ["there is no latency"]
+    if reasons or latency is None:
+        print("bench/RESULTS.md stays as it was; this run is not accepted:", *reasons, sep="\n  ", file=sys.stderr)
+        return 1
+    FILE.write_text(page(results, latency, arguments), "utf-8")
+    print(f"written: {FILE.relative_to(ROOT)}")
+    return 0
+
+
+def page(results: Sequence[table.Result], latency: table.Latency, arguments: Sequence[str]) -> str:
+    """The text of the file."""
+    command = shlex.join(["python", "-m", "bench", *arguments])
+    return "\n".join(
+        [
+            "# The last accepted run",
+            "",
+            f"`{command}` on {datetime.now(UTC):%Y-%m-%d}. How to read it: [README.md](README.md). Ratios hold on",
+            "other machines; events a second do not.",
+            "",
+            table.markdown(results),
+            "",
+            "```",
+            *table.latency_lines(latency),
+            table.memory_line(results),
+            "```",
+            "",
+            "Microseconds of CPU per event, of the request machinery (the ceiling) and of each primitive:",
+            "",
+            "```",
+            *table.parts_lines(results),
+            "```",
+            "",
+            *_versions(),
+            "",
+        ]
+    )
+
+
+def _versions() -> list[str]:
+    python = f"Python {platform.python_version()}, {go_version()}, librdkafka {confluent_kafka.libversion()[0]}"
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return [f"- {_commit()}", f"- {python}, {packages}", f"- Linux {platform.release()}, {_processor()}"]
+
+
+def _commit() -> str:
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+    dirty = ", with changes that were not committed" if git("status", "--porcelain", "--", "service", "bench") else ""
+    return f"commit {git('rev-parse', '--short=12', 'HEAD') or 'unknown'}{dirty}"
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
