@@ -94,35 +94,31 @@ def test_where_others_use_the_shards_too_the_rate_finds_what_is_left(real: int) 
     run(main())
 
 
-def test_a_hot_key_slows_only_its_own_shard() -> None:
-    async def others(hot: int) -> list[float]:
-        sink = Shards(shards=4, rate=1000)
+@pytest.mark.parametrize("real", [1000, 600])
+def test_a_hot_key_slows_only_its_own_shard_whose_throttling_is_no_trouble_of_the_destination(real: int) -> None:
+    async def elsewhere(hot: int) -> tuple[list[float], int, int]:
+        """Sorted seconds of requests with keys of other shards; records throttled; the last limit of calls."""
+        sink = Shards(shards=4, rate=real, pace=Pace(events=1000, bytes=0))
         lane = before(sink, patience="60s")
         heating = asyncio.create_task(feed(lane, 20, hot, key=4, first=10**6)) if hot else None
-        took = await _cool(lane)
-        if heating is not None:
-            await heating
-        return took
-
-    async def _cool(lane: Lane) -> list[float]:
         loop = asyncio.get_running_loop()
         took: list[float] = []
-        number = 0
-        for _ in range(200):
-            at = loop.time()
-            numbers = [n for n in range(number, number + 200) if n % 4]
-            number += 200
-            put(lane, numbers).on_done(partial(lambda at: took.append(loop.time() - at), at))
-            await asyncio.sleep(0.1)
+        for first in range(0, 14 * 2250, 14):
+            cool = [number for number in range(first, first + 14) if number % 4][:10]
+            put(lane, cool).on_done(partial(lambda at: took.append(loop.time() - at), loop.time()))
+            await asyncio.sleep(20 / 2250)
+        limit = lane.limiter.limit
+        if heating is not None:
+            await heating
         await lane.books.emptied()
-        return took
+        return sorted(took), sink.throttled, limit
 
-    def p99(took: list[float]) -> float:
-        return sorted(took)[int(len(took) * 0.99)]
-
-    alone = p99(run(others(0)))
-    beside = p99(run(others(1500)))
-    assert beside <= 1.5 * alone
+    alone, none, before_heat = run(elsewhere(0))
+    beside, throttled, limit = run(elsewhere(1500))
+    assert none == 0
+    assert throttled or real == 1000
+    assert beside[len(beside) * 99 // 100] <= 1.5 * alone[len(alone) * 99 // 100]
+    assert limit >= before_heat
 
 
 def test_a_shard_that_is_throttled_for_ever_is_asked_seldom() -> None:
