@@ -22,6 +22,7 @@ SCENARIOS: dict[str, Callable[[float, Path], Awaitable[Report]]] = {
     "partial": partial.run,
     "slow_then_fast": slow_then_fast.run,
     "dead_sink": dead_sink.run,
+    "dead_kafka": dead_sink.run_kafka,
     "all_throttled": all_throttled.run,
     "aggregated": aggregated.run,
 }
