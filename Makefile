@@ -36,7 +36,7 @@ check: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(BENCH)
 
 # openapi.yaml from the running application, docs/configuration.md from the settings models; tests compare.
 generated: setup

@@ -87,7 +87,7 @@ def main() -> int:
         failures.append(latency)
         latency = None
     if results:
-        print("\n" + table.text(results) + "\n")
+        print("\n".join(["", table.text(results), *table.void_lines(results), ""]))
     if latency is not None:
         print("\n".join(table.latency_lines(latency)))
     if any(result.runs.get(Side.OURS) for result in results):

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from hashlib import md5, sha256
 from time import gmtime, strftime
-from typing import Any
+from typing import Any, Self
 
 import orjson
 from confluent_kafka import Producer
@@ -47,11 +47,9 @@ def kafka(bootstrap: str, events: Sequence[bytes], keys: Sequence[str], headers:
     return work
 
 
-def aws(name: str, endpoint: str, events: Sequence[bytes], keys: Sequence[str]) -> tuple[Work, int]:
+def aws(call: "Caller", events: Sequence[bytes], keys: Sequence[str]) -> tuple[Work, int]:
     """One call with as many of the events as it takes, and how many these are."""
-    service, target = TARGETS[name]
-    call = _Caller(endpoint, service, target)
-    if name == "kinesis":
+    if call.name == "kinesis":
         rows = list(zip(events, keys, strict=True))
 
         def put() -> None:
@@ -62,7 +60,7 @@ def aws(name: str, endpoint: str, events: Sequence[bytes], keys: Sequence[str]) 
             assert len(answer["Records"]) == len(rows)
 
         return put, len(rows)
-    if name == "firehose":
+    if call.name == "firehose":
         packed = list(events) * (RECORD_BYTES // (sum(map(len, events)) + len(events)))
 
         def pack() -> None:
@@ -74,15 +72,14 @@ def aws(name: str, endpoint: str, events: Sequence[bytes], keys: Sequence[str]) 
 
     def send() -> None:
         entries = [{"Id": str(index), "MessageBody": event.decode()} for index, event in enumerate(few)]
-        body = orjson.dumps({"QueueUrl": f"{endpoint}/000000000000/orders", "Entries": entries})
+        body = orjson.dumps({"QueueUrl": f"{call.endpoint}/000000000000/orders", "Entries": entries})
         assert len(call(body)["Successful"]) == len(few)
 
     return send, len(few)
 
 
-def aggregate(endpoint: str, events: Sequence[bytes], keys: Sequence[str]) -> Work:
+def aggregate(call: "Caller", events: Sequence[bytes], keys: Sequence[str]) -> Work:
     """One PutRecords of aggregated records (aggregation-format.md of the Kinesis Producer Library)."""
-    call = _Caller(endpoint, *TARGETS["kinesis"])
     each = AGGREGATE_BYTES // (len(events[0]) + 24)
     groups = [list(zip(events, keys, strict=True))[at : at + each] for at in range(0, len(events), each)]
 
@@ -107,13 +104,16 @@ def _varint(number: int) -> bytes:
     return bytes((number,)) if number < 128 else bytes((number & 127 | 128, number >> 7))
 
 
-class _Caller:
-    """Calls over one keep-alive connection, signed (Signature Version 4)."""
+class Caller:
+    """Calls of one destination over one keep-alive connection, signed (Signature Version 4)."""
 
-    def __init__(self, endpoint: str, service: str, target: str) -> None:
+    def __init__(self, endpoint: str, name: str) -> None:
+        service, target = TARGETS[name]
+        self.name = name
+        self.endpoint = endpoint
         self._host = endpoint.removeprefix("http://")
-        name, _, port = self._host.partition(":")
-        self._socket = socket.create_connection((name, int(port)))
+        host, _, port = self._host.partition(":")
+        self._socket = socket.create_connection((host, int(port)))
         self._target = target
         self._service = service
         key = b"AWS4test"
@@ -121,7 +121,14 @@ class _Caller:
             key = hmac.digest(key, word.encode(), "sha256")
         self._key = key
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
     def __call__(self, body: bytes) -> Any:
+        """The parsed answer. Raises RuntimeError if it is not 200."""
         now = strftime("%Y%m%dT%H%M%SZ", gmtime())
         signed = "content-type;host;x-amz-date;x-amz-target"
         headers = (

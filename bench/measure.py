@@ -81,7 +81,7 @@ class Bench(Struct, frozen=True):
             contestant.requests,
             contestant.address,
             events=row.events,
-            connections=connections or row.connections,
+            connections=connections or row.connections_of(contestant.side is Side.NAIVE),
             seconds=seconds,
             rate=rate,
             environment=isolated(os.environ) | {"GOMAXPROCS": "1"},

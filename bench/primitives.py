@@ -8,6 +8,7 @@ import gzip
 import json
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from hashlib import md5
 from itertools import count
 from time import process_time, time_ns
@@ -18,7 +19,7 @@ import msgspec
 import orjson
 
 from bench import bodies
-from bench.destinations import aggregate, aws, kafka
+from bench.destinations import Caller, aggregate, aws, kafka
 from bench.rows import ROWS, Row
 
 SECONDS = 0.3
@@ -108,8 +109,8 @@ def edge(row: Row) -> dict[str, tuple[Part, int]]:
     return parts
 
 
-def parts(row: Row, bootstrap: str, endpoint: str) -> dict[str, tuple[Part, int]]:
-    """All parts of a row."""
+def parts(row: Row, bootstrap: str, endpoint: str, stack: ExitStack) -> dict[str, tuple[Part, int]]:
+    """All parts of a row; their connections last as long as `stack`."""
     found = edge(row)
     outstanding = row.events * row.connections
     events = [bodies.event(number) for number in range(min(500, outstanding))]
@@ -121,10 +122,9 @@ def parts(row: Row, bootstrap: str, endpoint: str) -> dict[str, tuple[Part, int]
         if name == "kafka":
             found[name] = kafka(bootstrap, events, keys, headers=8), len(events)
         elif row.settings.get(name, {}).get("aggregate") == "kpl":
-            found["kpl"] = aggregate(endpoint, events, keys), len(events)
+            found["kpl"] = aggregate(stack.enter_context(Caller(endpoint, name)), events, keys), len(events)
         else:
-            made, each = aws(name, endpoint, events, keys)
-            found[name] = made, each
+            found[name] = aws(stack.enter_context(Caller(endpoint, name)), events, keys)
         if name == "kinesis":
             found["shard"] = lambda: [int.from_bytes(md5(key.encode()).digest(), "big") for key in keys], len(keys)
     return found
@@ -144,8 +144,8 @@ def main(arguments: list[str]) -> None:
     """Print the parts of a row."""
     name, bootstrap, endpoint = arguments
     row = next(each for each in ROWS if each.name == name)
-    found = {part: cost(*work) for part, work in parts(row, bootstrap, endpoint).items()}
-    print(json.dumps(found))
+    with ExitStack() as stack:
+        print(json.dumps({part: cost(*work) for part, work in parts(row, bootstrap, endpoint, stack).items()}))
 
 
 if __name__ == "__main__":

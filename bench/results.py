@@ -21,7 +21,11 @@ PACKAGES = ("uvicorn", "httptools", "uvloop", "fastapi", "pydantic", "msgspec", 
 
 
 def write(
-    results: Sequence[table.Result], latency: table.Latency | None, failures: Sequence[str], arguments: Sequence[str]
+    results: Sequence[table.Result],
+    latency: table.Latency | None,
+    failures: Sequence[str],
+    arguments: Sequence[str],
+    file: Path = FILE,
 ) -> int:
     """Write the run if it is accepted: nothing failed and nothing is void. The exit code."""
     reasons = [*failures, *(f"{result.row.name}: {reason}" for result in results for reason in result.void)]
@@ -29,8 +33,8 @@ def write(
     if reasons or latency is None:
         print("bench/RESULTS.md stays as it was; this run is not accepted:", *reasons, sep="\n  ", file=sys.stderr)
         return 1
-    FILE.write_text(page(results, latency, arguments), "utf-8")
-    print(f"written: {FILE.relative_to(ROOT)}")
+    file.write_text(page(results, latency, arguments), "utf-8")
+    print(f"written: {file}")
     return 0
 
 

@@ -31,10 +31,16 @@ class Row(Struct, frozen=True):
     """The naive service gets it plain: it inflates nothing."""
     connections: int = 64
     """Of the closed loop: enough that the core is busy, whatever waits."""
+    naive_connections: int = 0
+    """Of the naive service's, where ours needs more because records wait to fill; 0 for as many."""
     settings: Mapping[str, Mapping[str, Any]] = {}
     """Further settings of sinks, by type."""
     goal: float = 0.0
     """Multiples of the naive service's events a second to reach; 0 for none."""
+
+    def connections_of(self, naive: bool) -> int:
+        """Connections of one side."""
+        return self.naive_connections if naive and self.naive_connections else self.connections
 
     def ours(self) -> bytes:
         """Requests to our service."""
@@ -86,8 +92,9 @@ class Row(Struct, frozen=True):
 
 
 MANY: Final = 100
-_PACKED: Final = 192
-"""Connections where a record waits 100 ms to fill: a hundred events in each request must outlast that."""
+_PACKED: Final = 96
+"""Connections where a record waits 100 ms to fill: with a hundred events a request, for 96,000 events a second."""
+_UNPACKED: Final = 16
 
 ROWS: Final = (
     Row("kafka", "1 a request -> Kafka", ("kafka",), goal=10),
@@ -121,6 +128,7 @@ ROWS: Final = (
         MANY,
         schema=True,
         connections=_PACKED,
+        naive_connections=_UNPACKED,
     ),
     Row("sqs", "100 a request, schema -> SQS", ("sqs",), MANY, schema=True, connections=16),
     Row(
@@ -130,6 +138,7 @@ ROWS: Final = (
         MANY,
         schema=True,
         connections=_PACKED,
+        naive_connections=_UNPACKED,
         settings={"kinesis": {"aggregate": "kpl"}},
     ),
     Row(
@@ -139,5 +148,6 @@ ROWS: Final = (
         MANY,
         schema=True,
         connections=_PACKED,
+        naive_connections=_UNPACKED,
     ),
 )

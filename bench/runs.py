@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import AbstractContextManager, ExitStack
+from math import isnan
 from pathlib import Path
 
 from msgspec import Struct
@@ -90,7 +91,8 @@ def run_row(plan: Plan, row: Row) -> Result:
 def run_latency(plan: Plan, results: list[Result]) -> Latency | str:
     """p99 at fixed rates that the naive service's maximum gives; or what went wrong."""
     row = LATENCY_ROW
-    known = next((result.per_second(Side.NAIVE) for result in results if result.row is row and result.runs), 0.0)
+    known = next((result.per_second(Side.NAIVE) for result in results if result.row is row), 0.0)
+    known = 0.0 if isnan(known) else known
     found: dict[Side, Measured] = {}
     rates: dict[Side, float] = {}
     try:

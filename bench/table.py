@@ -40,10 +40,14 @@ class Result(Struct):
     @property
     def primitives(self) -> float:
         """Events a second if there were nothing but the request machinery's ceiling and the primitives."""
-        if not self.parts:
-            return nan
-        machinery = self.per_second(Side.CEILING)
-        return 1e6 / (sum(self.parts.values()) + (0.0 if isnan(machinery) else 1e6 / machinery))
+        return 1e6 / (sum(self.parts.values()) + self.machinery) if self.parts else nan
+
+    @property
+    def machinery(self) -> float:
+        """Microseconds of CPU per event that the ceiling takes, 0 if it was not run. Its CPU, not its rate: it may
+        answer faster than load is made."""
+        runs = self.runs.get(Side.CEILING)
+        return median([each.cpu_microseconds for each in runs]) if runs else 0.0
 
     @property
     def goal(self) -> float:
@@ -55,7 +59,7 @@ class Result(Struct):
     def void(self) -> list[str]:
         """Why the row does not count. A ceiling that the load did not reach is only a ceiling too low."""
         runs = [each for side in (Side.OURS, Side.NAIVE) for each in self.runs.get(side, ())]
-        return sorted({f"{each.side}: {reason}" for each in runs for reason in each.void})
+        return [f"{each.side}: {reason}" for each in runs for reason in each.void]
 
 
 class Latency(Struct):
@@ -86,8 +90,8 @@ HEAD = (
     "goal",
     "of ceiling",
     "of primitives",
+    "x naive, CPU",
     "µs CPU",
-    "naive's",
     "p99 ms",
     "MiB",
     "headers",
@@ -101,6 +105,7 @@ def cells(result: Result) -> list[str]:
         return [result.row.title, *[""] * (len(HEAD) - 2), f"FAILED: {result.failure}"]
     ours, naive = result.runs.get(Side.OURS, []), result.runs.get(Side.NAIVE, [])
     rate = result.per_second(Side.OURS)
+    cpu, naive_cpu = (_median([each.cpu_microseconds for each in runs]) for runs in (ours, naive))
     goal = result.goal
     return [
         result.row.title,
@@ -110,14 +115,14 @@ def cells(result: Result) -> list[str]:
         (f">= {goal:.1f} " + ("reached" if result.times_naive >= goal else "missed"))
         if goal and ours and naive
         else "",
-        _number(rate / result.per_second(Side.CEILING), ".0%"),
+        _number(rate / result.per_second(Side.CEILING), ".1%"),
         _number(rate / result.primitives, ".0%"),
-        _number(_median([each.cpu_microseconds for each in ours]), ".1f"),
-        _number(_median([each.cpu_microseconds for each in naive]), ".1f"),
+        _number(naive_cpu / cpu, ".1f"),
+        _number(cpu, ".1f"),
         _number(_median([each.p99_ms for each in ours]), ".1f"),
         _number(max([each.peak_bytes for each in ours], default=nan) / 2**20, ".0f"),
         _headers([each.headers for each in ours]),
-        "; ".join(["void: " + reason for reason in result.void]),
+        "VOID" if result.void else "",
     ]
 
 
@@ -148,14 +153,18 @@ def memory_line(results: Sequence[Result]) -> str:
     return f"resident memory at full load: at most {most:.0f} MiB (goal <= {MOST_MEMORY_MIB}: {verdict})"
 
 
+def void_lines(results: Sequence[Result]) -> list[str]:
+    """Why rows do not count."""
+    return [f"VOID {result.row.name}: {reason}" for result in results for reason in result.void]
+
+
 def parts_lines(results: Sequence[Result]) -> list[str]:
     """The primitives of each row, in microseconds per event."""
     lines = []
     for result in results:
         if result.parts:
             listed = ", ".join(f"{name} {microseconds:.2f}" for name, microseconds in result.parts.items())
-            machinery = 1e6 / result.per_second(Side.CEILING)
-            lines.append(f"{result.row.name}: {_number(machinery, '.2f')} machinery, {listed}")
+            lines.append(f"{result.row.name}: {result.machinery:.2f} machinery, {listed}")
     return lines
 
 

@@ -3,12 +3,23 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 from fastapi import FastAPI, HTTPException
 
-from bench.naive.destinations import Destination, connected
 from bench.naive.models import Event
+
+
+class Destination(Protocol):
+    """Where events go."""
+
+    async def send(self, event: Event) -> None:
+        """Return once it is acknowledged; raises if it is not."""
+
+    async def send_many(self, events: Sequence[Event]) -> None:
+        """The same for all of them."""
+
 
 _destinations: list[Destination] = []
 
@@ -17,21 +28,32 @@ _destinations: list[Destination] = []
 async def _life(_: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         for name in os.environ["DESTINATIONS"].split(","):
-            _destinations.append(await stack.enter_async_context(connected(name)))
+            _destinations.append(await stack.enter_async_context(_connected(name)))
         yield
+
+
+def _connected(name: str) -> AbstractAsyncContextManager[Destination]:
+    """A service imports only the client library that it needs: what the others load costs garbage collection."""
+    if name == "kafka":
+        from bench.naive import kafka
+
+        return kafka.connected()
+    from bench.naive import aws
+
+    return aws.connected(name)
 
 
 app = FastAPI(lifespan=_life)
 
 
-@app.post("/event")
+@app.post("/event", response_model=None)
 async def one(event: Event) -> dict[str, int]:
     """Take one event."""
     await _all([destination.send(event) for destination in _destinations])
     return {"accepted": 1}
 
 
-@app.post("/batch")
+@app.post("/batch", response_model=None)
 async def many(events: list[Event]) -> dict[str, int]:
     """Take a JSON array of events."""
     await _all([destination.send_many(events) for destination in _destinations])
