@@ -192,11 +192,8 @@ def _connections(server: ServerConfig, meter: Meter) -> Connections:
 
 async def _pipeline(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline:
     """Enter the sinks that routes use, all at once, and tie lanes, dead letters and routes together."""
-    used = {to.sink for route in config.routes.values() for to in route.to}
-    buried = {route.dead_letter.sink for route in config.routes.values() if route.dead_letter}
-    fallbacks = {other for name in used if (other := config.sinks[name].fallback) is not None}
     sinks: dict[str, Sink] = {}
-    for name in sorted(used | buried | fallbacks):
+    for name in sorted(config.started):
         settings = config.sinks[name]
         sinks[name] = plugins.load("sinks", settings.type)(name, settings)
     await asyncio.gather(*(_enter(name, sink, stack) for name, sink in sinks.items()))
@@ -204,7 +201,8 @@ async def _pipeline(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipe
     for lane in lanes.values():
         if (fallback := lane.settings.fallback) is not None:
             lane.fallback = FallbackLane(lanes[fallback], lanes[fallback].settings.format)
-    letters = {name: DeadLetters(lanes[name]) for name in sorted(buried)}
+    buried = sorted({route.dead_letter.sink for route in config.routes.values() if route.dead_letter})
+    letters = {name: DeadLetters(lanes[name]) for name in buried}
     routes = {name: _route(name, route, config, lanes, letters) for name, route in config.routes.items()}
     return Pipeline(routes, lanes, letters.values())
 

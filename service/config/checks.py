@@ -15,7 +15,7 @@ from service.units import format_duration, format_size
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def name(document: Document, place: Place, text: str) -> None:
+def check_name(document: Document, place: Place, text: str) -> None:
     """Names of sinks and routes: they are labels of metrics and parts of variables and paths."""
     if not _NAME.fullmatch(text):
         document.add(place, "a name is lower-case letters, digits and underscores, and begins with a letter")
@@ -57,7 +57,7 @@ def everything(
     if "server" not in broken:
         _time_outs(document, tree.server, settings)
     _type_owners(document, tree.routes)
-    _cycles(document, tree.routes)
+    _cycles(document, tree.routes, settings)
     _fallbacks(document, tree, settings)
     _exclusive(document, settings)
     if "aws" not in broken:
@@ -67,7 +67,7 @@ def everything(
     largest: dict[str, int] = {}
     for route_name, route in tree.routes.items():
         place: Place = ("routes", route_name)
-        name(document, place, route_name)
+        check_name(document, place, route_name)
         if route_name == RESERVED_ROUTE:
             document.add(place, f"`{RESERVED_ROUTE}` is reserved: POST /v1/{RESERVED_ROUTE} routes CloudEvents by type")
         if _references(document, place, route, tree.sinks):
@@ -75,8 +75,19 @@ def everything(
     return largest
 
 
-def warnings(tree: Tree, sinks: Mapping[str, SinkConfig]) -> Iterator[str]:
-    """What is allowed, but hardly meant."""
+def started(routes: Mapping[str, RouteConfig], sinks: Mapping[str, SinkConfig]) -> frozenset[str]:
+    """The sinks that the service starts: those that routes name, for dead letters too, and their fallbacks."""
+    named = {to.sink for route in routes.values() for to in route.to} | _buried(routes).keys()
+    return frozenset(named | {other for name in named & sinks.keys() if (other := sinks[name].fallback) is not None})
+
+
+def _buried(routes: Mapping[str, RouteConfig]) -> dict[str, str]:
+    """By sink that takes dead letters: a route whose they are."""
+    return {route.dead_letter.sink: name for name, route in routes.items() if route.dead_letter is not None}
+
+
+def warnings(tree: Tree, used: Collection[str]) -> Iterator[str]:
+    """What is allowed, but hardly meant. `used`: the sinks that are started."""
     server = tree.server
     if server.body_timeout > server.drain_timeout + LAST_ANSWERS_SECONDS:
         yield (
@@ -84,9 +95,6 @@ def warnings(tree: Tree, sinks: Mapping[str, SinkConfig]) -> Iterator[str]:
             f"({format_duration(server.drain_timeout)}) and {format_duration(LAST_ANSWERS_SECONDS)} more; "
             "at shutdown a body that takes so long is answered 503 before it has arrived"
         )
-    used = {to.sink for route in tree.routes.values() for to in route.to}
-    used |= {route.dead_letter.sink for route in tree.routes.values() if route.dead_letter}
-    used |= {fallback for name in used & sinks.keys() if (fallback := sinks[name].fallback) is not None}
     for sink in tree.sinks:
         if sink not in used:
             yield f"sinks.{sink}: no route uses it; it is not started"
@@ -178,7 +186,11 @@ def _exists(document: Document, place: Place, sink: str, sinks: Iterable[str]) -
 
 
 def _fallbacks(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) -> None:
-    """A fallback exists, is another sink, and has none of its own: an event is diverted once."""
+    """A fallback exists, is another sink, and has none of its own: an event is diverted once.
+
+    Dead letters stay in one place, where they are looked for; and in a drain their lanes are the last to take anything.
+    """
+    buried = _buried(tree.routes)
     for sink_name, sink in sinks.items():
         if sink.fallback is None:
             continue
@@ -188,6 +200,10 @@ def _fallbacks(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) 
             document.add(place, "a sink cannot be its own fallback")
         elif sink.fallback in sinks and sinks[sink.fallback].fallback is not None:
             document.add(place, f"sink {sink.fallback!r} has a fallback itself; an event is diverted only once")
+        if sink_name in buried:
+            document.add(
+                place, f"this sink takes the dead letters of route {buried[sink_name]!r}, which go nowhere else"
+            )
 
 
 def _exclusive(document: Document, sinks: Mapping[str, SinkConfig]) -> None:
@@ -215,13 +231,20 @@ def _regions(document: Document, sinks: Mapping[str, SinkConfig]) -> None:
                     document.add(("sinks", sink_name), mistake)
 
 
-def _cycles(document: Document, routes: Mapping[str, RouteConfig]) -> None:
-    """Refuse a lane that would, over however many routes, wait for its own dead letters to find room in itself."""
+def _cycles(document: Document, routes: Mapping[str, RouteConfig], sinks: Mapping[str, SinkConfig]) -> None:
+    """Refuse a lane that would, over however many routes, wait for its own dead letters to find room in itself.
+
+    A fallback's dead letters are those of the route that an event came by.
+    """
+    ways: dict[str, set[str]] = {}
+    for name, route in routes.items():
+        named = {to.sink for to in route.to}
+        ways[name] = named | {other for sink in named & sinks.keys() if (other := sinks[sink].fallback) is not None}
     edges: dict[str, set[str]] = {}
-    for route in routes.values():
+    for name, route in routes.items():
         if route.dead_letter is not None:
-            for to in route.to:
-                edges.setdefault(to.sink, set()).add(route.dead_letter.sink)
+            for sink in ways[name]:
+                edges.setdefault(sink, set()).add(route.dead_letter.sink)
     for route_name, route in routes.items():
         if route.dead_letter is None:
             continue
@@ -231,7 +254,7 @@ def _cycles(document: Document, routes: Mapping[str, RouteConfig]) -> None:
             if sink not in reached:
                 reached.add(sink)
                 waiting += edges.get(sink, ())
-        back = sorted(reached & {to.sink for to in route.to})
+        back = sorted(reached & ways[route_name])
         if back:
             document.add(
                 ("routes", route_name, "dead_letter"),

@@ -43,6 +43,8 @@ class Config:
     logs: LogConfig
     sinks: Mapping[str, SinkConfig]
     routes: Mapping[str, RouteConfig]
+    started: frozenset[str]
+    """The sinks that are started, because routes or other sinks name them."""
     max_event: Mapping[str, int]
     """Most bytes of one event, by route."""
     schemas: Mapping[str, Schema]
@@ -119,6 +121,7 @@ class _Loader:
             settings_of = checks.shared_memory(document, settings, settings_of)
         sinks: dict[str, Sink] = {name: kinds[name](name, sink) for name, sink in settings_of.items()}
         max_event = checks.everything(document, settings, broken, settings_of, sinks)
+        started = checks.started(settings.routes, settings_of)
         return Config(
             server=settings.server,
             admin=settings.admin,
@@ -126,11 +129,12 @@ class _Loader:
             logs=settings.logs,
             sinks=settings_of,
             routes=settings.routes,
+            started=started,
             max_event=max_event,
             schemas=schemas,
             schema_settings=schema_settings,
             origin=self._path,
-            warnings=tuple(checks.warnings(settings, settings_of)),
+            warnings=tuple(checks.warnings(settings, started)),
         )
 
     def _settings(self) -> tuple[Tree, set[str]]:
@@ -153,7 +157,7 @@ class _Loader:
         kinds: dict[str, Any] = {}
         settings: dict[str, SinkConfig] = {}
         for name, raw in (raw_sinks if isinstance(raw_sinks, dict) else {}).items():
-            checks.name(self._document, ("sinks", name), name)
+            checks.check_name(self._document, ("sinks", name), name)
             found = self._plugin("sinks", raw, ("sinks", name), defaults)
             if found is not None:
                 kinds[name], settings[name] = found

@@ -269,6 +269,12 @@ def test_dead_letters_may_not_come_back(tmp_path: Path, text: str, guilty: list[
     assert all("its dead letters would come back to sink" in mistake for mistake in found)
 
 
+def test_dead_letters_may_not_come_back_by_a_fallback(tmp_path: Path) -> None:
+    text = "sinks:\n  a: {type: memory, fallback: b}\n  b: {type: memory}\nroutes: {r: {to: [a], dead_letter: b}}\n"
+    [found] = mistakes(tmp_path, text)
+    assert "routes.r.dead_letter: its dead letters would come back to sink 'b'" in found
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -518,3 +524,13 @@ def test_a_fallback_is_another_sink_without_one(tmp_path: Path, sinks: str, mist
 def test_a_sink_that_is_only_a_fallback_is_used(tmp_path: Path) -> None:
     text = "sinks:\n  a: {type: memory, fallback: b}\n  b: {type: memory}\nroutes:\n  r: {to: [a]}\n"
     assert load(write(tmp_path, text), {}).warnings == ()
+    assert load(write(tmp_path, text), {}).started == {"a", "b"}
+
+
+def test_dead_letters_have_no_fallback(tmp_path: Path) -> None:
+    text = (
+        "sinks:\n  a: {type: memory}\n  dead: {type: memory, fallback: spare}\n  spare: {type: memory}\n"
+        "routes:\n  r: {to: [a], dead_letter: dead}\n"
+    )
+    [found] = mistakes(tmp_path, text)
+    assert "sinks.dead.fallback: this sink takes the dead letters of route 'r', which go nowhere else" in found
