@@ -7,13 +7,12 @@ exactly what was acknowledged. bench/README.md says how to read the table.
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from bench import cores, table
 from bench.contestants import Side, Ways
 from bench.measure import Bench
-from bench.program import Missing, compiled, stubs
+from bench.program import CACHE, Missing, compiled, stubs
 from bench.results import write
 from bench.rows import ROWS
 from bench.runs import LATENCY, Plan, rows_of, run_latency, run_row
@@ -43,7 +42,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--flag", action="append", default=[], help="of `penstock serve`, for ours: --flag=--name=value"
     )
-    parser.add_argument("--keep", type=Path, help="folder for configuration and logs, instead of a temporary one")
+    parser.add_argument(
+        "--folder", type=Path, default=CACHE / "run", help="for configuration and logs (.lab/bench/run)"
+    )
     parser.add_argument("--write", action="store_true", help="the whole table into bench/RESULTS.md, if no row is void")
     options = parser.parse_args()
     if options.write and (options.only or options.rate or set(options.sides) != set(Side) or options.no_primitives):
@@ -63,25 +64,24 @@ def main() -> int:
         print(missing, file=sys.stderr)
         return 2
     os.sched_setaffinity(0, {load_core})
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        with stubs(program, folder, isolated(os.environ) | {"GOMAXPROCS": "1"}) as running:
-            plan = Plan(
-                Bench(program, running, service_core, load_core),
-                folder.resolve(),
-                Ways(dict(pair.split("=", 1) for pair in options.env), options.flag),
-                tuple(options.sides),
-                options.seconds,
-                options.rounds,
-                options.warm_up,
-                options.connections,
-                options.rate,
-                not options.no_primitives,
-            )
-            results = [run_row(plan, row) for row in rows_of(options.only)]
-            wanted = not options.only or LATENCY in options.only
-            latency = run_latency(plan, results) if wanted and not options.rate else None
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with stubs(program, folder, isolated(os.environ) | {"GOMAXPROCS": "1"}) as running:
+        plan = Plan(
+            Bench(program, running, service_core, load_core),
+            folder,
+            Ways(dict(pair.split("=", 1) for pair in options.env), options.flag),
+            tuple(options.sides),
+            options.seconds,
+            options.rounds,
+            options.warm_up,
+            options.connections,
+            options.rate,
+            not options.no_primitives,
+        )
+        results = [run_row(plan, row) for row in rows_of(options.only)]
+        wanted = not options.only or LATENCY in options.only
+        latency = run_latency(plan, results) if wanted and not options.rate else None
     failures = [result.failure for result in results if result.failure]
     if isinstance(latency, str):
         failures.append(latency)

@@ -102,7 +102,7 @@ HEAD = (
 def cells(result: Result) -> list[str]:
     """The row of the table."""
     if result.failure:
-        return [result.row.title, *[""] * (len(HEAD) - 2), f"FAILED: {result.failure}"]
+        return [result.row.title, *[""] * (len(HEAD) - 2), f"FAILED: {result.failure.splitlines()[0]}"]
     ours, naive = result.runs.get(Side.OURS, []), result.runs.get(Side.NAIVE, [])
     rate = result.per_second(Side.OURS)
     cpu, naive_cpu = (_median([each.cpu_microseconds for each in runs]) for runs in (ours, naive))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from bench.program import Missing, compiled
 from deploy.local.child import ROOT
 
 
-def test_one_row_runs_from_configuration_to_table() -> None:
+def test_one_row_runs_from_configuration_to_table(tmp_path: Path) -> None:
     try:
         compiled()
         pair()
@@ -19,7 +20,7 @@ def test_one_row_runs_from_configuration_to_table() -> None:
         pytest.skip(f"without the bench: {missing}")
     row = ["--only", "lines_kafka", "--sides", "ours", "ceiling", "--no-primitives"]
     brief = ["--seconds", "0.3", "--rounds", "1", "--warm-up", "0.2", "--connections", "2"]
-    switched = ["--env", "PENSTOCK__SINKS__KAFKA__MEMORY=32MiB"]
+    switched = ["--folder", str(tmp_path), "--env", "PENSTOCK__SINKS__KAFKA__MEMORY=32MiB"]
     ran = subprocess.run(
         [sys.executable, "-m", "bench", *row, *brief, *switched],
         cwd=ROOT,

@@ -65,7 +65,7 @@ def test_both_forms_of_the_table_have_the_same_cells() -> None:
 
 
 def test_a_row_that_failed_says_so_and_has_no_figures() -> None:
-    row = table.cells(Result(ROWS[0], {}, failure="kafka has taken 9 events"))
+    row = table.cells(Result(ROWS[0], {}, failure="kafka has taken 9 events\n| a line of a log"))
     assert row[-1] == "FAILED: kafka has taken 9 events"
     assert len(row) == len(table.HEAD)
     assert set(row[1:-1]) == {""}
