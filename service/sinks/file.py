@@ -53,8 +53,10 @@ class File:
         self.name = name
         self._folder = Folder(config.path, config.max_bytes, config.max_age)
         self._waiting: list[tuple[Batch, asyncio.Future[list[Outcome]]]] = []
+        self._probes: list[asyncio.Future[None]] = []
         self._writer: asyncio.Task[None] | None = None
         self._rotation: asyncio.TimerHandle | None = None
+        self._leaving = False
 
     async def write(self, batch: Batch) -> Sequence[Outcome]:
         """Append the batch; returns once it is on the disk, or nothing of it is in the file."""
@@ -76,11 +78,28 @@ class File:
     async def _work(self) -> None:
         """Append all that waits as one group, and so on until nothing waits: one thread at a time has the folder."""
         while True:
+            probes, self._probes = self._probes, []
+            if probes:
+                await self._enter(probes)
             group, self._waiting = self._waiting, []
             await self._append(group)
-            if not self._waiting:
+            if not self._waiting and not self._probes:
                 break
         self._plan_rotation()
+
+    async def _enter(self, probes: list["asyncio.Future[None]"]) -> None:
+        error: Exception | None = None
+        try:
+            await off_loop(self._folder.enter)
+        except Exception as raised:  # noqa: BLE001 - handed to whoever asked, for the writer goes on
+            error = raised
+        for probe in probes:
+            if probe.done():
+                continue
+            if error is None:
+                probe.set_result(None)
+            else:
+                probe.set_exception(error)
 
     async def _append(self, group: list[tuple[Batch, "asyncio.Future[list[Outcome]]"]]) -> None:
         try:
@@ -95,11 +114,11 @@ class File:
                 future.set_result(outcomes)
 
     def _plan_rotation(self) -> None:
-        """A file that nothing is written to any more must be finished too."""
+        """A file that nothing is written to any more must be finished too; by leaving, if that comes first."""
         if self._rotation is not None:
             self._rotation.cancel()
             self._rotation = None
-        if (due := self._folder.due) is not None:
+        if not self._leaving and (due := self._folder.due) is not None:
             self._rotation = asyncio.get_running_loop().call_later(due - time.monotonic(), self._wake)
 
     async def probe(self) -> None:
@@ -107,12 +126,15 @@ class File:
 
         Waits for the write that is under way: a disk that hangs has not come back because its folder is there.
         """
-        if self._writer is not None:
-            await asyncio.shield(self._writer)
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._probes.append(answer)
+        self._wake()
         try:
-            await off_loop(self._folder.enter)
+            await answer
         except OSError as error:
             raise ProbeError(f"{self._folder.path}: {explain(error)}") from error
+        finally:
+            self._probes = [each for each in self._probes if each is not answer]
 
     async def __aenter__(self) -> Self:
         """Take the folder and finish what a crash left open. If it is not usable yet, writes try again."""
@@ -123,8 +145,10 @@ class File:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._leaving = True
         if self._rotation is not None:
             self._rotation.cancel()
+            self._rotation = None
         try:
             async with asyncio.timeout(LEAVING_SECONDS):
                 if self._writer is not None:

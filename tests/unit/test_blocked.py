@@ -3,13 +3,13 @@
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from service.outcome import DELIVERED
+from service.outcome import DELIVERED, Outcome
 from service.sinks.contract import Batch
 from service.sinks.file import File
 from service.threads import off_loop
@@ -80,11 +80,43 @@ async def test_a_disk_that_hangs_has_not_come_back_because_its_folder_is_there(
         write = asyncio.create_task(file.write(Batch([event(1)])))
         await asyncio.sleep(0)
         probe = asyncio.create_task(file.probe())
-        done, _ = await asyncio.wait({probe}, timeout=0.2)
-        assert not done
+        await asyncio.sleep(0)
+        await off_loop(lambda: None)
+        assert not probe.done()
         disk.set()
         await write
         await probe
+
+
+async def test_a_write_does_not_have_the_folder_while_a_probe_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sink(tmp_path) as file:
+        probing, go_on = threading.Event(), threading.Event()
+        folder, calls = file._folder, []
+        enter, append = folder.enter, folder.append
+
+        def slow_enter() -> None:
+            calls.append("enter")
+            probing.set()
+            go_on.wait(30)
+            enter()
+
+        def seen_append(batches: Sequence[Batch]) -> list[list[Outcome]]:
+            calls.append("append")
+            return append(batches)
+
+        monkeypatch.setattr(folder, "enter", slow_enter)
+        monkeypatch.setattr(folder, "append", seen_append)
+        probe = asyncio.create_task(file.probe())
+        assert await off_loop(probing.wait, 10)
+        write = asyncio.create_task(file.write(Batch([event(1)])))
+        await asyncio.sleep(0)
+        await off_loop(lambda: None)
+        assert calls == ["enter"]
+        go_on.set()
+        await probe
+        assert await write == [DELIVERED]
 
 
 async def test_leaving_a_disk_that_hangs_ends(
@@ -101,6 +133,20 @@ async def test_leaving_a_disk_that_hangs_ends(
     disk.set()
     assert file._writer is not None
     await file._writer
+    assert file._rotation is None, "nothing of a sink that was left wakes it again"
+
+
+async def test_leaving_plans_nothing_though_a_write_is_under_way(tmp_path: Path, disk: threading.Event) -> None:
+    file = await sink(tmp_path).__aenter__()
+    disk.clear()
+    write = asyncio.create_task(file.write(Batch([event(1)])))
+    await asyncio.sleep(0)
+    leaving = asyncio.create_task(file.__aexit__(None, None, None))
+    await asyncio.sleep(0)
+    disk.set()
+    await leaving
+    assert await write == [DELIVERED]
+    assert file._rotation is None
 
 
 async def test_off_loop_gives_results_and_errors_back() -> None:
