@@ -4,6 +4,7 @@ The loop's own executor has a few threads for the whole process: a destination t
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -34,7 +35,7 @@ async def off_loop(function: Callable[P, T], *arguments: P.args, **named: P.kwar
             value = function(*arguments, **named)
         except BaseException as raised:  # noqa: BLE001 - handed to whoever waits
             error = raised
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has closed, and with it whoever waited
             loop.call_soon_threadsafe(settle, value, error)
 
     threading.Thread(target=work, name=f"blocking {getattr(function, '__name__', 'call')}", daemon=True).start()

@@ -153,3 +153,36 @@ async def test_off_loop_gives_results_and_errors_back() -> None:
     assert await off_loop(sum, [1, 2, 3]) == 6
     with pytest.raises(ZeroDivisionError):
         await off_loop(divmod, 1, 0)
+
+
+class Closing(asyncio.SelectorEventLoop):
+    """To other threads it looks open: it closes just after they look."""
+
+    def is_closed(self) -> bool:
+        return threading.current_thread() is threading.main_thread() and super().is_closed()
+
+
+def test_a_call_that_ends_when_the_loop_has_closed_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    trouble: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", trouble.append)
+    go_on, threads = threading.Event(), list[threading.Thread]()
+
+    def blocking() -> None:
+        threads.append(threading.current_thread())
+        go_on.wait(30)
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await off_loop(blocking)
+        await off_loop(lambda: None)
+
+    with asyncio.Runner(loop_factory=Closing) as runner:
+        loop = runner.get_loop()
+        runner.run(give_up())
+    assert loop.is_closed()
+    go_on.set()
+    [thread] = threads
+    thread.join(30)
+    assert not thread.is_alive()
+    assert trouble == []
