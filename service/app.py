@@ -1,6 +1,6 @@
-"""Builds the running service from a Config: sinks, lanes, routes, pipeline, servers. Here everything meets.
+"""The life of the running service, from a Config to its end. Here everything meets.
 
-The order of its life: sinks are entered, both ports opened, readiness on; SIGTERM or SIGINT: readiness off, serve on
+Its order: sinks are entered, both ports opened, readiness on; SIGTERM or SIGINT: readiness off, serve on
 for `deregister_delay`, stop listening, drain the lanes, leave the sinks. A second signal ends it at once.
 """
 
@@ -9,26 +9,20 @@ import contextlib
 import gc
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
-from service import __version__, plugins
+from service import __version__
 from service.admin import app as admin
-from service.codecs.selector import Selector
+from service.building import build
 from service.config import Config
-from service.config.settings import LAST_ANSWERS_SECONDS, RouteConfig, ServerConfig, is_loopback
-from service.delivery.deadletter import DeadLetters
-from service.delivery.entry import Terms
-from service.delivery.fallback import FallbackLane
+from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig, is_loopback
 from service.delivery.health import Health, Phase
-from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
-from service.delivery.route import Leg, Route
 from service.doctor import probe
-from service.errors import ConfigError
 from service.ports import Server, listen, raise_descriptors
-from service.sinks.contract import ProbeError, Sink
+from service.sinks.contract import Sink
 from service.sources.admission import Admission
 from service.sources.connections import Connections
 from service.sources.direct import DirectProtocol
@@ -73,7 +67,7 @@ async def run(
         stack.callback(hurry.cancel)  # first in, last out: it is heard until the ports are closed and the sinks left
         meter = Meter()
         health = Health(strict=config.server.readiness == "strict")
-        pipeline = await _pipeline(config, meter, stack)
+        pipeline = await build(config, meter, stack)
         health.lanes = pipeline.lanes
         admission = Admission(pipeline, config.server, keys, meter)
         http = Http(admission, health)
@@ -168,7 +162,7 @@ async def _hurry(now: asyncio.Event, given_back: asyncio.Event, servers: Sequenc
     for server in servers:
         server.force_exit = True
         for task in tuple(server.server_state.tasks):
-            task.cancel()  # it answers 503
+            task.cancel()  # it answers 503; an answer that is being written is cut
 
 
 def _protocol(
@@ -188,56 +182,6 @@ def _connections(server: ServerConfig, meter: Meter) -> Connections:
             "the limit of open files allows fewer connections than server.max_connections", extra={"connections": most}
         )
     return Connections("server", most, server.head_memory, server.body_timeout, meter)
-
-
-async def _pipeline(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline:
-    """Enter the sinks that routes use, all at once, and tie lanes, dead letters and routes together."""
-    sinks: dict[str, Sink] = {}
-    for name in sorted(config.started):
-        settings = config.sinks[name]
-        sinks[name] = plugins.load("sinks", settings.type)(name, settings)
-    await asyncio.gather(*(_enter(name, sink, stack) for name, sink in sinks.items()))
-    lanes = {name: Lane(name, sink, config.sinks[name], meter) for name, sink in sinks.items()}
-    for lane in lanes.values():
-        if (fallback := lane.settings.fallback) is not None:
-            lane.fallback = FallbackLane(lanes[fallback], lanes[fallback].settings.format)
-    buried = sorted({route.dead_letter.sink for route in config.routes.values() if route.dead_letter})
-    letters = {name: DeadLetters(lanes[name]) for name in buried}
-    routes = {name: _route(name, route, config, lanes, letters) for name, route in config.routes.items()}
-    return Pipeline(routes, lanes, letters.values())
-
-
-async def _enter(name: str, sink: Sink, stack: AsyncExitStack) -> None:
-    try:
-        await stack.enter_async_context(sink)
-    except ProbeError as error:
-        raise ConfigError([f"sinks.{name}: {error}"]) from None
-
-
-def _route(
-    name: str, settings: RouteConfig, config: Config, lanes: Mapping[str, Lane], letters: Mapping[str, DeadLetters]
-) -> Route:
-    graveyard = letters[settings.dead_letter.sink] if settings.dead_letter else None
-    return Route(
-        name=name,
-        legs=tuple(
-            Leg(
-                lanes[to.sink],
-                Terms(name, required=to.required, patient=False, graveyard=graveyard),
-                to.format or config.sinks[to.sink].format,
-            )
-            for to in settings.to
-        ),
-        types=settings.types,
-        schema=config.schemas.get(name),
-        key=Selector(settings.key) if settings.key else None,
-        id=Selector(settings.id) if settings.id else None,
-        source=settings.source or "",
-        max_event=config.max_event[name],
-        dead_letters=graveyard,
-        bury_invalid=settings.dead_letter is not None and settings.dead_letter.invalid,
-        origins=frozenset(settings.cors),
-    )
 
 
 async def _probe(sink: Sink, name: str) -> None:

@@ -1,0 +1,84 @@
+"""Builds the pipeline of a Config: its sinks are entered, and lanes, dead letters and routes tied together."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from service import plugins
+from service.codecs.selector import Selector
+from service.config import Config
+from service.config.settings import RouteConfig
+from service.delivery.deadletter import DeadLetters
+from service.delivery.entry import Terms
+from service.delivery.fallback import FallbackLane
+from service.delivery.lane import Lane
+from service.delivery.pipeline import Pipeline
+from service.delivery.route import Leg, Route
+from service.errors import ConfigError
+from service.sinks.contract import ProbeError, Sink
+from service.telemetry.meter import Meter
+
+
+async def build(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline:
+    """The pipeline of `config`; its sinks are left when `stack` unwinds.
+
+    Raises ConfigError with every mistake that the sinks tell when they are entered, each with its YAML path.
+    """
+    sinks: dict[str, Sink] = {}
+    for name in sorted(config.started):
+        settings = config.sinks[name]
+        sinks[name] = plugins.load("sinks", settings.type)(name, settings)
+    await _enter(sinks, stack)
+    lanes = {name: Lane(name, sink, config.sinks[name], meter) for name, sink in sinks.items()}
+    for lane in lanes.values():
+        if (fallback := lane.settings.fallback) is not None:
+            lane.fallback = FallbackLane(lanes[fallback], lanes[fallback].settings.format)
+    buried = sorted({route.dead_letter.sink for route in config.routes.values() if route.dead_letter})
+    letters = {name: DeadLetters(lanes[name]) for name in buried}
+    routes = {name: _route(name, route, config, lanes, letters) for name, route in config.routes.items()}
+    return Pipeline(routes, lanes, letters.values())
+
+
+async def _enter(sinks: Mapping[str, Sink], stack: AsyncExitStack) -> None:
+    """Enter all at once. Not before each has been entered or refused are they left again."""
+    entering = (stack.enter_async_context(sink) for sink in sinks.values())
+    ends = await asyncio.gather(*entering, return_exceptions=True)
+    mistakes: list[str] = []
+    for name, end in zip(sinks, ends, strict=True):
+        place = f"sinks.{name}"
+        if isinstance(end, ConfigError):
+            mistakes += (
+                each if each.startswith((f"{place}:", f"{place}.")) else f"{place}: {each}" for each in end.mistakes
+            )
+        elif isinstance(end, ProbeError):
+            mistakes.append(f"{place}: {end}")
+        elif isinstance(end, BaseException):
+            raise end
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def _route(
+    name: str, settings: RouteConfig, config: Config, lanes: Mapping[str, Lane], letters: Mapping[str, DeadLetters]
+) -> Route:
+    graveyard = letters[settings.dead_letter.sink] if settings.dead_letter else None
+    return Route(
+        name=name,
+        legs=tuple(
+            Leg(
+                lanes[to.sink],
+                Terms(name, required=to.required, patient=False, graveyard=graveyard),
+                to.format or config.sinks[to.sink].format,
+            )
+            for to in settings.to
+        ),
+        types=settings.types,
+        schema=config.schemas.get(name),
+        key=Selector(settings.key) if settings.key else None,
+        id=Selector(settings.id) if settings.id else None,
+        source=settings.source or "",
+        max_event=config.max_event[name],
+        dead_letters=graveyard,
+        bury_invalid=settings.dead_letter is not None and settings.dead_letter.invalid,
+        origins=frozenset(settings.cors),
+    )
