@@ -35,6 +35,8 @@ class Row(Struct, frozen=True):
     """Of the naive service's, where ours needs more because records wait to fill; 0 for as many."""
     settings: Mapping[str, Mapping[str, Any]] = {}
     """Further settings of sinks, by type."""
+    server: Mapping[str, Any] = {}
+    """Further settings of the server."""
     goal: float = 0.0
     """Multiples of the naive service's events a second to reach; 0 for none."""
 
@@ -83,7 +85,7 @@ class Row(Struct, frozen=True):
         if not self.lines:
             route["key"] = "ce:subject"
         return {
-            "server": {"port": 0, "deregister_delay": 0},
+            "server": {"port": 0, "deregister_delay": 0, **self.server},
             "admin": {"port": 0},
             "aws": {"region": "us-east-1", "endpoint_url": endpoint},
             "sinks": sinks,
@@ -98,6 +100,7 @@ _UNPACKED: Final = 16
 
 ROWS: Final = (
     Row("kafka", "1 a request -> Kafka", ("kafka",), goal=10),
+    Row("kafka_asgi", "1 a request, `short_way: false` -> Kafka", ("kafka",), server={"short_way": False}),
     Row("kafka_schema", "1 a request, JSON Schema -> Kafka", ("kafka",), schema=True, goal=8),
     Row("kinesis", "1 a request -> Kinesis", ("kinesis",), goal=30),
     Row(
