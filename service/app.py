@@ -26,7 +26,7 @@ from service.sinks.contract import Sink
 from service.sources.admission import Admission
 from service.sources.connections import Connections
 from service.sources.direct import DirectProtocol
-from service.sources.exchange import Direct
+from service.sources.exchange import Exchanges
 from service.sources.http import Http
 from service.sources.keys import Keys, open_keys
 from service.sources.protocol import BoundedProtocol
@@ -79,7 +79,7 @@ async def run(
             "server",
             config.server.host,
             config.server.port,
-            _protocol(config.server, admission, http, _connections(config.server, meter)),
+            _protocol(config.server, admission, _connections(config.server, meter)),
             keep_alive=config.server.keep_alive,
             trusted=config.server.trusted_proxies,
             last_answers=config.server.drain_timeout + LAST_ANSWERS_SECONDS,
@@ -165,12 +165,10 @@ async def _hurry(now: asyncio.Event, given_back: asyncio.Event, servers: Sequenc
             task.cancel()  # it answers 503; an answer that is being written is cut
 
 
-def _protocol(
-    server: ServerConfig, admission: Admission, http: Http, connections: Connections
-) -> Callable[..., BoundedProtocol]:
+def _protocol(server: ServerConfig, admission: Admission, connections: Connections) -> Callable[..., BoundedProtocol]:
     """What makes the protocol of a connection to the public port."""
     if server.short_way:
-        return partial(DirectProtocol, Direct(admission, http.labels), connections)
+        return partial(DirectProtocol, Exchanges(admission), connections)
     return partial(BoundedProtocol, connections)
 
 

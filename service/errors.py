@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
 
+DRAINING_RETRY_SECONDS = 2.0
+"""What a producer is told to wait when this replica is going away: a moment, for another takes over."""
+
 
 class Code(StrEnum):
     """Stable error codes. Closed: `docs/errors.md` lists each one, and a test compares."""
@@ -134,6 +137,25 @@ class Busy(Unavailable):
 
     def __init__(self, detail: str, retry_after: float, **members: Any) -> None:
         super().__init__(Code.BUSY, detail, retry_after, **members)
+
+
+class Draining(Unavailable):
+    """503: this replica is going away; another takes over."""
+
+    def __init__(self, detail: str = "this replica is shutting down") -> None:
+        super().__init__(Code.DRAINING, detail, DRAINING_RETRY_SECONDS)
+
+
+class Defect(IngestError):
+    """500: we failed at the request. Events may have been taken, so a retry may duplicate."""
+
+    status = 500
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            Code.INTERNAL, "a defect of the service; what became of the events is not known", may_duplicate=True
+        )
 
 
 class SettingErrors(ValueError):

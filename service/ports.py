@@ -12,7 +12,6 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.errors import ConfigError
-from service.sources.direct import DirectProtocol
 from service.sources.protocol import BoundedProtocol
 
 BACKLOG = 2048
@@ -53,7 +52,7 @@ class Server(uvicorn.Server):
         """End all connections, in `last_answers` seconds or when `force_exit` is set."""
         await super().shutdown(sockets)
         for connection in tuple(self.server_state.connections):
-            if isinstance(connection, DirectProtocol):
+            if isinstance(connection, BoundedProtocol):
                 connection.end()
 
 

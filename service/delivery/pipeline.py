@@ -11,13 +11,10 @@ from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Entry
 from service.delivery.lane import Lane
 from service.delivery.route import Route, Router
-from service.errors import Busy, Code, InvalidEvent, TooLarge, Unavailable
+from service.errors import Busy, Code, Draining, InvalidEvent, TooLarge
 from service.event import Event
 from service.outcome import Reason
 from service.receipt import Receipt
-
-DRAINING_RETRY_SECONDS = 2.0
-"""What a producer is told to wait when this replica is going away: a moment, for another takes over."""
 
 
 class Load(Struct, gc=False):
@@ -96,7 +93,7 @@ class Pipeline:
         TooLarge (BATCH_TOO_LARGE) when a required lane would not have room even if it were empty. Never waits.
         """
         if self.draining:
-            raise Unavailable(Code.DRAINING, "this replica is shutting down", DRAINING_RETRY_SECONDS)
+            raise Draining()
         _demand_room(parcels)
         receipt = Receipt([parcel.route.required for parcel in parcels])
         entries: dict[Lane, list[Entry]] = {}

@@ -1,19 +1,24 @@
 """What a request must pass before its body is read, whichever way it came: room, credentials, route, announced size."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack
 
 from msgspec import Struct
 
-from service.config.settings import ServerConfig
-from service.delivery.pipeline import DRAINING_RETRY_SECONDS, Pipeline
-from service.delivery.route import Route
-from service.errors import Code, Unavailable, Unreadable
+from service.config.settings import RESERVED_ROUTE, ServerConfig
+from service.delivery.pipeline import Pipeline
+from service.delivery.route import Route, uuid7
+from service.errors import Code, Draining, Unreadable
 from service.sources.arrival import Arrival, Room
 from service.sources.ingest import Ingest
 from service.sources.keys import Keys
 from service.sources.reading import Request
 from service.telemetry.meter import Meter
+
+ENDED = "this replica ended before the request had arrived; nothing was taken"
+"""What a client hears whose body the end of the service overtook."""
+
+_GIVEN = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 WORTH_REFUSING_BYTES = 16 * 1024
 """Bodies from here on are refused unread when their lane has no room; the events of smaller ones are counted."""
@@ -28,6 +33,12 @@ class Admitted(Struct):
     allowed: Collection[str] | None
     """Routes that the producer may send to; None for all."""
     arrival: Arrival
+    room: Room
+
+    def release(self) -> None:
+        """The answer is sent, or nobody is left to read it."""
+        self.arrival.hold(0)
+        self.room.leave()
 
     def request(self, headers: Mapping[str, str], body: bytes, request_id: str, address: str) -> Request:
         """The request, once its body is there."""
@@ -53,41 +64,55 @@ class Admission:
         self.ingest = Ingest(pipeline, server, meter)
         self._keys = keys
         self._room = Room(meter, server.body_memory, server.max_requests)
+        self._labels = frozenset(pipeline.routes) | {RESERVED_ROUTE}
 
-    def admit(
-        self, route: str, headers: Mapping[str, str], raw: Collection[tuple[bytes, bytes]], held: ExitStack
-    ) -> Admitted:
-        """Take a request in, until `held` is closed. Raises IngestError if it is refused from its head alone.
+    def admit(self, route: str, headers: Mapping[str, str], raw: Collection[tuple[bytes, bytes]]) -> Admitted:
+        """Take a request in, until it is released. Raises IngestError if it is refused from its head alone.
 
         `headers` have lower-cased names, each of them once; `raw` are the same as they came.
         """
         self._room.enter()
-        held.callback(self._room.leave)
-        principal = self._keys.principal(headers)
-        target = self.ingest.find(route, principal.routes)
-        if self.pipeline.draining:
-            raise draining("this replica is shutting down")
-        if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():
-            # httptools leaves the body of such a request unparsed (its on_headers_complete skips it)
-            raise Unreadable(
-                Code.MALFORMED_HEADER,
-                "Upgrade: is not taken here; send plain HTTP/1.1 (with Java's HttpClient: version(HTTP_1_1))",
-            )
-        if len(headers) < len(raw):
-            _demand_single(raw)
-        arrival = held.enter_context(Arrival(self._room, self.server, headers))
+        try:
+            principal = self._keys.principal(headers)
+            target = self.ingest.find(route, principal.routes)
+            if self.pipeline.draining:
+                raise Draining()
+            if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():
+                # httptools leaves the body of such a request unparsed (its on_headers_complete skips it)
+                raise Unreadable(
+                    Code.MALFORMED_HEADER,
+                    "Upgrade: is not taken here; send plain HTTP/1.1 (with Java's HttpClient: version(HTTP_1_1))",
+                )
+            if len(headers) < len(raw):
+                _demand_single(raw)
+            arrival = Arrival(self._room, self.server, headers)
+        except BaseException:
+            self._room.leave()
+            raise
+        admitted = Admitted(route, target, principal.routes, arrival, self._room)
         if target is not None and arrival.reserved >= WORTH_REFUSING_BYTES:
-            self.pipeline.demand_room(target, arrival.reserved)
-        return Admitted(route, target, principal.routes, arrival)
+            try:
+                self.pipeline.demand_room(target, arrival.reserved)
+            except BaseException:
+                admitted.release()
+                raise
+        return admitted
+
+    def observe(self, route: str, status: int, seconds: float) -> None:
+        """Count one answered request; what is no route of ours is counted under the empty one."""
+        self.meter.observe_request(route if route in self._labels else "", status, seconds)
 
 
-def draining(detail: str) -> Unavailable:
-    """The refusal of a replica that shuts down."""
-    return Unavailable(Code.DRAINING, detail, DRAINING_RETRY_SECONDS)
+def given_id(text: str | None) -> str:
+    """A producer's own X-Request-Id if it is a plain one, else a new id."""
+    return text if text is not None and _GIVEN.match(text) else uuid7()
 
 
 def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Lower-cased names; values of a repeated header are joined (RFC 9110 section 5.3). Octets are Latin-1."""
+    """The headers by name; values of a repeated one are joined (RFC 9110 section 5.3). Octets are Latin-1.
+
+    The names in `raw` are in lower case.
+    """
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")

@@ -159,6 +159,8 @@ def _status(results: list[Result], failed: list[Result], retryable: int) -> int:
 def of_error(error: IngestError, request_id: str) -> Answer:
     """The problem document of trouble outside events (RFC 9457)."""
     headers = _retry_header(error.retry_after) if isinstance(error, Unavailable) else {}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="penstock"'
     return problem(
         error.status, error.code, error.detail, request_id, headers, retryable=error.retryable, **error.members
     )
@@ -178,18 +180,6 @@ def problem(
         **members,
     }
     return Answer(status, orjson.dumps(body), PROBLEM, headers or {})
-
-
-def defect(request_id: str) -> Answer:
-    """The answer to a request that we failed at: events may have been taken, so a retry may duplicate."""
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        Code.INTERNAL,
-        "a defect of the service; what became of the events is not known",
-        request_id,
-        retryable=True,
-        may_duplicate=True,
-    )
 
 
 def alone(found: Answer, request_id: str) -> bytes:

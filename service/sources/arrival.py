@@ -6,7 +6,6 @@ Bounded in time, in bytes, in inflated bytes, and in what all requests take toge
 import asyncio
 from collections.abc import AsyncIterable, Mapping
 from time import perf_counter
-from typing import Self
 
 from service.codecs.compression import Inflater, inflater
 from service.config.settings import ServerConfig
@@ -52,7 +51,7 @@ class Room:
 
 
 class Arrival:
-    """One body. The memory it takes is held until `with` ends."""
+    """One body. Whoever makes one calls `hold(0)` in the end, for the memory that it takes."""
 
     def __init__(self, room: Room, server: ServerConfig, headers: Mapping[str, str]) -> None:
         """Raises TooLarge, Unsupported, Unreadable or Busy before anything is read, from the headers alone."""
@@ -90,13 +89,6 @@ class Arrival:
         """Hold `size` bytes from now on: of an answer that there is already, so this refuses nothing."""
         self._room.release(self.reserved - size)
         self.reserved = size
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._room.release(self.reserved)
-        self.reserved = 0
 
     async def read(self, chunks: AsyncIterable[bytes]) -> bytes:
         """The whole body, inflated. Raises TooLarge, Unreadable, Busy or SlowClient."""

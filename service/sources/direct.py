@@ -7,56 +7,79 @@ would be refused from its head alone, goes through FastAPI, where the same inges
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from math import inf
 from typing import Any, Final
 
-from service.errors import IngestError
-from service.sources.admission import draining, header_map
-from service.sources.connections import UNSENT_BYTES, Connections
-from service.sources.exchange import Direct, Exchange
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.errors import Draining, IngestError
+from service.sources.admission import ENDED, header_map
+from service.sources.connections import MOST_HEADERS, UNSENT_BYTES, Connections
+from service.sources.exchange import Exchange, Exchanges
 from service.sources.protocol import BoundedProtocol
 
+log = logging.getLogger(__name__)
+
 MOST_BYTES: Final = 256 * 1024
-"""Larger bodies take turns, and time enough that a task costs nothing beside them."""
+"""Larger bodies take time enough that a task costs nothing beside them."""
 
 _LONG_WAY: Final = frozenset({b"expect", b"origin", b"content-encoding", b"transfer-encoding", b"upgrade"})
 """Headers of requests that are not taken here."""
+_COUNTED: Final = b"host"
 _PREFIX: Final = b"/v1/"
-_PARTED = draining("this connection is at its end")
-"""Why nothing more is read of a body that was answered before its end. Nobody is told."""
 
 
 class DirectProtocol(BoundedProtocol):
     """A connection whose plain requests are taken the short way."""
 
-    def __init__(self, direct: Direct, connections: Connections, *args: Any, **named: Any) -> None:
-        super().__init__(connections, *args, **named)
-        self._direct = direct
+    def __init__(self, exchanges: Exchanges, port: Connections, *args: Any, **named: Any) -> None:
+        super().__init__(port, *args, **named)
+        self._exchanges = exchanges
         self._exchange: Exchange | None = None
         """The request that is on the short way now."""
         self._plain = False
+        """Whether nothing in the head so far asks for the long way."""
+        self._idle_until = inf
+        """The loop time at which the connection has been idle for too long; inf while it is not."""
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    # --- the head
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        # the scope, which the long way needs, is made when that is taken
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._plain = True
+        self._idle_until = inf
+        self._begin_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if self._plain and self.headers[-1][0] in _LONG_WAY:
-            self._plain = False
+        name = name.lower()
+        headers = self.headers
+        if name == _COUNTED or name in _LONG_WAY or len(headers) >= MOST_HEADERS:
+            self._plain = self._plain and name == _COUNTED
+            super().on_header(name, value)
+        else:
+            headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._plain and self.url.startswith(_PREFIX) and (self.cycle is None or self.cycle.response_complete):
-            self._head_is_whole()
+            self._complete_head()
             exchange = self._begun()
             if exchange is not None:
                 self._exchange = exchange
                 self.cycle = exchange  # type: ignore[assignment]  # it is to uvicorn what a cycle of its own would be
                 return
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        HttpToolsProtocol.on_message_begin(self)
+        self.url, self.expect_100_continue = url, expect
+        self.headers += headers
         super().on_headers_complete()
 
-    def _begun(self) -> "Exchange | None":
+    def _begun(self) -> Exchange | None:
         """The exchange of the request whose head is complete; None if it is not for the short way."""
         parser = self.parser
         if parser.get_method() != b"POST":
@@ -68,14 +91,22 @@ class DirectProtocol(BoundedProtocol):
         length = headers.get("content-length", "")
         if not length.isdigit() or int(length) > MOST_BYTES:
             return None
-        held = ExitStack()
         try:
-            admitted = self._direct.admission.admit(route.decode(), headers, self.headers, held)
+            admitted = self._exchanges.admission.admit(route.decode(), headers, self.headers)
         except IngestError:
-            held.close()
             return None  # the long way refuses it the same, and knows how to answer before the body
         keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
-        return Exchange(self, self._direct, admitted, headers, self._address(headers), held, keep_alive)
+        return Exchange(self, self._exchanges, admitted, headers, self._address(headers), keep_alive)
+
+    def _address(self, headers: Mapping[str, str]) -> str:
+        """The producer's address: what a trusted proxy says it is, else the other end of the connection."""
+        near = self.client[0] if self.client else ""
+        forwarded = headers.get("x-forwarded-for")
+        if forwarded is None or near not in self._exchanges.proxies:
+            return near
+        return self._exchanges.proxies.get_trusted_client_address(forwarded)[0] or near
+
+    # --- the body
 
     def _feed(self, data: bytes | memoryview) -> None:
         super()._feed(data)
@@ -94,22 +125,14 @@ class DirectProtocol(BoundedProtocol):
         else:
             super().on_message_complete()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._exchange is not None:
-            self._exchange.lose()
-        super().connection_lost(exc)
+    # --- the answer: what an exchange asks of its connection
 
-    def answered(self) -> None:
-        """The exchange has written its answer: the next request may begin."""
-        self._exchange = None
-        self.on_response_complete()
-
-    def write(self, head: list[bytes], body: bytes, written: Callable[[], None]) -> None:
-        """Write an answer behind the headers that all have, as its client reads it; then call `written`."""
-        lines = [head[0]]
+    def write(self, status: bytes, head: bytes, body: bytes, written: Callable[[], None]) -> None:
+        """Write an answer, with the headers that all have, as its client reads it; then call `written`."""
+        lines = [status]
         for name, value in self.server_state.default_headers:
             lines += (name, b": ", value, b"\r\n")
-        lines += head[1:]
+        lines.append(head)
         if len(body) <= UNSENT_BYTES and not self.flow.write_paused:
             lines.append(body)
             self.transport.write(b"".join(lines))
@@ -134,30 +157,48 @@ class DirectProtocol(BoundedProtocol):
         finally:
             written()
 
-    def close(self) -> None:
-        """Close the connection once what was written is sent."""
-        self.transport.close()
+    def answered(self, keep_alive: bool) -> None:
+        """The exchange has written its answer, or nobody is left to read it: the next request may begin."""
+        self._exchange = None
+        if not keep_alive:
+            self.transport.close()
+        if self.pipeline or self._broken is not None or self.flow.read_paused or self._answer_timer is not None:
+            self.on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        # one timer for the life of the connection, not one for each answer
+        self._idle_until = self.loop.time() + self.timeout_keep_alive
+        if self._idle_timer is None and not self.transport.is_closing():
+            self._idle_timer = self.loop.call_at(self._idle_until, self._look_idle)
+
+    def _look_idle(self) -> None:
+        self._idle_timer = None
+        if self._idle_until <= self.loop.time():
+            self.timeout_keep_alive_handler()
+        elif self._idle_until < inf:
+            self._idle_timer = self.loop.call_at(self._idle_until, self._look_idle)
 
     def part(self) -> None:
         """Nothing more is read: the answer came before the end of a body."""
-        self._broken = _PARTED
         self._exchange = None
+        self._broken = _PARTED
         self._part()
 
-    def _break(self, error: IngestError) -> None:
-        if self._exchange is not None and self._exchange.more_body:
+    # --- the end
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if self._exchange is not None:
             self._exchange.lose()
-        super()._break(error)
+        super().connection_lost(exc)
 
     def end(self) -> None:
-        """The server is at its end: answer what does not have its body yet."""
+        """Answer what does not have its body yet."""
         if self._exchange is not None and self._exchange.more_body:
-            self._exchange.refuse(draining("this replica ended before the request had arrived; nothing was taken"))
+            self._exchange.refuse(Draining(ENDED))
 
-    def _address(self, headers: Mapping[str, str]) -> str:
-        """The producer's address: what a trusted proxy says it is, else the other end of the connection."""
-        near = self.client[0] if self.client else ""
-        forwarded = headers.get("x-forwarded-for")
-        if forwarded is None or near not in self._direct.proxies:
-            return near
-        return self._direct.proxies.get_trusted_client_address(forwarded)[0] or near
+
+_PARTED: Final = Draining(ENDED)
+"""Why nothing more is read of a body that was answered before its end. Nobody is told."""

@@ -3,25 +3,22 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Generator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping
 from time import perf_counter
 from typing import Any, Final, Protocol
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from service.errors import Code, IngestError
+from service.errors import Code, Defect, IngestError
 from service.sources import answer
-from service.sources.admission import Admission, Admitted
+from service.sources.admission import Admission, Admitted, given_id
 from service.sources.answer import Answer
 from service.sources.arrival import late
-from service.sources.observed import given_id
+from service.sources.ingest import LARGE_BYTES
 from service.sources.pending import Pending
 
 log = logging.getLogger(__name__)
-
-_CLOSE: Final = "connection: close\r\n"
 
 
 class Wire(Protocol):
@@ -29,17 +26,14 @@ class Wire(Protocol):
 
     loop: asyncio.AbstractEventLoop
 
-    def write(self, head: list[bytes], body: bytes, written: Callable[[], None]) -> None:
-        """Write an answer behind the headers that all have, as its client reads it; then call `written`."""
+    def write(self, status: bytes, head: bytes, body: bytes, written: Callable[[], None]) -> None:
+        """Write an answer, with the headers that all have, as its client reads it; then call `written`."""
 
-    def close(self) -> None:
-        """Close it once what was written is sent."""
+    def answered(self, keep_alive: bool) -> None:
+        """The next request may begin."""
 
     def part(self) -> None:
         """Read nothing more: the answer came before the end of a body."""
-
-    def answered(self) -> None:
-        """The next request may begin."""
 
 
 class _NobodyWaits(asyncio.Event):
@@ -52,13 +46,11 @@ class _NobodyWaits(asyncio.Event):
 _NOBODY_WAITS: Final = _NobodyWaits()
 
 
-class Direct:
+class Exchanges:
     """What the exchanges of a port share."""
 
-    def __init__(self, admission: Admission, labels: Collection[str]) -> None:
-        """`labels`: the routes that may become a label of a metric."""
+    def __init__(self, admission: Admission) -> None:
         self.admission = admission
-        self.labels = labels
         self.proxies = ProxyHeadersMiddleware(_nothing, list(admission.server.trusted_proxies)).trusted_hosts
         self._seconds = admission.server.request_timeout
         self._waiting: OrderedDict[Exchange, float] = OrderedDict()
@@ -66,7 +58,7 @@ class Direct:
         self._timer: asyncio.TimerHandle | None = None
 
     def await_settlement(self, exchange: "Exchange", loop: asyncio.AbstractEventLoop) -> None:
-        """Call `exchange.answer()` after `request_timeout`, unless it is forgotten before."""
+        """Call `exchange.respond()` after `request_timeout`, unless it is forgotten before."""
         self._waiting[exchange] = loop.time() + self._seconds
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._ring, loop)
@@ -83,7 +75,7 @@ class Direct:
             if moment > now:
                 self._timer = loop.call_at(moment, self._ring, loop)
                 return
-            exchange.answer()
+            exchange.respond()
 
 
 class Exchange:
@@ -92,11 +84,11 @@ class Exchange:
     __slots__ = (
         "_address",
         "_admitted",
+        "_answered",
         "_began",
         "_body",
-        "_direct",
+        "_exchanges",
         "_headers",
-        "_held",
         "_identity",
         "_pending",
         "_timer",
@@ -111,25 +103,24 @@ class Exchange:
     def __init__(
         self,
         wire: Wire,
-        direct: Direct,
+        exchanges: Exchanges,
         admitted: Admitted,
         headers: Mapping[str, str],
         address: str,
-        held: ExitStack,
         keep_alive: bool,
     ) -> None:
-        """`address`: the producer's. `held` is closed when the answer is sent, or nobody is left to read it."""
+        """`address`: the producer's. `admitted` is released when the answer is sent, or nobody is left to read it."""
         self._began = perf_counter()
         self._wire = wire
-        self._direct = direct
+        self._exchanges = exchanges
         self._admitted = admitted
         self._headers = headers
         self._address = address
-        self._held = held
         self._identity = given_id(headers.get("x-request-id"))
         self._body: bytes | bytearray = b""
         self._timer: asyncio.TimerHandle | None = None
         self._pending: Pending | None = None
+        self._answered = False
         # what uvicorn's protocol reads and sets of its own cycles
         self.disconnected = False
         self.keep_alive = keep_alive
@@ -151,104 +142,126 @@ class Exchange:
     def await_body(self) -> None:
         """The body did not come with the head: it has `body_timeout` from now on."""
         if self._timer is None:
-            self._timer = self._wire.loop.call_later(self._direct.admission.server.body_timeout, self._late)
+            self._timer = self._wire.loop.call_later(self._exchanges.admission.server.body_timeout, self._late)
 
     def _late(self) -> None:
-        self.refuse(late(self._direct.admission.server.body_timeout))
+        self.refuse(late(self._exchanges.admission.server.body_timeout))
 
     def complete(self) -> None:
         """The body is there."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._forget_timer()
         self.more_body = False
+        if len(self._body) < LARGE_BYTES:
+            self._step(self._taking())
+        else:
+            self._exchanges.admission.ingest.large.take(self._begin_large)
+
+    def _taking(self) -> Generator[None, None, Pending]:
         body, self._body = bytes(self._body), b""
         request = self._admitted.request(self._headers, body, self._identity, self._address)
-        self._step(self._direct.admission.ingest.take(request))
+        return self._exchanges.admission.ingest.take(request)
+
+    def _begin_large(self) -> None:
+        self._step(self._large())
+
+    def _large(self) -> Generator[None, None, Pending]:
+        try:
+            return (yield from self._taking())
+        finally:
+            self._exchanges.admission.ingest.large.leave()
 
     def _step(self, taking: Generator[None, None, Pending]) -> None:
         """Read on until the events are accepted, letting others run whenever it yields."""
         try:
             next(taking)
         except StopIteration as done:
-            pending: Pending = done.value
-            self._pending = pending
-            self._direct.await_settlement(self, self._wire.loop)
-            pending.on_settled(self._settled)
+            self._accepted(done.value)
         except IngestError as error:
             self.refuse(error)
         except Exception:
-            # a defect of ours: never a 4xx
             log.exception("a request could not be read")
-            self._write(answer.defect(self._identity), closing=True)
+            self.refuse(Defect())
         else:
             self._wire.loop.call_soon(self._step, taking)
+
+    def _accepted(self, pending: Pending) -> None:
+        self._pending = pending
+        self._exchanges.await_settlement(self, self._wire.loop)
+        pending.on_settled(self._settled)
 
     # --- the answer
 
     def _settled(self) -> None:
         """Called in the midst of a lane's work, which must not fail for what is wrong here."""
-        self._wire.loop.call_soon(self.answer)
+        self._wire.loop.call_soon(self.respond)
 
-    def answer(self) -> None:
+    def respond(self) -> None:
         """Answer from what is settled by now."""
-        if self._pending is None:
+        pending = self._pending
+        if pending is None:
             return  # it was answered when its time was over
-        self._direct.forget(self)
-        pending, self._pending = self._pending, None
+        self._pending = None
+        self._exchanges.forget(self)
+        pending.forget()
         try:
             found = pending.answer()
         except Exception:
-            # a defect of ours, of which nobody else would hear
             log.exception("a request could not be answered")
-            found = answer.defect(self._identity)
-        self._admitted.arrival.hold(len(found.body))
-        self._write(found)
+            self.refuse(Defect())
+        else:
+            self._admitted.arrival.hold(len(found.body))
+            self._write(found)
 
     def refuse(self, error: IngestError) -> None:
-        """Answer that nothing was taken."""
+        """Answer with trouble outside events."""
+        if self.more_body or error.code is Code.DRAINING:
+            # what comes of a body after its answer has no meaning
+            self.keep_alive = False
         self._admitted.arrival.hold(0)
-        # what comes of a body after its answer has no meaning
-        self._write(answer.of_error(error, self._identity), closing=self.more_body or error.code is Code.DRAINING)
+        self._write(answer.of_error(error, self._identity))
 
-    def _write(self, found: Answer, closing: bool = False) -> None:
-        self._direct.admission.meter.observe_request(self._label(), found.status, perf_counter() - self._began)
+    def _write(self, found: Answer) -> None:
+        if self._answered:
+            return
+        self._answered = True
+        self._forget_timer()
+        self._exchanges.admission.observe(self._admitted.route, found.status, perf_counter() - self._began)
         if self.disconnected:
             self._end()
             return
-        if closing:
-            self.keep_alive = False
-        extra = "".join([f"{name.lower()}: {value}\r\n" for name, value in found.headers.items()])
+        headers = found.headers
+        extra = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()]) if headers else ""
+        if not self.keep_alive:
+            extra += "connection: close\r\n"
         head = (
             f"content-length: {len(found.body)}\r\ncontent-type: {found.media_type}\r\n"
-            f"x-request-id: {self._identity}\r\n{extra}{'' if self.keep_alive else _CLOSE}\r\n"
+            f"x-request-id: {self._identity}\r\n{extra}\r\n"
         )
-        self._wire.write([STATUS_LINE[found.status], head.encode()], found.body, self._end)
-
-    def _label(self) -> str:
-        return self._admitted.route if self._admitted.route in self._direct.labels else ""
+        self._wire.write(STATUS_LINE[found.status], head.encode(), found.body, self._end)
 
     def _end(self) -> None:
         """The answer is written, or nobody is left to read it."""
-        if self.response_complete:
-            return
         self.response_complete = True
-        self._held.close()
+        self._admitted.release()
         if self.more_body and not self.disconnected:
             self._wire.part()
-            return
-        if not self.keep_alive and not self.disconnected:
-            self._wire.close()
-        self._wire.answered()
+        else:
+            self._wire.answered(self.keep_alive or self.disconnected)
 
     def lose(self) -> None:
         """The connection is gone. What was accepted is delivered all the same."""
         self.disconnected = True
+        if self.more_body:
+            # as FastAPI's way has it: nobody is left to read an answer, and nothing was taken
+            self._write(_GONE)
+
+    def _forget_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self.more_body:
-            self._end()
+
+
+_GONE: Final = Answer(400, b"", answer.PROBLEM)
 
 
 async def _nothing(scope: Any, receive: Any, send: Any) -> None:

@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect
 from service import __version__
 from service.config.settings import RESERVED_ROUTE
 from service.delivery.health import Health
-from service.errors import Code, IngestError, SlowClient, TooLarge
+from service.errors import Code, Defect, Draining, IngestError, SlowClient, TooLarge
 from service.sources import answer, openapi
-from service.sources.admission import Admission, draining, header_map
+from service.sources.admission import ENDED, Admission, header_map
 from service.sources.answer import Answer
 from service.sources.cors import ALLOW, cors_headers, preflight
 from service.sources.observed import Observed, request_id, until_answered
@@ -47,9 +47,7 @@ class Http:
         api.add_api_route("/readyz", self.readyz, methods=["GET"], **openapi.READYZ)
         api.openapi = lambda: openapi.described(api)  # type: ignore[method-assign]  # FastAPI's own way to extend it
         self.api = api
-        self.labels = frozenset(admission.pipeline.routes) | {RESERVED_ROUTE}
-        """What may become a label of a metric."""
-        self.app = Observed(api, admission.meter, self.labels)
+        self.app = Observed(api, admission)
 
     async def post(self, route: RouteName, request: Request) -> Response:
         """Send one event or many. Each is answered for."""
@@ -70,8 +68,8 @@ class Http:
         self, route: str, request: Request, incoming: Incoming, headers: Mapping[str, str], identity: str
     ) -> Answer:
         """The answer of the ingest endpoint. Raises IngestError for trouble outside events."""
-        held = until_answered(request.scope)
-        admitted = self._admission.admit(route, headers, request.scope["headers"], held)
+        admitted = self._admission.admit(route, headers, request.scope["headers"])
+        until_answered(request.scope).callback(admitted.release)
         arrival = admitted.arrival
         try:
             address = request.client.host if request.client else ""
@@ -81,7 +79,7 @@ class Http:
             arrival.hold(0)
             if self._pipeline.draining:
                 # the server is at its end, and did not wait for the rest of the body
-                raise draining("this replica ended before the request had arrived; nothing was taken") from None
+                raise Draining(ENDED) from None
             raise
         except IngestError:
             arrival.hold(0)
@@ -119,8 +117,6 @@ def _response(
     found: Answer, extra: Mapping[str, str] | None = None, incoming: Incoming | None = None, closing: bool = False
 ) -> Response:
     headers = {**found.headers, **(extra or {})}
-    if found.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer realm="penstock"'
     if closing:
         headers["Connection"] = "close"
     if incoming is None or incoming.ended:
@@ -146,4 +142,4 @@ async def _not_ours(request: Request, error: Exception) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     """A defect of ours. Never a 4xx, never a 200."""
     del error
-    return _response(answer.defect(request_id(request.scope)))
+    return _response(answer.of_error(Defect(), request_id(request.scope)))

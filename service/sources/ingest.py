@@ -5,7 +5,8 @@ yields whenever it has worked for YIELD_SECONDS, so that a huge body does not st
 """
 
 import asyncio
-from collections.abc import Collection, Generator
+from collections import deque
+from collections.abc import Callable, Collection, Generator
 from time import perf_counter
 
 from service.codecs.body import decode
@@ -31,6 +32,47 @@ LARGE_AT_ONCE = 2
 """Large bodies that are read in turns: each holds several times its size until it is accepted, the others wait."""
 
 
+class Turns:
+    """Lets a few large bodies be read at a time, the others in the order in which they came."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._waiting: deque[Callable[[], object]] = deque()
+
+    def take(self, begin: Callable[[], object]) -> None:
+        """Call `begin` when it is its turn, maybe at once. Whoever was called calls `leave`."""
+        if self._free:
+            self._free -= 1
+            begin()
+        else:
+            self._waiting.append(begin)
+
+    def leave(self) -> None:
+        """The turn is over."""
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._waiting.popleft())
+        else:
+            self._free += 1
+
+    async def wait(self) -> None:
+        """Return when it is the caller's turn."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def begin() -> None:
+            if turn.done():
+                self.leave()
+            else:
+                turn.set_result(None)
+
+        self.take(begin)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.leave()
+            raise
+
+
 class Ingest:
     """Takes requests on behalf of the pipeline."""
 
@@ -39,7 +81,8 @@ class Ingest:
         self._meter = meter
         self._largest = max((route.max_event for route in pipeline.routes.values()), default=0)
         self._server = server
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self.large = Turns(LARGE_AT_ONCE)
+        """Bodies from LARGE_BYTES on, whichever way they came."""
 
     def find(self, name: str, allowed: Collection[str] | None) -> Route | None:
         """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `allowed`."""
@@ -84,8 +127,11 @@ class Ingest:
         """`take`, letting others run whenever it yields; large bodies wait for each other."""
         if len(request.body) < LARGE_BYTES:
             return await self._taken(request)
-        async with self._large:
+        await self.large.wait()
+        try:
             return await self._taken(request)
+        finally:
+            self.large.leave()
 
     async def _taken(self, request: Request) -> Pending:
         taking = self.take(request)

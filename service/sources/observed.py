@@ -3,18 +3,14 @@
 A long answer is written piece by piece, as its client reads it: what it takes of memory is held until then.
 """
 
-import re
-from collections.abc import Collection
 from contextlib import ExitStack
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.delivery.route import uuid7
+from service.sources.admission import Admission, given_id, header_map
 from service.sources.connections import UNSENT_BYTES
-from service.telemetry.meter import Meter
 
-_GIVEN = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 _NAME = "penstock.request_id"
 _HELD = "penstock.held"
 
@@ -33,18 +29,16 @@ def until_answered(scope: Scope) -> ExitStack:
 class Observed:
     """Gives each request an id (the producer's own X-Request-Id if it is a plain one) and times its answer."""
 
-    def __init__(self, app: ASGIApp, meter: Meter, routes: Collection[str]) -> None:
-        """`routes`: the names that may become a label; everything else is counted under the empty one."""
+    def __init__(self, app: ASGIApp, admission: Admission) -> None:
         self._app = app
-        self._meter = meter
-        self._routes = routes
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        identity = _identity(scope)
+        identity = given_id(header_map(scope["headers"]).get("x-request-id"))
         scope[_NAME] = identity
         status, answered = 500, 0.0
 
@@ -65,19 +59,5 @@ class Observed:
                 scope[_HELD] = held
                 await self._app(scope, receive, answering)
         finally:
-            name = scope["path"].removeprefix("/v1/")
-            self._meter.observe_request(
-                name if name in self._routes else "", status, (answered or perf_counter()) - began
-            )
-
-
-def _identity(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            return given_id(value.decode("latin-1"))
-    return uuid7()
-
-
-def given_id(text: str | None) -> str:
-    """A producer's own X-Request-Id if it is a plain one, else a new id."""
-    return text if text is not None and _GIVEN.match(text) else uuid7()
+            route = scope["path"].removeprefix("/v1/")
+            self._admission.observe(route, status, (answered or perf_counter()) - began)

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from service.delivery.pipeline import DRAINING_RETRY_SECONDS, Pipeline
+from service.delivery.pipeline import Pipeline
+from service.errors import DRAINING_RETRY_SECONDS
 from service.receipt import Receipt
 from service.sources import answer
 from service.sources.answer import Answer, Result
@@ -18,15 +19,14 @@ BURIAL_SECONDS = 2.0
 class _Burials:
     """What became of the dead letters of one request. They hold on to this, and not to the request."""
 
-    __slots__ = ("all_ended", "kept", "open", "then")
+    __slots__ = ("_then", "_timer", "kept", "open")
 
     def __init__(self) -> None:
         self.open = 0
         self.kept: set[int] = set()
         """Positions in the request of events whose dead letter is safe."""
-        self.all_ended = asyncio.Event()
-        self.then: Callable[[], object] | None = None
-        """Called when all have ended."""
+        self._then: Callable[[], object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def ended(self, index: int, kept: bool) -> None:
         """The dead letter of the event at `index` is safe, or never will be."""
@@ -34,9 +34,28 @@ class _Burials:
             self.kept.add(index)
         self.open -= 1
         if not self.open:
-            self.all_ended.set()
-            if self.then is not None:
-                self.then()
+            self._go_on()
+
+    def await_all(self, then: Callable[[], object]) -> None:
+        """Call `then` once all have ended, or after BURIAL_SECONDS."""
+        self._then = then
+        if self.open:
+            self._timer = asyncio.get_running_loop().call_later(BURIAL_SECONDS, self._go_on)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        then = self._then
+        self.forget()
+        if then is not None:
+            then()
+
+    def forget(self) -> None:
+        """Nobody waits any more."""
+        self._then = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class Pending:
@@ -56,6 +75,7 @@ class Pending:
         self._request_id = request_id
         self._prefer = prefer
         self._burials = _Burials()
+        self._callback: Callable[[], object] | None = None
 
     def bury_invalid(self) -> None:
         """Send a copy of each invalid event to the dead letters of its route, where the route keeps them."""
@@ -69,33 +89,33 @@ class Pending:
                 self._burials.open += letters.bury_invalid(letter, item.error.detail, errors, ended)
 
     def on_settled(self, callback: Callable[[], object]) -> None:
-        """Call `callback` once every event is settled, maybe at once, maybe twice. It may not raise."""
+        """Call `callback`, which may not raise, when every event is settled, maybe at once; unless it is forgotten."""
+        self._callback = callback
         if self._receipt is None:
-            self._await_burials(callback)
+            self._burials.await_all(callback)
         else:
-            self._receipt.on_done(partial(self._await_burials, callback))
+            self._receipt.on_done(self._receipted)
 
-    def _await_burials(self, callback: Callable[[], object]) -> None:
-        if self._burials.open:
-            self._burials.then = callback
-            asyncio.get_running_loop().call_later(BURIAL_SECONDS, callback)
-        else:
-            callback()
+    def _receipted(self) -> None:
+        if self._callback is not None:
+            self._burials.await_all(self._callback)
+
+    def forget(self) -> None:
+        """Call nobody any more: what is not settled by now is answered as unknown."""
+        self._callback = None
+        self._burials.forget()
 
     async def wait(self, seconds: float) -> None:
         """Return once every event is settled, or after `seconds`."""
-        if self._receipt is not None and not self._receipt.done:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._receipt.wait()
-            except TimeoutError:
-                return
-        if self._burials.open:
-            try:
-                async with asyncio.timeout(BURIAL_SECONDS):
-                    await self._burials.all_ended.wait()
-            except TimeoutError:
-                return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_settled(lambda: None if waiter.done() else waiter.set_result(None))
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter
+        except TimeoutError:
+            return
+        finally:
+            self.forget()
 
     def answer(self) -> Answer:
         """The answer, from what is settled by now."""

@@ -4,16 +4,19 @@ Everything here is about one connection; what all of a port may take together is
 """
 
 import asyncio
+import logging
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.delivery.route import uuid7
-from service.errors import Busy, Code, IngestError, Unreadable
+from service.errors import Busy, Code, Defect, IngestError, Unreadable
 from service.sources import answer
 from service.sources.connections import MOST_HEAD_BYTES, MOST_HEADERS, MOST_PIPELINED, UNSENT_BYTES, Connections
 from service.sources.unread import LINGER_SECONDS
+
+log = logging.getLogger(__name__)
 
 _SLICE_BYTES = 16 * 1024
 """How much the parser is given at once: within one slice, nothing is bounded but by its size."""
@@ -21,7 +24,7 @@ _SLICE_BYTES = 16 * 1024
 _RETRY_SECONDS = 1.0
 
 
-class _OutOfBoundsError(Exception):
+class OutOfBoundsError(Exception):
     """Raised out of a callback of the parser, which gives it back as the context of its own error."""
 
 
@@ -36,32 +39,40 @@ class BoundedProtocol(HttpToolsProtocol):
     - An answer that its client does not read holds little memory, and not for long.
     """
 
-    def __init__(self, connections: Connections, *args: Any, **named: Any) -> None:
+    def __init__(self, port: Connections, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
-        self._all = connections
+        self._port = port
         self._in_head = False
         self._head_bytes = 0
         self._hosts = 0
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """Ends the connection: its head takes too long, or its last answer has been there long enough."""
         self._answer_timer: asyncio.TimerHandle | None = None
         self._broken: IngestError | None = None
         """Why nothing more is read from this connection."""
 
+    # --- the connection
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         transport.set_write_buffer_limits(UNSENT_BYTES)
-        if self._all.enter():
+        if self._port.enter():
             self._await_head()
-        elif self._all.crowded:
+        elif self._port.crowded:
             transport.abort()
         else:
-            self._break(Busy(f"{self._all.most} connections are open, as many as may be", _RETRY_SECONDS))
+            self._break(Busy(f"{self._port.most} connections are open, as many as may be", _RETRY_SECONDS))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._all.leave()
-        self._head_complete()
+        self._port.leave()
+        self._forget_head()
         self._forget_answer()
         super().connection_lost(exc)
+
+    def end(self) -> None:
+        """The server is at its end, and waits for nothing more. Here its tasks are cancelled, which says all."""
+
+    # --- what comes
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -78,55 +89,53 @@ class BoundedProtocol(HttpToolsProtocol):
         began = self.headers if self._in_head else None
         try:
             self.parser.feed_data(data)
-            if self._in_head and self.headers is began:
-                self._grow_head(len(data))
         except httptools.HttpParserError as error:
-            cause = error.__context__
-            self._break_unreadable(
-                str(cause) if isinstance(cause, _OutOfBoundsError) else "this is no HTTP/1.1 request"
-            )
+            self._fail(error)
         except httptools.HttpParserUpgrade:
             return  # the application refuses it
+        else:
+            if self._in_head:
+                if self.headers is began:
+                    self._grow_head(len(data))
+                if self._timer is None:
+                    self._await_head()
+
+    def _fail(self, error: httptools.HttpParserError) -> None:
+        cause = error.__context__
+        if isinstance(cause, OutOfBoundsError):
+            self._break_unreadable(str(cause))
+        elif cause is None or isinstance(cause, httptools.HttpParserError | UnicodeError):
+            self._break_unreadable("this is no HTTP/1.1 request")
+        else:
+            # a defect of ours, in a callback of the parser: never a 4xx
+            log.error("a request could not be read", exc_info=cause)
+            self._break(Defect())
 
     def _grow_head(self, size: int) -> None:
         if self._head_bytes + size > MOST_HEAD_BYTES:
             self._break_unreadable(f"the request's target and headers take more than {MOST_HEAD_BYTES} bytes")
-        elif not self._all.hold_head(size):
+        elif not self._port.hold_head(size):
             self._break(Busy("no memory for more unfinished requests now", _RETRY_SECONDS))
         else:
             self._head_bytes += size
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if len(self.pipeline) >= MOST_PIPELINED:
-            raise _OutOfBoundsError(
-                f"more than {MOST_PIPELINED} requests wait on this connection; read the answers first"
-            )
-        self._in_head = True
-        self._hosts = 0
-        if self._head_timer is None:
-            self._await_head()
+        self._begin_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if len(self.headers) >= MOST_HEADERS:
-            raise _OutOfBoundsError(f"the request has more than {MOST_HEADERS} headers")
+            raise OutOfBoundsError(f"the request has more than {MOST_HEADERS} headers")
         name = name.lower()
         if name == b"host":
             self._hosts += 1
         elif name == b"transfer-encoding" and value.lower() != b"chunked":
-            raise _OutOfBoundsError("Transfer-Encoding: only chunked is taken; name a compression in Content-Encoding")
+            raise OutOfBoundsError("Transfer-Encoding: only chunked is taken; name a compression in Content-Encoding")
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._head_is_whole()
+        self._complete_head()
         super().on_headers_complete()
-
-    def _head_is_whole(self) -> None:
-        """The head may be believed; raises if it may not."""
-        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
-            raise _OutOfBoundsError(f"Host: stands there {self._hosts} times; HTTP/1.1 demands it once")
-        self._in_head = False
-        self._head_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -134,6 +143,42 @@ class BoundedProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def _begin_head(self) -> None:
+        """A request begins. Raises OutOfBoundsError if too many wait before it."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise OutOfBoundsError(
+                f"more than {MOST_PIPELINED} requests wait on this connection; read the answers first"
+            )
+        self._in_head = True
+        self._hosts = 0
+
+    def _complete_head(self) -> None:
+        """The head is there. Raises OutOfBoundsError if it may not be believed."""
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
+            raise OutOfBoundsError(f"Host: stands there {self._hosts} times; HTTP/1.1 demands it once")
+        self._in_head = False
+        if self._timer is not None:
+            self._forget_head()
+
+    def _await_head(self) -> None:
+        self._timer = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _forget_head(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._head_bytes:
+            self._port.drop_head(self._head_bytes)
+            self._head_bytes = 0
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # close() would wait for a client that does not read
+        else:
+            super().timeout_keep_alive_handler()
+
+    # --- what goes
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -146,7 +191,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         if self._answer_timer is None:
-            self._answer_timer = self.loop.call_later(self._all.answer_seconds, self.transport.abort)
+            self._answer_timer = self.loop.call_later(self._port.answer_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -154,27 +199,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self._forget_answer()
 
-    def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():
-            self.transport.abort()  # close() would wait for a client that does not read
-        else:
-            super().timeout_keep_alive_handler()
-
-    def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-
-    def _head_complete(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-        if self._head_bytes:
-            self._all.drop_head(self._head_bytes)
-            self._head_bytes = 0
-
     def _forget_answer(self) -> None:
         if self._answer_timer is not None:
             self._answer_timer.cancel()
             self._answer_timer = None
+
+    # --- what cannot be read
 
     def _break_unreadable(self, why: str) -> None:
         self._break(Unreadable(Code.MALFORMED_HEADER, why))
@@ -193,14 +223,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._write_broken(error)
 
     def _write_broken(self, error: IngestError) -> None:
-        self._head_complete()
         identity = uuid7()
         self.transport.write(answer.alone(answer.of_error(error, identity), identity))
         self._part()
 
     def _part(self) -> None:
-        """The last answer is written."""
-        # What still comes is read and dropped for a while, so that the answer is seen: see `unread`.
+        """The last answer is written: what still comes is read and dropped a while, so that it is seen (`unread`)."""
+        self._forget_head()
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._head_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
