@@ -56,14 +56,26 @@ class Metrics:
 class Service:
     """The running service, and the shortest ways to talk to it."""
 
-    def __init__(self, config: Config, url: str, admin: str, sinks: Mapping[str, Scripted]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        url: str,
+        admin: str,
+        sinks: Mapping[str, Scripted],
+        stop: asyncio.Event,
+        now: asyncio.Event,
+        running: asyncio.Task[bool],
+    ) -> None:
         self.config = config
         self.url = url
         self.admin = admin
         self.sinks = sinks
-        self.stop = asyncio.Event()
-        self.now = asyncio.Event()
-        self.running: asyncio.Task[bool] | None = None
+        self.stop = stop
+        """Set, it is the first signal."""
+        self.now = now
+        """Set, it is the second."""
+        self.running = running
+        """True once everything taken was settled."""
 
     async def connect(self) -> Connection:
         """A new connection to the public port."""
@@ -124,16 +136,14 @@ async def running(text: str, files: Mapping[str, str] | None = None) -> AsyncIte
         path = Path(folder, "penstock.yaml")
         path.write_text(text)
         service = await _start(load(path, ENVIRONMENT))
-        running = service.running
-        assert running is not None
         try:
             yield service
-            if not running.done():
+            if not service.running.done():
                 metrics = await service.idle()
                 service.conserved(metrics)
         finally:
             service.stop.set()
-            await running
+            await service.running
     assert all(sink.left for sink in service.sinks.values())
     await _reaches(lambda: len(asyncio.all_tasks()), tasks)
     await _reaches(_descriptors, descriptors)
@@ -147,10 +157,9 @@ async def _start(config: Config) -> Service:
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         await running
-    service = Service(config, *addresses.result(), dict(entered))
+    sinks = dict(entered)
     entered.clear()
-    service.stop, service.now, service.running = stop, now, running
-    return service
+    return Service(config, *addresses.result(), sinks, stop, now, running)
 
 
 async def _warm() -> None:

@@ -5,10 +5,9 @@ import socket
 
 import pytest
 
+from tests.http.claims import assert_no_http, assert_problem, assert_retry_after
 from tests.http.client import JSON, Connection, head, request
 from tests.http.running import Service, running
-from tests.http.test_hostile_requests import assert_no_http
-from tests.http.test_statuses import assert_problem, assert_retry_after
 
 CONFIGURATION = """
 server: {memory: 32MiB, max_connections: 100, body_timeout: 1s, request_timeout: 3s, drain_timeout: 1s}

@@ -8,9 +8,9 @@ import pytest
 
 from service.event import Event
 from service.outcome import Reason
+from tests.http.claims import assert_problem, assert_retry_after
 from tests.http.client import Answer
 from tests.http.running import Service
-from tests.http.test_statuses import assert_problem, assert_retry_after
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -121,8 +121,8 @@ async def test_no_key_is_shown_in_answers_or_logs(keyed: Service, caplog: pytest
         for path in ("/v1/orders", "/v1/returns", f"/v1/{SECRET[:20]}", "/other"):
             answer = await keyed.post(path, b"not json", headers)
             seen.append(answer.body + repr(answer.headers).encode())
-    metrics = await keyed.raw(head("GET", "/openapi.json", {}), "GET")
-    text = b" ".join([*seen, metrics.body, caplog.text.encode()]).decode()
+    described = await keyed.raw(head("GET", "/openapi.json", {}), "GET")
+    text = b" ".join([*seen, described.body, caplog.text.encode()]).decode()
     assert SECRET not in text
     assert LIMITED not in text
     assert hashlib.sha256(SECRET.encode()).hexdigest() not in text

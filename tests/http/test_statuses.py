@@ -6,7 +6,8 @@ import re
 import pytest
 
 from service.outcome import Reason
-from tests.http.client import Answer, chunked, head, request
+from tests.http.claims import assert_problem, assert_retry_after
+from tests.http.client import chunked, head, request
 from tests.http.running import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,24 +39,6 @@ FILES = {
 
 GOOD = b'{"number":1}'
 BAD = b'{"number":"one","customer":{"id":7}}'
-
-
-def assert_problem(answer: Answer, status: int, code: str) -> None:
-    """A problem document (RFC 9457) with the members that every one of ours has."""
-    assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
-    content = answer.json
-    assert content["status"] == status
-    assert content["code"] == code
-    assert content["type"] == f"urn:penstock:error:{code}"
-    assert content["title"]
-    assert content["detail"]
-    assert content["retryable"] is (status in (408, 503))
-    assert content["request_id"] == answer.headers["x-request-id"]
-
-
-def assert_retry_after(answer: Answer) -> None:
-    """Retry-After is 1*DIGIT (RFC 9110 section 10.2.3), and not now."""
-    assert re.fullmatch(r"[1-9][0-9]*", answer.headers["retry-after"])
 
 
 async def test_200_says_that_the_event_is_delivered(service: Service) -> None:
