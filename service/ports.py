@@ -16,8 +16,6 @@ from service.sources.protocol import BoundedProtocol
 
 BACKLOG = 2048
 """Connections that the system may keep waiting before they are accepted."""
-
-
 KERNEL_UNSENT_BYTES = 128 * 1024
 """How much of an answer the system holds for a connection (Linux takes twice as much)."""
 WANTED_DESCRIPTORS = 65_536
@@ -43,6 +41,16 @@ def raise_descriptors() -> int:
 
 class Server(uvicorn.Server):
     """uvicorn without its signals: `app` handles them for both ports."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.opened = asyncio.Event()
+        """Set once connections are accepted."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        await super().startup(sockets)
+        self.opened.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -71,9 +79,8 @@ async def listen(
     """A server that accepts connections until the stack unwinds, and its address, such as `http://127.0.0.1:8080`.
 
     `section` is the part of the configuration that says `host` and `port`; `protocol` makes a connection's protocol of
-    what uvicorn gives it. Connections that are idle end after
-    `keep_alive` seconds; open ones get `last_answers` seconds once the server is told to exit. Raises ConfigError if
-    the address cannot be bound.
+    what uvicorn gives it. Idle connections end after `keep_alive` seconds; open ones get `last_answers` seconds once
+    the server is told to exit. Raises ConfigError if the address cannot be bound.
     """
     listener = _bound(section, host, port)
     server = Server(
@@ -100,10 +107,13 @@ async def listen(
         await running
 
     stack.push_async_callback(close)
-    while not server.started:
-        await asyncio.sleep(0.001)
-        if running.done():
-            await running
+    opening = asyncio.create_task(server.opened.wait())
+    await asyncio.wait({running, opening}, return_when=asyncio.FIRST_COMPLETED)
+    opening.cancel()
+    if not server.opened.is_set():
+        listener.close()
+        await running
+        raise RuntimeError(f"the {section} port ended before it opened")
     shown = f"[{host}]" if ":" in host else host
     return server, f"http://{shown}:{listener.getsockname()[1]}"
 
