@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import math
 import resource
 import socket
@@ -134,6 +135,8 @@ def _bound(section: str, host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = f"cannot bind {host}:{port}: {error.strerror}"
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigError([f"{section}.host: {reason}; it is no address of this machine"]) from None
         choice = f"choose another with {section}.port or PENSTOCK__{section.upper()}__PORT, or 0 for any"
         raise ConfigError([f"{section}.port: {reason}; {choice}"]) from None
     listener.setblocking(False)

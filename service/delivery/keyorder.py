@@ -17,9 +17,10 @@ class KeyOrder:
         self.waiting = 0
 
     def admit(self, entry: Entry) -> bool:
-        """Whether `entry` may go now; if not, it waits here."""
+        """Whether `entry` may go now; if not, it waits here. What has no key (a dead letter may) has no order."""
         key = entry.event.key
-        assert key is not None, "the pipeline refuses events without a key"
+        if key is None:
+            return True
         behind = self._behind.get(key)
         if behind is None:
             self._behind[key] = deque()
@@ -33,7 +34,8 @@ class KeyOrder:
     def finish(self, entry: Entry) -> Entry | None:
         """`entry`, which was on its way, has ended. Returns the next one of its key, which may go now."""
         key = entry.event.key
-        assert key is not None
+        if key is None:
+            return None
         behind = self._behind.get(key)
         while behind:
             following = behind.popleft()

@@ -74,7 +74,7 @@ class Arrival:
         if size > self._room.capacity:
             raise TooLarge(
                 Code.BATCH_TOO_LARGE,
-                f"the answer to so many events takes {size} bytes; at most {self._room.capacity} are there: "
+                f"so many events, and the answer to them, take {size} bytes; at most {self._room.capacity} are there: "
                 "send fewer events",
                 limit=self._room.capacity,
                 actual=size,
@@ -136,6 +136,15 @@ class Arrival:
             self._reserve(kept - self.reserved)
 
     def _reserve(self, size: int) -> None:
+        if self.reserved + size > self._room.capacity:
+            # not even an idle service has room for it
+            raise TooLarge(
+                Code.BODY_TOO_LARGE,
+                f"the body takes at least {self.reserved + size} bytes of memory; at most {self._room.capacity} are "
+                "there: send fewer events",
+                limit=self._room.capacity,
+                actual=self.reserved + size,
+            )
         self._room.reserve(size)
         self.reserved += size
 

@@ -41,6 +41,8 @@ class DirectProtocol(BoundedProtocol):
         """The request that is on the short way now."""
         self._plain = False
         """Whether nothing in the head so far asks for the long way."""
+        self._pieces = False
+        """Whether an answer is written piece by piece."""
         self._idle_until = inf
         """The loop time at which the connection has been idle for too long; inf while it is not."""
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -138,6 +140,7 @@ class DirectProtocol(BoundedProtocol):
             self.transport.write(b"".join(lines))
             written()
             return
+        self._pieces = True
         task = self.loop.create_task(self._in_pieces(b"".join(lines), body, written))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -151,11 +154,16 @@ class DirectProtocol(BoundedProtocol):
                 if self.transport.is_closing():
                     return
                 self.transport.write(body[start : start + UNSENT_BYTES])
+            await self.flow.drain()
         except asyncio.CancelledError:
             self.transport.abort()
             raise
         finally:
+            self._pieces = False
             written()
+
+    def _answering(self) -> bool:
+        return self._pieces or super()._answering()
 
     def answered(self, keep_alive: bool) -> None:
         """The exchange has written its answer, or nobody is left to read it: the next request may begin."""

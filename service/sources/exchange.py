@@ -15,7 +15,7 @@ from service.sources import answer
 from service.sources.admission import Admission, Admitted, given_id
 from service.sources.answer import Answer
 from service.sources.arrival import late
-from service.sources.ingest import LARGE_BYTES
+from service.sources.ingest import is_large
 from service.sources.pending import Pending
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Exchange:
         """The body is there."""
         self._forget_timer()
         self.more_body = False
-        if len(self._body) < LARGE_BYTES:
+        if not is_large(self._body):
             self._step(self._taking())
         else:
             self._exchanges.admission.ingest.large.take(self._begin_large)
@@ -229,7 +229,8 @@ class Exchange:
         if self.disconnected:
             self._end()
             return
-        headers = found.headers
+        target = self._admitted.target
+        headers = {**found.headers, "Vary": "Origin"} if target is not None and target.origins else found.headers
         extra = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()]) if headers else ""
         if not self.keep_alive:
             extra += "connection: close\r\n"

@@ -32,6 +32,21 @@ LARGE_AT_ONCE = 2
 """Large bodies that are read in turns: each holds several times its size until it is accepted, the others wait."""
 
 
+MANY_EVENTS = 500
+"""A body with more events than this is large, however small they are."""
+_LOOK_EVERY = 128
+"""Events between looks at what their reading holds."""
+
+
+def is_large(body: bytes | bytearray) -> bool:
+    """Whether a body takes turns with others like it: it is long, or may hold many events."""
+    size = len(body)
+    return size >= LARGE_BYTES or (
+        size > 2 * MANY_EVENTS
+        and (body.count(b"\n") > MANY_EVENTS or body.count(b"{") + body.count(b",") > MANY_EVENTS)
+    )
+
+
 class Turns:
     """Lets a few large bodies be read at a time, the others in the order in which they came."""
 
@@ -112,6 +127,8 @@ class Ingest:
         content_type = request.headers.get("content-type")
         for found in decode(content_type, request.headers, request.body, caps, request.plain_text):
             reading.add(found)
+            if not len(reading.items) % _LOOK_EVERY:
+                request.keep(max(len(request.body), self._held(reading)))
             if perf_counter() - began > YIELD_SECONDS:
                 yield
                 began = perf_counter()
@@ -125,7 +142,7 @@ class Ingest:
 
     async def taken(self, request: Request) -> Pending:
         """`take`, letting others run whenever it yields; large bodies wait for each other."""
-        if len(request.body) < LARGE_BYTES:
+        if not is_large(request.body):
             return await self._taken(request)
         await self.large.wait()
         try:
@@ -149,12 +166,19 @@ class Ingest:
             reading.refuse_the_rest()
         try:
             # what was taken is charged to the lanes; its results, and what was refused, are held here until answered
-            taken = len(reading.parcels)
-            request.keep(PER_RESULT_BYTES * taken + PER_REFUSAL_BYTES * (len(reading.items) - taken))
+            request.keep(self._answer_bytes(reading))
             return self._pipeline.accept(reading.parcels) if reading.parcels else None
         except IngestError as error:
             reading.refuse_all(error.code)
             raise
+
+    def _answer_bytes(self, reading: Reading) -> int:
+        taken = len(reading.parcels)
+        return PER_RESULT_BYTES * taken + PER_REFUSAL_BYTES * (len(reading.items) - taken)
+
+    def _held(self, reading: Reading) -> int:
+        """Bytes of what was read so far: the events, which no lane has yet, and what is to be answered."""
+        return reading.charge + self._answer_bytes(reading)
 
     def _count(self, reading: Reading) -> None:
         for route, count in reading.received.items():

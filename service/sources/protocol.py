@@ -8,7 +8,7 @@ import logging
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.delivery.route import uuid7
 from service.errors import Busy, Code, Defect, IngestError, Unreadable
@@ -48,6 +48,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         """Ends the connection: its head takes too long, or its last answer has been there long enough."""
         self._answer_timer: asyncio.TimerHandle | None = None
+        self._active: RequestResponseCycle | None = None
+        """What is on the long way now; `cycle` is the last one that came."""
         self._broken: IngestError | None = None
         """Why nothing more is read from this connection."""
 
@@ -67,7 +69,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._port.leave()
         self._forget_head()
         self._forget_answer()
+        # uvicorn tells only the last one, and the others would write to what is closed
+        for cycle in (self._active, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None:
+                cycle.disconnected = True
+                cycle.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._active = cycle
+        super()._start_asgi_task(cycle, app)
 
     def end(self) -> None:
         """The server is at its end, and waits for nothing more. Here its tasks are cancelled, which says all."""
@@ -196,8 +207,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         # an answer that is still being written keeps its time: a client that sips is as slow as one that does not read
-        if self.cycle is None or self.cycle.response_complete:
+        if not self._answering():
             self._forget_answer()
+
+    def _answering(self) -> bool:
+        """Whether an answer has been begun and not ended."""
+        return self._active is not None and self._active.response_started and not self._active.response_complete
 
     def _forget_answer(self) -> None:
         if self._answer_timer is not None:

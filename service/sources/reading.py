@@ -64,6 +64,8 @@ class Reading:
         """`fixed`: the route of every event; None to route by type. Raises Unreadable for a malformed header."""
         self.items: list[Refused | Taken] = []
         self.parcels: list[Parcel] = []
+        self.charge = 0
+        """Bytes of memory that the parcels take."""
         self.received: Counter[str] = Counter()
         """Events by route; by the empty name where none was found."""
         self.rejected: Counter[tuple[str, Code]] = Counter()
@@ -93,6 +95,7 @@ class Reading:
         self.received[route.name] += 1
         self.items.append(Taken(event.id, len(self.parcels)))
         self.parcels.append(parcel)
+        self.charge += event.charge
 
     def refuse_the_rest(self) -> None:
         """`Prefer: handling=strict`: nothing is taken, because something is invalid."""
@@ -103,6 +106,7 @@ class Reading:
                 self.rejected[route.name, error.code] += 1
                 self.items[index] = Refused(error, item.id, route)
         self.parcels.clear()
+        self.charge = 0
 
     def refuse_all(self, code: Code) -> None:
         """Count what was valid as refused: the pipeline takes nothing of this request."""

@@ -9,19 +9,24 @@ from service.event import Event
 from service.sinks.contract import Pace
 from service.sources.exchange import Exchange
 from service.sources.ingest import Turns
-from tests.http.client import request
+from tests.http.client import JSON, head, request
 from tests.http.running import Service
 from tests.http.scripted import Scripted
+from tests.http.test_bounds import sipping
 
 CONFIGURATION = """
-server: {memory: 32MiB, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 32MiB, max_body: 20MiB, body_timeout: 1s, request_timeout: 3s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 400ms}
   dead: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 400ms}
   defective: {type: "tests.http.test_ways:Defective", patience: 1s, call_timeout: 400ms}
+  strict: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
+  lasting: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms, order: key}
 routes:
   orders: {to: [main], dead_letter: {sink: dead, invalid: true}}
   broken: {to: [defective]}
+  pages: {to: [main], cors: ["https://shop.example.com"]}
+  ordered: {to: [strict], dead_letter: {sink: lasting, invalid: true}}
 """
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -104,3 +109,50 @@ async def test_large_bodies_take_turns_in_their_order() -> None:
     async with asyncio.timeout(5):
         while began != [1, 4]:
             await asyncio.sleep(0)
+
+
+async def test_an_answer_on_a_route_with_origins_varies_with_them(service: Service) -> None:
+    assert (await service.post("/v1/pages", GOOD)).headers["vary"] == "Origin"
+
+
+async def test_a_body_that_never_has_room_is_413_and_not_busy(service: Service) -> None:
+    answer = await service.raw(head("POST", "/v1/orders", {"Content-Type": JSON, "Content-Length": str(17 * 2**20)}))
+    assert (answer.status, answer.code) == (413, "body_too_large")
+    assert answer.json["limit"] == 15 * 2**20
+
+
+async def test_a_dead_letter_without_a_key_goes_to_a_sink_that_keeps_the_order_of_keys(service: Service) -> None:
+    answer = await service.post("/v1/ordered", b'[1,{"a":1}]')
+    assert answer.status == 207
+    assert [result["status"] for result in answer.results] == ["invalid", "delivered"]
+    assert answer.results[0]["error"]["dead_lettered"] is True
+    assert len(service.sinks["lasting"].taken) == 1
+
+
+async def test_a_long_answer_that_was_read_late_leaves_the_next_its_time(service: Service) -> None:
+    sink = service.sinks["main"]
+    async with await sipping(service) as connection:
+        await connection.send(request("/v1/pages", b"[" + b",".join([b"1"] * 9_000) + b"]"))
+        await service.until(lambda metrics: 10**6 < metrics.total("penstock_http_body_bytes") < 2 * 10**6)
+        sink.hold()
+        await connection.send(request("/v1/orders", GOOD))
+        assert (await connection.answer()).status == 422
+        await sink.called()
+        await asyncio.sleep(1.2)  # longer than an answer that is not read may take
+        sink.deliver()
+        assert (await connection.answer()).status in (200, 503)
+
+
+async def test_who_leaves_with_requests_in_line_raises_nothing(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = service.sinks["main"]
+    sink.hold()
+    connection = await service.connect()
+    await connection.send(request("/v1/orders", GOOD, {"Origin": "https://other.example.com"}) * 3)
+    await sink.called()
+    connection.reset()
+    await service.until(lambda metrics: metrics.total("penstock_http_connections_open", port="server") == 0)
+    sink.deliver()
+    await service.idle()
+    assert "Exception" not in caplog.text

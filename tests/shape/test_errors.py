@@ -84,8 +84,10 @@ def test_the_table_has_every_code_and_no_other() -> None:
 
 def test_the_table_says_what_the_code_answers() -> None:
     table = _table()
-    # the two whose class names the code itself, and the answer to a path that is not ours
+    # those whose class names the code itself, and the answer to a path that is not ours
     named = {
+        (Code.DRAINING, (errors.Draining.status, errors.Draining.retryable)),
+        (Code.INTERNAL, (errors.Defect.status, errors.Defect.retryable)),
         (Code.BUSY, (errors.Busy.status, errors.Busy.retryable)),
         (Code.STRICT_REFUSED, (errors.StrictlyRefused.status, errors.StrictlyRefused.retryable)),
         (Code.UNKNOWN_PATH, (404, False)),
