@@ -70,6 +70,9 @@ def everything(
         check_name(document, place, route_name)
         if route_name == RESERVED_ROUTE:
             document.add(place, f"`{RESERVED_ROUTE}` is reserved: POST /v1/{RESERVED_ROUTE} routes CloudEvents by type")
+        for index, to in enumerate(route.to):
+            if route.key is None and to.sink in settings and settings[to.sink].order == "key":
+                document.add((*place, "to", index), f"sink {to.sink!r} keeps the order of keys; give the route a `key`")
         if _references(document, place, route, tree.sinks):
             largest[route_name] = _largest_event(document, place, route, tree.server, sinks)
     return largest

@@ -534,3 +534,15 @@ def test_dead_letters_have_no_fallback(tmp_path: Path) -> None:
     )
     [found] = mistakes(tmp_path, text)
     assert "sinks.dead.fallback: this sink takes the dead letters of route 'r', which go nowhere else" in found
+
+
+def test_a_route_to_a_sink_that_keeps_the_order_of_keys_has_a_key(tmp_path: Path) -> None:
+    """Without one every event would be refused."""
+    text = """
+        sinks: {a: {type: memory, order: key}}
+        routes:
+          orders: {to: [a]}
+          keyed: {to: [a], key: /customer}
+    """
+    [mistake] = mistakes(tmp_path, text)
+    assert "routes.orders.to[0]: sink 'a' keeps the order of keys; give the route a `key`" in mistake
