@@ -17,11 +17,11 @@ from service.errors import ConfigError, SettingErrors
 from service.event import Event
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
-from service.sinks.kafka_errors import UNCLEAR, advice, reason_of, refused, unsent
+from service.sinks.kafka_errors import UNCLEAR, advice, reason_of, refused, retry_for
 from service.sinks.kafka_producer import Client
 from service.sinks.kafka_properties import (
     HEADROOM_BYTES,
-    OWNED,
+    WHY_OWNED,
     checked_broker,
     delivery_seconds,
     is_owned,
@@ -88,7 +88,7 @@ class Kafka:
         def _leaves_ours_alone(cls, properties: dict[str, str]) -> dict[str, str]:
             ours = [name for name in properties if is_owned(name)]
             if ours:
-                raise SettingErrors({(name,): OWNED for name in ours})
+                raise SettingErrors({(name,): WHY_OWNED for name in ours})
             return properties
 
         @model_validator(mode="after")
@@ -181,7 +181,7 @@ class Kafka:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             room = self._config.max_message + HEADROOM_BYTES
             return Rejected(Reason.TOO_LARGE, f"with its headers it is larger than {room} B")
-        return unsent(error)
+        return retry_for(error)
 
     def _explained(self, outcome: Outcome, client: Client) -> Outcome:
         """A time-out says little; what librdkafka complained of meanwhile says why."""

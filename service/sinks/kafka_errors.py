@@ -87,7 +87,7 @@ def refused(error: KafkaError, alone: bool) -> Outcome:
     """
     code = error.code()
     if code not in (KafkaError.INVALID_RECORD, KafkaError.MSG_SIZE_TOO_LARGE):
-        return unsent(error)
+        return retry_for(error)
     if not alone:
         return UNCLEAR
     if code == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -95,7 +95,7 @@ def refused(error: KafkaError, alone: bool) -> Outcome:
     return Rejected(Reason.REFUSED_CONTENT, f"the broker refused the record: {error.str()}")
 
 
-def unsent(error: KafkaError) -> Retry:
+def retry_for(error: KafkaError) -> Retry:
     """The outcome of an event after trouble that is not its own."""
     reason = reason_of(error)
     hint = advice(reason)

@@ -37,7 +37,7 @@ _OWNED: Final = frozenset(
     }
 )
 _OWNED_FAMILIES: Final = ("queue.", "delivery.report.", "test.")
-OWNED: Final = (
+WHY_OWNED: Final = (
     "cannot be set here: the sink sets it so that no acknowledged event is lost and memory stays bounded. Use "
     "`brokers`, `compression`, `client_id`, `max_message`, `call_timeout` or `memory` for what they name; remove this"
 )

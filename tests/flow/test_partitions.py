@@ -13,7 +13,7 @@ from service.outcome import Reason
 from service.receipt import Receipt
 from service.sinks.contract import Pace, SinkConfig
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, assert_conserved, event
+from tests.flow.scripted import REQUIRED, all_delivered, assert_conserved, event
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
@@ -176,7 +176,7 @@ def test_after_a_reshard_what_waits_is_sorted_anew_and_the_books_follow() -> Non
         sink.shards, sink.generation = 8, 2
         put(lane, range(1000, 1001))
         await receipt.wait()
-        assert receipt.all_delivered
+        assert all_delivered(receipt)
         assert set(lane.books.partition_bytes) <= set(range(8))
         await lane.books.emptied()
         assert lane.books.partition_bytes == {}
