@@ -546,3 +546,15 @@ def test_a_route_to_a_sink_that_keeps_the_order_of_keys_has_a_key(tmp_path: Path
     """
     [mistake] = mistakes(tmp_path, text)
     assert "routes.orders.to[0]: sink 'a' keeps the order of keys; give the route a `key`" in mistake
+
+
+def test_a_fallback_has_time_for_a_call_within_the_patience_of_the_sink_it_stands_in_for(tmp_path: Path) -> None:
+    """A diverted event keeps its deadline, and no call begins that could outlive it."""
+    text = """
+        sinks:
+          a: {type: memory, patience: 5s, call_timeout: 1s, fallback: b}
+          b: {type: memory, patience: 20s, call_timeout: 5s}
+        routes: {orders: {to: [a]}}
+    """
+    [mistake] = mistakes(tmp_path, text)
+    assert "sinks.a.fallback: a call of 'b' may take 5s; patience must be longer" in mistake
