@@ -1,5 +1,7 @@
 """What to do about a destination that cannot be used: a sentence for whoever reads a failed probe."""
 
+from typing import assert_never
+
 from service.outcome import Reason, Retry
 
 
@@ -21,6 +23,19 @@ def advice(retry: Retry, what: str, action: str, region: str) -> str:
             told = f"the KMS key of {what} in {region} refuses: enable it, and allow its use to this service's role"
         case Reason.THROTTLED | Reason.UNAVAILABLE | Reason.INTERNAL:
             told = f"{what} in {region} could not be asked with {action} just now: try again"
-        case _:
+        case (
+            Reason.MISCONFIGURED
+            | Reason.BAD_ANSWER
+            | Reason.SINK_ERROR
+            | Reason.NO_ROOM
+            | Reason.SHUTDOWN
+            | Reason.TOO_LARGE
+            | Reason.REFUSED_CONTENT
+            | Reason.PATIENCE_OVER
+            | Reason.LANE_FULL
+            | Reason.INVALID
+        ):
             told = f"{what} in {region} refuses {action}: correct its settings or ours"
+        case _:
+            assert_never(retry.reason)
     return f"{told} ({retry.detail})" if retry.detail else told

@@ -96,7 +96,8 @@ class ServerConfig(Settings):
     memory: ByteSize = Field(
         default=512 * 2**20,
         ge=32 * 2**20,
-        description="Budget for events: half for request bodies being read, half for the lanes.",
+        description="Budget: half for the lanes, a 32nd for request heads, the rest for bodies being read and answers "
+        "being sent.",
     )
     auth: Annotated[Auth | None, BeforeValidator(none_in_words)] = Field(
         default=None, description="`none`, or where the API keys are. Absent: loopback only."

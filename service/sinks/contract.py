@@ -82,8 +82,8 @@ class Sink(Protocol):
 
     The constructor takes `(name: str, config: Config)` and does no I/O. `async with` enters (connects) and
     exits (releases everything: no task, thread or socket is left). Between the two `write` may run
-    concurrently with itself. `service.plugins.load` finds the class: the one in the module that has `Config`
-    and `write`.
+    concurrently with itself. `service.plugins.load` finds the class: the one that a module of ours
+    defines with a nested `Config`, or the one that is named.
 
     A sink decides nothing: it does not route, retry, buffer or dead-letter.
     """

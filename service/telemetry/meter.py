@@ -69,7 +69,7 @@ class Meter:
     body_bytes: int = 0
     """Memory of HTTP bodies that are being read, and of answers that are being sent, now."""
     request_seconds: dict[tuple[str, int], Histogram] = field(default_factory=dict)
-    """Duration of HTTP requests from the first byte of the head to the answer, by (route, status)."""
+    """Duration of HTTP requests from the end of the head to the answer, by (route, status)."""
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request. `route` is a configured name, or empty for everything else."""
