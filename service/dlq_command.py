@@ -13,15 +13,12 @@ import typer
 
 from service.dlq_options import (
     S3,
-    Id,
-    Reason,
-    RefusedBy,
+    Chosen,
     Route,
-    Since,
     Sink,
     State,
-    Until,
     address,
+    choosing,
     options_of,
     per_second,
     selected,
@@ -44,15 +41,9 @@ app = typer.Typer(no_args_is_help=True, help="Dead letters: list them, show one,
 
 
 @app.command("list")
+@choosing
 def list_(
-    config: File = None,
-    sink: Sink = None,
-    route: Route = None,
-    reason: Reason = None,
-    refused_by: RefusedBy = None,
-    id: Id = None,
-    since: Since = None,
-    until: Until = None,
+    letters: Chosen,
     limit: Annotated[int, typer.Option(min=0, help="Most letters of a sink; 0 for all.")] = 100,
     json: Annotated[bool, typer.Option("--json", help="A line of JSON for each, without the body.")] = False,
     s3: S3 = None,
@@ -62,9 +53,7 @@ def list_(
     from service.dlq import showing
     from service.dlq.errand import survey
 
-    found = loaded(config, keys=False)
-    selection = selected(id, route, reason, refused_by, since, until)
-    options = options_of(found, s3, state, selection)
+    options = options_of(letters.config, s3, state, letters.selection)
     rows: list[tuple[str, ...]] = []
 
     def each(letter: "Letter", place: str) -> None:
@@ -74,7 +63,9 @@ def list_(
         else:
             rows.append(showing.row(letter))
 
-    reports = [_run(survey(found, name, options, selection, limit or None, each)) for name in sinks(found, sink, route)]
+    reports = [
+        _run(survey(letters.config, name, options, letters.selection, limit or None, each)) for name in letters.sinks
+    ]
     if rows:
         typer.echo(showing.table(rows))
     for report in reports:
@@ -121,15 +112,9 @@ def show(
 
 
 @app.command()
+@choosing
 def replay(
-    config: File = None,
-    sink: Sink = None,
-    route: Route = None,
-    reason: Reason = None,
-    refused_by: RefusedBy = None,
-    id: Id = None,
-    since: Since = None,
-    until: Until = None,
+    letters: Chosen,
     limit: Annotated[int | None, typer.Option(min=1, help="Most letters of a sink.")] = None,
     to: Annotated[str | None, typer.Option(help="Route to send to; else each event's own.")] = None,
     rate: Annotated[str | None, typer.Option(help="Most events a second or minute: 50/s, 600/m.")] = None,
@@ -145,15 +130,13 @@ def replay(
     from service.dlq.errand import rehearse
     from service.dlq.replay import Plan
 
-    found = loaded(config, keys=False)
-    selection = selected(id, route, reason, refused_by, since, until)
-    options = options_of(found, s3, state, selection, writing=not dry_run)
+    options = options_of(letters.config, s3, state, letters.selection, writing=not dry_run)
     most = per_second(rate)
     complete = True
-    for name in sinks(found, sink, route):
-        plan = Plan(selection, found.routes, to, name, most, limit)
+    for name in letters.sinks:
+        plan = Plan(letters.selection, letters.config.routes, to, name, most, limit)
         if dry_run:
-            report, counts = _run(rehearse(found, options, plan))
+            report, counts = _run(rehearse(letters.config, options, plan))
             for (target, how), count in sorted(counts.items()):
                 typer.echo(
                     f"would be sent to {target}, {how}: {count}" if target else f"cannot be sent: {how}: {count}"
@@ -161,36 +144,28 @@ def replay(
             _tell(report, f"{counted(report.found, 'letter')} selected; nothing was sent")
             complete = complete and not report.trouble
         else:
-            complete = _replayed(found, options, plan, url or address(found), key) and complete
+            complete = _replayed(letters.config, options, plan, url or address(letters.config), key) and complete
     _end(complete)
 
 
 @app.command()
+@choosing
 def purge(
-    config: File = None,
-    sink: Sink = None,
-    route: Route = None,
-    reason: Reason = None,
-    refused_by: RefusedBy = None,
-    id: Id = None,
-    since: Since = None,
-    until: Until = None,
+    letters: Chosen,
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it they are only counted.")] = False,
     state: State = None,
 ) -> None:
     """Remove letters for good, where the store can delete."""
     from service.dlq import errand
 
-    found = loaded(config, keys=False)
-    selection = selected(id, route, reason, refused_by, since, until)
-    options = options_of(found, None, state, selection, writing=yes)
+    options = options_of(letters.config, None, state, letters.selection, writing=yes)
     complete = True
-    for name in sinks(found, sink, route):
+    for name in letters.sinks:
         if yes:
-            report = _run(errand.purge(found, name, options, selection))
+            report = _run(errand.purge(letters.config, name, options, letters.selection))
             _tell(report, f"{counted(report.found, 'letter')} removed")
         else:
-            report = _run(errand.survey(found, name, options, selection, None, lambda *_: None))
+            report = _run(errand.survey(letters.config, name, options, letters.selection, None, lambda *_: None))
             _tell(report, f"{counted(report.found, 'letter')} would be removed; nothing was: give --yes")
         complete = complete and yes and not report.trouble
     _end(complete)

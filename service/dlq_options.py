@@ -1,11 +1,14 @@
 """The options of `penstock dlq`, and what they mean."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.terminal import fail
+from service.terminal import File, fail, loaded
 
 if TYPE_CHECKING:
     from service.config import Config
@@ -26,6 +29,44 @@ State = Annotated[
     Path | None,
     typer.Option(help=f"Folder of the lists of settled letters; else {STATE_FOLDER} beside the configuration."),
 ]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which letters a command is about, and where they are."""
+
+    config: "Config"
+    sinks: list[str]
+    selection: "Selection"
+
+
+def chosen(
+    config: File = None,
+    sink: Sink = None,
+    route: Route = None,
+    reason: Reason = None,
+    refused_by: RefusedBy = None,
+    id: Id = None,
+    since: Since = None,
+    until: Until = None,
+) -> Chosen:
+    """What these options choose. Raises BadParameter; ends the command if the configuration has mistakes."""
+    found = loaded(config, keys=False)
+    selection = selected(id, route, reason, refused_by, since, until)
+    return Chosen(found, sinks(found, sink, route), selection)
+
+
+def choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with the options of `chosen` before its own: what they choose is its first argument."""
+    options = signature(chosen, eval_str=True).parameters
+    own = tuple(signature(command, eval_str=True).parameters.values())[1:]
+
+    def run(**given: Any) -> None:
+        command(chosen(**{name: given.pop(name) for name in options}), **given)
+
+    run.__signature__ = Signature([*options.values(), *own])  # type: ignore[attr-defined]  # where typer looks
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
 
 
 def selected(

@@ -31,6 +31,15 @@ class Arn(Struct, frozen=True):
         return cls(text, match[2], match[3], match[4], match[5])
 
 
+def name_or_arn(text: str, service: str, kind: str, name: re.Pattern[str], told: str) -> str:
+    """`text`, the ARN of a `kind` of `service`, or a `name`. Raises ValueError, which begins with `told`, otherwise."""
+    if is_arn(text):
+        Arn.parse(text, service, kind)
+    elif not name.fullmatch(text):
+        raise ValueError(f"{told} of letters, digits and _.-; or give its ARN")
+    return text
+
+
 def is_arn(text: str) -> bool:
     """Whether `text` means to be an ARN."""
     return text.startswith("arn:")

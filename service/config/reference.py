@@ -61,7 +61,7 @@ each with its file, line, path and what is allowed; `penstock config` prints wha
   `request_timeout`; then `load_balancer_idle`, then `keep_alive`, each longer than the one before it;
   `deregister_delay`, `drain_timeout` and 2s together are at most `grace`.
 - A dead letter takes 4/3 of its event and 16KiB, and must fit its sink. No dead letter may come back to where it came
-  from, over however many routes.
+  from, over however many routes, and a sink of dead letters has no `fallback`.
 """
 
 

@@ -8,14 +8,14 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from service.aws.advice import advice
-from service.aws.arn import Arn, is_arn
+from service.aws.arn import Arn, is_arn, name_or_arn
 from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.results import by_index
 from service.aws.session import client
 from service.aws.settings import AwsConfig
 from service.outcome import DELIVERED, Outcome
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
-from service.sinks.packing import Compression, Form, Packing, packed
+from service.sinks.packing import Compression, Form, Packing, packed, with_linger
 from service.units import ByteSize, Duration
 
 RECORDS = 500
@@ -80,18 +80,12 @@ class Firehose:
         @model_validator(mode="before")
         @classmethod
         def _unpacked_events_do_not_wait(cls, settings: Any) -> Any:
-            if isinstance(settings, dict) and settings.get("pack") == "none":
-                return {"linger": 0.0} | settings
-            return settings
+            return with_linger(settings, "pack", default="ndjson")
 
         @field_validator("delivery_stream")
         @classmethod
         def _check_stream(cls, value: str) -> str:
-            if is_arn(value):
-                Arn.parse(value, "firehose", "deliverystream/")
-            elif not _NAME.fullmatch(value):
-                raise ValueError("a delivery stream has 1 to 64 characters of letters, digits and _.-; or give its ARN")
-            return value
+            return name_or_arn(value, "firehose", "deliverystream/", _NAME, "a delivery stream has 1 to 64 characters")
 
         def named_region(self) -> str | None:
             """As for every sink of AWS; that of an ARN wins."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from service.aws.advice import advice
-from service.aws.arn import Arn, is_arn
+from service.aws.arn import Arn, is_arn, name_or_arn
 from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.results import by_index
 from service.aws.session import client
@@ -29,6 +29,7 @@ from service.sinks.kinesis_records import (
     one_each,
     partition_key,
 )
+from service.sinks.packing import with_linger
 from service.units import ByteSize
 
 log = logging.getLogger(__name__)
@@ -102,18 +103,12 @@ class Kinesis:
         @model_validator(mode="before")
         @classmethod
         def _aggregated_events_wait(cls, settings: Any) -> Any:
-            if isinstance(settings, dict) and settings.get("aggregate") == "kpl":
-                return {"linger": 0.1} | settings
-            return settings
+            return with_linger(settings, "aggregate", default="none")
 
         @field_validator("stream")
         @classmethod
         def _check_stream(cls, value: str) -> str:
-            if is_arn(value):
-                Arn.parse(value, "kinesis", "stream/")
-            elif not _NAME.fullmatch(value):
-                raise ValueError("a stream has 1 to 128 characters of letters, digits and _.-; or give its ARN")
-            return value
+            return name_or_arn(value, "kinesis", "stream/", _NAME, "a stream has 1 to 128 characters")
 
         @model_validator(mode="after")
         def _a_record_fits_a_call(self) -> Self:

@@ -7,7 +7,7 @@ same events make the same records; the work grows with the bytes. Why these form
 import zlib
 from base64 import b64encode
 from collections.abc import Collection, Sequence
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 import orjson
 import zstandard
@@ -30,6 +30,9 @@ OFF_LOOP_BYTES = 32 * 1024
 back 0.06 ms (orders in JSON, 2-core Xeon)."""
 NO_ROOM = Retry(Reason.NO_ROOM, after=0)
 
+PACKED_LINGER_SECONDS = 0.1
+"""How long an event waits for its record to fill, where a sink packs and says nothing else."""
+
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 _BREAKS_LINES = Rejected(
     Reason.REFUSED_CONTENT,
@@ -41,6 +44,17 @@ _NOT_JSON = Rejected(
 _HEADER_BYTES = 128
 """No gzip member and no zstd frame is longer than what it holds by more than a 256th and this much (zlib's
 deflateBound for level 6, zstd's ZSTD_compressBound)."""
+
+
+def with_linger(settings: Any, packing: str, default: str) -> Any:
+    """A sink's raw settings with the `linger` that goes with what they pack, unless they say it themselves.
+
+    `packing` is the name of the setting that says how events are packed, or `none`; `default` what it is if absent.
+    """
+    if not isinstance(settings, dict):
+        return settings
+    packs = settings.get(packing, default) != "none"
+    return {"linger": PACKED_LINGER_SECONDS if packs else 0.0} | settings
 
 
 class Packing(Struct, frozen=True):

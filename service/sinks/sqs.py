@@ -16,7 +16,7 @@ from service.aws.settings import AwsConfig
 from service.event import Event
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
-from service.sinks.packing import Compression, Form, Packing, packed
+from service.sinks.packing import Compression, Form, Packing, packed, with_linger
 from service.sinks.sqs_message import failed, identity, unfit
 from service.units import ByteSize, Duration
 
@@ -83,9 +83,7 @@ class Sqs:
         @model_validator(mode="before")
         @classmethod
         def _packed_events_wait(cls, settings: Any) -> Any:
-            if isinstance(settings, dict) and settings.get("pack", "none") != "none":
-                return {"linger": 0.1} | settings
-            return settings
+            return with_linger(settings, "pack", default="none")
 
         @model_validator(mode="after")
         def _a_fifo_queue_is_not_packed(self) -> Self:
