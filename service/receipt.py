@@ -99,6 +99,11 @@ class Receipt:
         self.on_done(lambda: None if waiter.done() else waiter.set_result(None))
         await waiter
 
+    @property
+    def all_delivered(self) -> bool:
+        """True if every event was delivered by every required lane."""
+        return not self._pending and not self._failed
+
     def failures(self, index: int) -> Mapping[str, Settlement]:
         """What was settled otherwise than delivered for event `index`, by lane; empty if all is well."""
         return self._failed.get(index, {})

@@ -204,7 +204,9 @@ def _fallbacks(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) 
         elif sink.fallback in sinks and sinks[sink.fallback].fallback is not None:
             document.add(place, f"sink {sink.fallback!r} has a fallback itself; an event is diverted only once")
         elif sink.fallback in sinks and (needed := sinks[sink.fallback].call_timeout) >= sink.patience:
-            document.add(place, f"a call of {sink.fallback!r} may take {format_duration(needed)}; patience must be longer")
+            document.add(
+                place, f"a call of {sink.fallback!r} may take {format_duration(needed)}; patience must be longer"
+            )
         if sink_name in buried:
             document.add(
                 place, f"this sink takes the dead letters of route {buried[sink_name]!r}, which go nowhere else"

@@ -1,7 +1,5 @@
 """A route: a named stream of events, its schema, key, identity, and the legs on which it goes to sinks."""
 
-import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +10,7 @@ from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Terms
 from service.delivery.lane import Lane
 from service.errors import Code, InvalidEvent
-from service.event import STRUCTURED, Event, Origin
+from service.event import STRUCTURED, Event, Origin, uuid7
 from service.schemas.contract import Schema
 from service.sinks.contract import Format
 
@@ -157,12 +155,3 @@ class Router:
         if route is not None:
             return route
         return next((route for prefix, route in self._prefixes if type_.startswith(prefix)), None)
-
-
-def uuid7() -> str:
-    """A new UUID version 7 (RFC 9562 §5.7): 48 bits of Unix milliseconds, then random bits."""
-    value = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from service.config.settings import RESERVED_ROUTE, ServerConfig
 from service.delivery.pipeline import Pipeline
-from service.delivery.route import Route, uuid7
+from service.delivery.route import Route
 from service.errors import Code, Draining, Unreadable
+from service.event import uuid7
 from service.sources.arrival import Arrival, Room
 from service.sources.ingest import Ingest
 from service.sources.keys import Keys

@@ -1,7 +1,7 @@
 """Answers to a request: results per event, their status code, and problem+json for trouble outside events."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -124,6 +124,25 @@ def of_results(results: list[Result], request_id: str, retry_after: Callable[[],
     retryable = sum(result.retryable for result in failed)
     headers = _retry_header(retry_after()) if retryable else {}
     return _listed(_status(results, failed, retryable), results, failed, request_id, headers, minimal)
+
+
+def all_delivered(ids: Sequence[str], request_id: str) -> Answer:
+    """What `of_results` says of events that are all delivered, made without a result for each."""
+    results = ",".join(
+        [
+            f'{{"index":{index},"id":{_quoted(each)},"status":"delivered","retryable":false}}'
+            for index, each in enumerate(ids)
+        ]
+    )
+    body = f'{{"request_id":{_quoted(request_id)},"failed":0,"retryable":0,"results":[{results}]}}'
+    return Answer(200, body.encode(), JSON)
+
+
+def _quoted(text: str) -> str:
+    """The JSON string, as orjson writes it."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return orjson.dumps(text).decode()
 
 
 def strictly(results: list[Result], request_id: str, minimal: bool) -> Answer:

@@ -94,8 +94,9 @@ class Ingest:
     def __init__(self, pipeline: Pipeline, server: ServerConfig, meter: Meter) -> None:
         self._pipeline = pipeline
         self._meter = meter
-        self._largest = max((route.max_event for route in pipeline.routes.values()), default=0)
-        self._server = server
+        most = {name: route.max_event for name, route in pipeline.routes.items()}
+        most[RESERVED_ROUTE] = max(most.values(), default=0)
+        self._caps = {name: Caps(each, server.max_events, server.max_nesting) for name, each in most.items()}
         self.large = Turns(LARGE_AT_ONCE)
         """Bodies from LARGE_BYTES on, whichever way they came."""
 
@@ -118,11 +119,7 @@ class Ingest:
         fixed = self.find(request.route, request.allowed)
         prefer = preferences(request.headers)
         reading = Reading(self._pipeline, request, fixed)
-        caps = Caps(
-            event_bytes=fixed.max_event if fixed else self._largest,
-            events=self._server.max_events,
-            nesting=self._server.max_nesting,
-        )
+        caps = self._caps[request.route]
         began = perf_counter()
         content_type = request.headers.get("content-type")
         for found in decode(content_type, request.headers, request.body, caps, request.plain_text):

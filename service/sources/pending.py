@@ -119,6 +119,11 @@ class Pending:
 
     def answer(self) -> Answer:
         """The answer, from what is settled by now."""
+        receipt = self._receipt
+        if receipt is not None and receipt.all_delivered and not self._prefer.minimal:
+            ids = [item.id for item in self._items if isinstance(item, Taken)]
+            if len(ids) == len(self._items):
+                return answer.all_delivered(ids, self._request_id)
         results = [self._result(index, item) for index, item in enumerate(self._items)]
         if self._prefer.strict and any(result.status == "invalid" for result in results):
             return answer.strictly(results, self._request_id, self._prefer.minimal)

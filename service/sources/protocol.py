@@ -10,8 +10,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.delivery.route import uuid7
 from service.errors import Busy, Code, Defect, IngestError, Unreadable
+from service.event import uuid7
 from service.sources import answer
 from service.sources.connections import MOST_HEAD_BYTES, MOST_HEADERS, MOST_PIPELINED, UNSENT_BYTES, Connections
 from service.sources.unread import LINGER_SECONDS

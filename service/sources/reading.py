@@ -1,7 +1,6 @@
 """Reading a request: each item of its body becomes a parcel for the pipeline, or a refusal that says why."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from time import time
 
@@ -12,9 +11,9 @@ from service.codecs.cloudevents import declared
 from service.codecs.draft import Draft, Refusal
 from service.config.settings import RESERVED_ROUTE
 from service.delivery.pipeline import Parcel, Pipeline
-from service.delivery.route import Route, uuid7
+from service.delivery.route import Route
 from service.errors import Code, Forbidden, IngestError, NotFound, StrictlyRefused, TooLarge
-from service.event import NO_ATTRIBUTES, STRUCTURED, Event, Origin
+from service.event import NO_ATTRIBUTES, STRUCTURED, Event, Origin, uuid7
 from service.sources.preferences import idempotency_key
 
 SOURCE = "http"
@@ -66,9 +65,9 @@ class Reading:
         self.parcels: list[Parcel] = []
         self.charge = 0
         """Bytes of memory that the parcels take."""
-        self.received: Counter[str] = Counter()
+        self.received: dict[str, int] = {}
         """Events by route; by the empty name where none was found."""
-        self.rejected: Counter[tuple[str, Code]] = Counter()
+        self.rejected: dict[tuple[str, Code], int] = {}
         self._pipeline = pipeline
         self._request = request
         self._fixed = fixed
@@ -92,10 +91,11 @@ class Reading:
                 id_ = route.id_of_refused(found, self._request.headers, self._name())
             self._refuse(error, id_, route, found, found.attributes)
             return
-        self.received[route.name] += 1
+        name = route.name
+        self.received[name] = self.received.get(name, 0) + 1
         self.items.append(Taken(event.id, len(self.parcels)))
         self.parcels.append(parcel)
-        self.charge += event.charge
+        self.charge += parcel.loads[0].charge
 
     def refuse_the_rest(self) -> None:
         """`Prefer: handling=strict`: nothing is taken, because something is invalid."""
@@ -103,7 +103,7 @@ class Reading:
         for index, item in enumerate(self.items):
             if isinstance(item, Taken):
                 route = self.parcels[item.position].route
-                self.rejected[route.name, error.code] += 1
+                self._count_rejected(route.name, error.code)
                 self.items[index] = Refused(error, item.id, route)
         self.parcels.clear()
         self.charge = 0
@@ -111,7 +111,10 @@ class Reading:
     def refuse_all(self, code: Code) -> None:
         """Count what was valid as refused: the pipeline takes nothing of this request."""
         for parcel in self.parcels:
-            self.rejected[parcel.route.name, code] += 1
+            self._count_rejected(parcel.route.name, code)
+
+    def _count_rejected(self, label: str, code: Code) -> None:
+        self.rejected[label, code] = self.rejected.get((label, code), 0) + 1
 
     def _name(self) -> str | None:
         """The identity that the Idempotency-Key gives this item: the key, or in a batch key/index."""
@@ -156,8 +159,8 @@ class Reading:
         attributes: Mapping[str, str],
     ) -> None:
         label = route.name if route is not None else ""
-        self.received[label] += 1
-        self.rejected[label, error.code] += 1
+        self.received[label] = self.received.get(label, 0) + 1
+        self._count_rejected(label, error.code)
         letter = None
         if route is not None and route.bury_invalid:
             # the answer names what the dead letter is called, so that the two can be brought together

@@ -10,9 +10,9 @@ from service.codecs.attributes import MOST_ID
 from service.codecs.cloudevents import binary, structured
 from service.codecs.draft import NOT_JSON, Draft
 from service.codecs.selector import Selector
-from service.delivery.route import MOST_KEY_BYTES, Route, Router, uuid7
+from service.delivery.route import MOST_KEY_BYTES, Route, Router
 from service.errors import Code, InvalidEvent
-from service.event import NO_ATTRIBUTES, Event, Origin
+from service.event import NO_ATTRIBUTES, Event, Origin, uuid7
 from service.schemas.contract import Violation
 
 ORIGIN = Origin("http", 1732431600.0)

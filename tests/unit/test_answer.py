@@ -1,0 +1,17 @@
+"""Answers: what is made in a hurry says what is made with care."""
+
+import orjson
+import pytest
+
+from service.sources.answer import all_delivered, delivered, of_results
+
+IDS = ["plain", 'quo"te', "back\\slash", "é", "😀", "\u200b", "tab\t", "a/b", ""]
+
+
+@pytest.mark.parametrize("ids", [IDS[:1], IDS, ["same", "same"]])
+def test_what_is_said_of_events_that_are_all_delivered_is_what_is_said_of_each(ids: list[str]) -> None:
+    results = [delivered(index, each) for index, each in enumerate(ids)]
+    slow = of_results(results, "r-1", lambda: 1.0, minimal=False)
+    fast = all_delivered(ids, "r-1")
+    assert fast == slow
+    assert [result["id"] for result in orjson.loads(fast.body)["results"]] == ids
