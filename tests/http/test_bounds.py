@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from tests.http.claims import assert_no_http, assert_problem, assert_retry_after
-from tests.http.client import JSON, Connection, head, request
+from tests.http.client import JSON, SECONDS, Connection, head, request
 from tests.http.running import Service, running
 
 CONFIGURATION = """
@@ -156,7 +156,8 @@ async def test_a_body_that_the_end_overtakes_is_503_and_retryable() -> None:
     assert service.sinks["main"].calls == 0
 
 
-async def test_a_second_signal_is_heard_after_the_drain_too() -> None:
+async def test_a_second_signal_is_heard_after_the_drain_too(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     text = CONFIGURATION.replace("body_timeout: 1s", "body_timeout: 20s").replace(
         "drain_timeout: 1s", "drain_timeout: 20s"
     )
@@ -164,7 +165,9 @@ async def test_a_second_signal_is_heard_after_the_drain_too() -> None:
         await connection.send(request("/v1/orders", GOOD, {"X-Tenant": "a"})[:-2])
         await service.until(lambda metrics: metrics.total("penstock_http_requests_open") == 1)
         service.stop.set()
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(SECONDS):
+            while "drained" not in [record.getMessage() for record in caplog.records]:
+                await asyncio.sleep(0.01)
         service.now.set()
         assert_problem(await connection.answer(), 503, "draining")
         assert service.running is not None
