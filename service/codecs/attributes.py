@@ -34,7 +34,11 @@ _TIME = re.compile(
 )
 _SHORT_MONTHS = frozenset({"04", "06", "09", "11"})
 _MOST_MISTAKES = 10
+_JSON = "application/json"
 _SHORT = 256
+"""What is longer is not remembered."""
+_MOST_USUAL = 16
+_LONGEST_USUAL = 32
 
 
 class Mistakes:
@@ -81,6 +85,37 @@ def check(attributes: Mapping[str, str], mistakes: Mistakes) -> None:
     if not "".join(attributes.values()).isprintable():
         _check_characters(attributes, mistakes)
     _check_known(attributes, mistakes)
+
+
+def is_sound(attributes: Mapping[str, str]) -> bool:
+    """Whether `attributes` are surely in order, and the data JSON; else `check` tells, which takes twice as long."""
+    get = attributes.get
+    time = get("time")
+    return (
+        _usual_names(tuple(attributes))
+        and "" not in attributes.values()
+        and "".join(attributes.values()).isprintable()
+        and attributes["specversion"] == "1.0"
+        and len(attributes["id"]) <= MOST_ID
+        and get("datacontenttype", _JSON) == _JSON
+        and len(source := attributes["source"]) <= _SHORT
+        and _known_source(source)
+        and (time is None or _is_time(time))
+    )
+
+
+@lru_cache(1024)
+def _known_names(names: tuple[str, ...]) -> bool:
+    return (
+        set(REQUIRED) <= set(names)
+        and all(map(_NAME.fullmatch, names))
+        and not {"data", "data_base64", "dataschema"} & set(names)
+    )
+
+
+def _usual_names(names: tuple[str, ...]) -> bool:
+    """Whether an event with these attributes has all that it must, and none that needs a closer look."""
+    return len(names) <= _MOST_USUAL and max(map(len, names)) <= _LONGEST_USUAL and _known_names(names)
 
 
 def flaw_of_id(id_: str) -> str | None:
@@ -131,7 +166,7 @@ def _check_known(attributes: Mapping[str, str], mistakes: Mistakes) -> None:
     if dataschema is not None and not _is_uri(dataschema):
         mistakes.add("dataschema", "format", "must be an absolute URI (RFC 3986), such as https://example.com/order")
     content_type = get("datacontenttype")
-    if content_type is not None and content_type != "application/json":
+    if content_type is not None and content_type != _JSON:
         _check_content_type(content_type, mistakes)
 
 

@@ -16,12 +16,13 @@ from msgspec import Raw
 from msgspec.json import Decoder
 
 from service.codecs import json
-from service.codecs.attributes import REQUIRED, Mistakes, check, flaw_of_id
+from service.codecs.attributes import REQUIRED, Mistakes, check, flaw_of_id, is_sound
 from service.codecs.draft import NOT_JSON, Draft
 from service.codecs.media import is_json
 from service.errors import Code, InvalidEvent
 from service.event import STRUCTURED
 
+_STRINGS = {str}
 _INT32 = range(-(2**31), 2**31)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -39,10 +40,13 @@ def structured(body: bytes, nesting: int) -> Draft:
     members = json.loads(body, nesting)
     if not isinstance(members, dict):
         raise InvalidEvent(Code.INVALID_CLOUDEVENT, "a CloudEvent in JSON is an object", errors=[])
-    mistakes = Mistakes()
-    for name in _repeated(body):
-        mistakes.add(name, "uniqueItems", "stands there more than once")
+    repeated = _repeated(body)
     data = members.pop("data", None)
+    if not repeated and set(map(type, members.values())) == _STRINGS and is_sound(members):
+        return Draft(body, STRUCTURED, members, data)
+    mistakes = Mistakes()
+    for name in repeated:
+        mistakes.add(name, "uniqueItems", "stands there more than once")
     encoded = members.pop("data_base64", None)
     attributes: dict[str, str] = {}
     for name, value in members.items():

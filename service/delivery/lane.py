@@ -57,13 +57,13 @@ class Lane:
         self.books = Books(name, meter, rng)
         """What the lane holds, and how each entry ended."""
         self._limits = sink.limits
+        self._largest = min(sink.limits.event_bytes, sink.limits.batch_bytes)
         pace = self._partitioned.pace if self._partitioned else None
         self._queue = LaneQueue(settings.call_timeout, pace, ordered=settings.order == "key")
         self._retries = Retries(name, meter, settings.call_timeout, rng)
         self._loop = asyncio.get_running_loop()
-        self._pump_is_due = False
+        self._pump_is_due = self._flushing = False
         self._timer: asyncio.TimerHandle | None = None
-        self._flushing = False
 
     # --- admission
 
@@ -74,7 +74,7 @@ class Lane:
 
     def fits(self, size: int) -> bool:
         """Whether the sink could ever take an event of `size`."""
-        return size <= min(self._limits.event_bytes, self._limits.batch_bytes)
+        return size <= self._largest
 
     def partition(self, event: Event) -> int:
         """The partition of the destination that `event` would go to; 0 where there is only one."""
@@ -83,7 +83,7 @@ class Lane:
     @property
     def largest_event(self) -> int:
         """Bytes of the largest event (body and key) that the sink takes."""
-        return min(self._limits.event_bytes, self._limits.batch_bytes) - self._limits.overhead_bytes
+        return self._largest - self._limits.overhead_bytes
 
     @property
     def held_bytes(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from service.codecs.formats import encode, resolve
+from service.codecs.formats import Form, encode
 from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Entry
 from service.delivery.lane import Lane
@@ -59,16 +59,21 @@ class Pipeline:
         Raises TooLarge (EVENT_TOO_LARGE, with `limit`, `actual`, `sink`) if a required sink could never take it;
         InvalidEvent (INVALID_KEY) if it has no key, and a sink keeps the order of keys.
         """
-        formats: dict[str, Event] = {"original": event}
+        charge = event.charge
+        others: dict[Form, tuple[Event, int]] = {}
         loads = []
         for leg in route.legs:
             lane = leg.lane
-            form = resolve(leg.format, lane.sink.carries_attributes, event.id_in_body)
-            version = formats.get(form)
-            if version is None:
+            form = leg.forms[event.id_in_body]
+            if form == "original":
+                version, taken = event, charge
+            elif form in others:
+                version, taken = others[form]
+            else:
                 body, content_type = encode(event, form)
-                version = formats[form] = replace(event, body=body, content_type=content_type)
-            if event.key is None and lane.settings.order == "key":
+                version = replace(event, body=body, content_type=content_type)
+                others[form] = version, (taken := version.charge)
+            if leg.ordered and event.key is None:
                 raise InvalidEvent(
                     Code.INVALID_KEY, f"the event has no key, and sink {lane.name!r} keeps the order of keys", errors=[]
                 )
@@ -83,7 +88,7 @@ class Pipeline:
                     actual=own,
                     sink=lane.name,
                 )
-            loads.append(Load(version, size, version.charge, lane.partition(version)))
+            loads.append(Load(version, size, taken, lane.partition(version)))
         return Parcel(route, event, tuple(loads))
 
     def accept(self, parcels: Sequence[Parcel]) -> Receipt:

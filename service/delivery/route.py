@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from service.codecs.attributes import flaw_of_id
 from service.codecs.draft import NOT_JSON, Draft
+from service.codecs.formats import Form, resolve
 from service.codecs.selector import Selector
 from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Terms
@@ -28,6 +29,16 @@ class Leg:
     lane: Lane
     terms: Terms
     format: Format
+    forms: tuple[Form, Form] = field(init=False)
+    """What the format means for events whose identity is not in their body, and for those whose it is."""
+    ordered: bool = field(init=False)
+    """Whether the lane keeps the order of keys, so that every event needs one."""
+
+    def __post_init__(self) -> None:
+        carries = self.lane.sink.carries_attributes
+        forms = (resolve(self.format, carries, False), resolve(self.format, carries, True))
+        object.__setattr__(self, "forms", forms)
+        object.__setattr__(self, "ordered", self.lane.settings.order == "key")
 
 
 @dataclass(frozen=True, slots=True)
