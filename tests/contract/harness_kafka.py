@@ -16,11 +16,10 @@ from tests.contract.mock_kafka import asked, key_for, received
 class KafkaHarness(Harness):
     """Its faults: refusals that librdkafka does not retry, an answer that never comes, headers beyond any limit."""
 
-    name, faults = "kafka", frozenset(Fault) - {Fault.WRONG_LENGTH}
+    name, faults, _hangs = "kafka", frozenset(Fault) - {Fault.WRONG_LENGTH}, False
 
     async def __aenter__(self) -> Self:
         self._cluster = MockCluster(["orders"], partitions=4, brokers=1).__enter__()
-        self._hangs = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -50,8 +49,7 @@ class KafkaHarness(Harness):
 
     async def recover(self) -> None:
         self._cluster.stop_failing_requests(PRODUCE)
-        if self._hangs:
-            # drops the connections whose answers are held back, and what is written to them meanwhile may arrive twice
+        if self._hangs:  # drop the connections whose answers are held back; what is on them may arrive twice
             self._cluster.down()
             self._cluster.up()
 
