@@ -14,6 +14,7 @@ from service.receipt import Fate, Settlement
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+_MINIMAL = {"Preference-Applied": "return=minimal"}
 
 
 class Answer(Struct, frozen=True):
@@ -126,8 +127,10 @@ def of_results(results: list[Result], request_id: str, retry_after: Callable[[],
     return _listed(_status(results, failed, retryable), results, failed, request_id, headers, minimal)
 
 
-def all_delivered(ids: Sequence[str], request_id: str) -> Answer:
+def all_delivered(ids: Sequence[str], request_id: str, minimal: bool) -> Answer:
     """What `of_results` says of events that are all delivered, made without a result for each."""
+    if minimal:
+        ids = ()
     results = ",".join(
         [
             f'{{"index":{index},"id":{_quoted(each)},"status":"delivered","retryable":false}}'
@@ -135,7 +138,7 @@ def all_delivered(ids: Sequence[str], request_id: str) -> Answer:
         ]
     )
     body = f'{{"request_id":{_quoted(request_id)},"failed":0,"retryable":0,"results":[{results}]}}'
-    return Answer(200, body.encode(), JSON)
+    return Answer(200, body.encode(), JSON, _MINIMAL if minimal else {})
 
 
 def _quoted(text: str) -> str:
@@ -162,7 +165,7 @@ def _listed(
         "results": [result.members() for result in (failed if minimal else results)],
     }
     if minimal:
-        headers = {**headers, "Preference-Applied": "return=minimal"}
+        headers = {**headers, **_MINIMAL}
     return Answer(status, orjson.dumps(body), JSON, headers)
 
 

@@ -120,10 +120,10 @@ class Pending:
     def answer(self) -> Answer:
         """The answer, from what is settled by now."""
         receipt = self._receipt
-        if receipt is not None and receipt.all_delivered and not self._prefer.minimal:
+        if receipt is not None and receipt.all_delivered:
             ids = [item.id for item in self._items if isinstance(item, Taken)]
             if len(ids) == len(self._items):
-                return answer.all_delivered(ids, self._request_id)
+                return answer.all_delivered(ids, self._request_id, self._prefer.minimal)
         results = [self._result(index, item) for index, item in enumerate(self._items)]
         if self._prefer.strict and any(result.status == "invalid" for result in results):
             return answer.strictly(results, self._request_id, self._prefer.minimal)
