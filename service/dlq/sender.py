@@ -13,6 +13,9 @@ from service.dlq.posting import Posting
 
 REQUEST_SECONDS = 70.0
 """Longer than the service takes to answer, and than a load balancer waits for it."""
+_CONFIRMING = (HTTPStatus.OK, HTTPStatus.ACCEPTED)
+_SAFE = ("delivered", "stored")
+"""What the result of the one event says beside such a status."""
 
 
 class Answer(Struct, frozen=True):
@@ -29,7 +32,7 @@ class Answer(Struct, frozen=True):
     @property
     def confirmed(self) -> bool:
         """Every required destination has it, or the service has stored it."""
-        return self.status in (HTTPStatus.OK, HTTPStatus.ACCEPTED)
+        return self.status in _CONFIRMING
 
     @property
     def passing(self) -> bool:
@@ -89,14 +92,13 @@ def _read(status: int, retry_after: str | None, body: bytes) -> Answer:
     try:
         members = orjson.loads(body)
         results = members.get("results")
-        error = (results[0].get("error") or {}) if results else members
-    except (ValueError, AttributeError, LookupError):
-        if status == HTTPStatus.OK:
-            # a 200 that is not the service's own says nothing of the event
-            return Answer(0, "no_answer", "a 200 that is not Penstock's: is there another service at this address?")
-    else:
-        if status == HTTPStatus.OK and not results:
-            return Answer(0, "no_answer", "a 200 that is not Penstock's: is there another service at this address?")
+        safe = bool(results) and results[0].get("status") in _SAFE
+        error = dict(results[0].get("error") or {}) if results else members
+    except (ValueError, AttributeError, LookupError, TypeError):
+        safe = False
+    if status in _CONFIRMING and not safe:
+        # what is not the service's own says nothing of the event
+        return Answer(0, "no_answer", f"a {status} that is not Penstock's: is there another service at this address?")
     seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
     code, detail = str(error.get("code", status)), str(error.get("detail", ""))
     return Answer(status, code, detail, seconds, bool(error.get("dead_lettered")))

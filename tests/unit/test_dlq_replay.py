@@ -127,12 +127,24 @@ async def test_a_key_that_is_refused_ends_the_run_with_everything_kept(tmp_path:
     assert (await replay(tmp_path / "dead", service)).confirmed == 30
 
 
-@pytest.mark.parametrize("answer", [{}, [], {"status": "ok"}, {"results": []}])
-async def test_a_200_of_something_else_confirms_nothing(tmp_path: Path, service: Service, answer: Any) -> None:
+@pytest.mark.parametrize("status", [200, 202])
+@pytest.mark.parametrize(
+    "answer",
+    [{}, [], "<html>", {"status": "ok"}, {"results": []}, {"results": [1]}, {"results": [{"status": "failed"}]}],
+)
+async def test_a_good_status_of_something_else_confirms_nothing(
+    tmp_path: Path, service: Service, answer: Any, status: int
+) -> None:
     bury(tmp_path / "dead", "a")
-    service.script = lambda event, before: (200, DELIVERED if before else answer, {})
+    service.script = lambda event, before: (200, DELIVERED, {}) if before else (status, answer, {})
     assert (await replay(tmp_path / "dead", service)).confirmed == 1
     assert service.came == ["a", "a"]
+
+
+async def test_an_event_that_is_stored_is_confirmed(tmp_path: Path, service: Service) -> None:
+    bury(tmp_path / "dead", "a")
+    service.script = lambda event, before: (202, {"results": [{"status": "stored"}]}, {})
+    assert (await replay(tmp_path / "dead", service)).confirmed == 1
 
 
 async def test_what_was_confirmed_before_the_run_was_killed_is_not_sent_again(tmp_path: Path, service: Service) -> None:
