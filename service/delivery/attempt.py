@@ -17,7 +17,7 @@ async def write(name: str, sink: Sink, batch: Batch, started: float, seconds: fl
     """
     try:
         async with asyncio.timeout_at(started + seconds):
-            outcomes = await sink.write(batch)
+            answer: object = await sink.write(batch)
     except TimeoutError:
         return [_no_answer(seconds)] * len(batch)
     except Exception as error:
@@ -25,6 +25,11 @@ async def write(name: str, sink: Sink, batch: Batch, started: float, seconds: fl
         if not silent:
             log.exception("the sink raised", extra={"sink": name})
         return [Retry(Reason.SINK_ERROR, detail=type(error).__name__)] * len(batch)
+    try:
+        outcomes: list[Outcome] = list(answer)  # type: ignore[call-overload]  # what it is, nobody has checked
+    except Exception as error:  # noqa: BLE001 - a foreign sink's answer is a foreign object, whose methods raise anything
+        detail = f"a {type(answer).__name__} for {len(batch)} events: {type(error).__name__}"
+        return [Retry(Reason.BAD_ANSWER, detail=detail)] * len(batch)
     if len(outcomes) != len(batch):
         return [Retry(Reason.BAD_ANSWER, detail=f"{len(outcomes)} outcomes for {len(batch)} events")] * len(batch)
     return outcomes

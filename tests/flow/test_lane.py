@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+from collections.abc import Sequence
 from math import inf
 
 import pytest
 
 from service.delivery.entry import Entry, Terms
 from service.delivery.lane import Lane
-from service.outcome import Reason
+from service.outcome import Outcome, Reason
 from service.receipt import Fate, Receipt
 from service.sinks.contract import Batch, Limits
 from service.telemetry.meter import Meter
@@ -168,6 +169,23 @@ def test_nonsense_from_a_sink_is_never_a_delivery(fault: str, reason: Reason) ->
             assert settlement.fate is Fate.EXPIRED
             assert settlement.reason is reason
             assert settlement.may_duplicate
+
+    run(main())
+
+
+def test_a_sink_that_answers_nothing_at_all_has_delivered_nothing_and_no_event_is_held_for_ever() -> None:
+    class Forgetful(ScriptedSink):
+        async def write(self, batch: Batch) -> Sequence[Outcome]:
+            return None  # type: ignore[return-value]  # a sink that somebody else wrote
+
+    async def main() -> None:
+        meter = Meter()
+        target = lane(Forgetful(Faults(), random.Random(1)), meter)
+        receipt = put(target, 5)
+        await asyncio.wait_for(receipt.wait(), 60)
+        assert {receipt.failures(index)["s"].reason for index in range(5)} == {Reason.BAD_ANSWER}
+        assert target.held_events == 0
+        assert_conserved(meter, [target])
 
     run(main())
 
