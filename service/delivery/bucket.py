@@ -15,6 +15,8 @@ QUANTUM_SECONDS = 0.05
 """An empty bucket is worth a call again once it holds this much pace: at most 20 calls a second per partition."""
 BACK_TO = 0.98
 """Share of what was delivered in the last second that a throttled partition is sent."""
+LOOK_AGAIN_SECONDS = 1.0
+"""A bucket stays closed no longer without a new look: its rate may grow faster than it was when it closed."""
 LEAST = 0.01
 """Share of the nominal pace below which the rate never falls: back-off does the rest."""
 GROWTH = 0.01
@@ -55,9 +57,12 @@ class Bucket:
         return self._bound(self._events, self._pace.events) > 0 and self._bound(self._bytes, self._pace.bytes) > 0
 
     def opens_at(self, now: float) -> float:
-        """When a closed bucket holds a quantum again."""
-        return now + max(
-            self._seconds_until(self._events, self._pace.events), self._seconds_until(self._bytes, self._pace.bytes)
+        """When a closed bucket holds a quantum again at its present rate, or it is to be looked at again."""
+        return now + min(
+            LOOK_AGAIN_SECONDS,
+            max(
+                self._seconds_until(self._events, self._pace.events), self._seconds_until(self._bytes, self._pace.bytes)
+            ),
         )
 
     def _seconds_until(self, tokens: float, pace: float) -> float:
