@@ -1,12 +1,10 @@
 """The reader contract: how the dead letters at one kind of sink are read, and taken away where that is possible."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Container
 from contextlib import aclosing
 from typing import Protocol, Self
 
 from msgspec import Struct
-
-from service.dlq.settled import Settled
 
 
 class StoreError(Exception):
@@ -50,7 +48,7 @@ class Reader(Protocol):
     async def __aexit__(self, *_: object) -> None: ...
 
 
-async def unsettled(reader: Reader, settled: Settled, removing: bool) -> AsyncGenerator[Stored, None]:
+async def unsettled(reader: Reader, settled: Container[str], removing: bool) -> AsyncGenerator[Stored, None]:
     """The records that are not settled yet. `removing`: take away what a run that was cut off has left there."""
     async with aclosing(reader.letters()) as letters:
         async for stored in letters:

@@ -9,10 +9,13 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import orjson
+
+from service.dlq.reader import StoreError
 
 
 class InUseError(Exception):
@@ -52,33 +55,51 @@ class Settled:
     def __exit__(self, *_: object) -> None:
         file, self._file = self._file, None
         if file is not None:
-            if not self._positions:
-                os.ftruncate(file, 0)
-            os.fsync(file)
-            os.close(file)
+            try:
+                if not self._positions:
+                    os.ftruncate(file, 0)
+                os.fsync(file)
+            except OSError:
+                # the system has the lines; what a power failure takes of them is sent again, as ever
+                pass
+            finally:
+                os.close(file)
 
-    def __contains__(self, position: str) -> bool:
+    def __contains__(self, position: object) -> bool:
         return position in self._positions
 
     def __len__(self) -> int:
         return len(self._positions)
 
     def add(self, position: str) -> None:
-        """Note that a letter is settled. On return the operating system has it: it survives the end of the process."""
-        self._positions.add(position)
+        """Note that a letter is settled. On return the operating system has it: it survives the end of the process.
+
+        Raises StoreError if it cannot be noted: then it counts as not settled.
+        """
         self._write(b"+" + orjson.dumps(position) + b"\n")
+        self._positions.add(position)
 
     def forget(self, positions: Iterable[str]) -> None:
-        """Note that the store does not have these any more."""
+        """Note that the store does not have these any more. Raises StoreError."""
         gone = [position for position in positions if position in self._positions]
-        self._positions.difference_update(gone)
         self._write(b"".join(b"-" + orjson.dumps(position) + b"\n" for position in gone))
+        self._positions.difference_update(gone)
 
     def _write(self, lines: bytes) -> None:
+        """All of `lines`, or, raising StoreError, none of them: half a line would spoil the next one."""
         assert self._file is not None, "opened for reading"
+        before = os.fstat(self._file).st_size
         view = memoryview(lines)
-        while view:
-            view = view[os.write(self._file, view) :]
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._file, before)
+            raise StoreError(
+                f"{self.path}: {error.strerror}: the list of settled letters cannot be written, so the run ends here; "
+                "mend that and run it again: what was confirmed last is sent once more, under the same id"
+            ) from error
 
     def _read(self, line: bytes) -> None:
         try:

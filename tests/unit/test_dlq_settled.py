@@ -1,12 +1,15 @@
 """The list of settled letters after any end of a run, and a file sink's folder beside the service that writes to it."""
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from service.dlq.file import FileReader
-from service.dlq.reader import Stored, unsettled
+from service.dlq.reader import Stored, StoreError, unsettled
 from service.dlq.settled import InUseError, Settled, file_of
 from service.event import NO_ATTRIBUTES, Event, Origin
 from service.sinks.contract import Batch
@@ -34,6 +37,32 @@ def test_a_line_that_was_cut_off_is_nothing_and_spoils_no_other(tmp_path: Path) 
         settled.add("three")
     with Settled(path, writing=False) as settled:
         assert ("one" in settled, "three" in settled, len(settled)) == (True, True, 2)
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file of this process grows beyond `size` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_is_told_and_half_a_line_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.settled"
+    with Settled(path, writing=True) as settled:
+        settled.add("one")
+        with full_disk(path.stat().st_size + 3), pytest.raises(StoreError, match="cannot be written, so the run ends"):
+            settled.add("two")
+        assert "two" not in settled
+        assert path.read_bytes() == b'+"one"\n'
+        with full_disk(path.stat().st_size + 3), pytest.raises(StoreError):
+            settled.forget(["one"])
+        settled.add("three")
+    with Settled(path, writing=False) as settled:
+        assert ("one" in settled, "two" in settled, "three" in settled) == (True, False, True)
 
 
 def test_two_runs_at_once_are_refused_and_a_reader_is_not(tmp_path: Path) -> None:
