@@ -63,6 +63,7 @@ class Entry:
         "charge",
         "deadline",
         "event",
+        "holds_key",
         "index",
         "lane",
         "may_duplicate",
@@ -105,6 +106,8 @@ class Entry:
         """The partition of the destination that it goes to."""
         self.behind = False
         """Whether it waits behind another entry of its key."""
+        self.holds_key = False
+        """Whether it is the one of its key that is on its way."""
         self.deadline = 0.0
         self.queued_at = 0.0
         self.sequence = 0

@@ -135,7 +135,7 @@ class Lane:
         now = self._loop.time()
         entry.queued_at = now
         self.books.receive([entry])
-        self._queue.put_back([entry], now)
+        self._queue.adopt(entry, now)
         self._wake()
 
     def turn_away(self, entry: Entry, reason: Reason, detail: str) -> None:

@@ -58,12 +58,18 @@ class LaneQueue:
             partition.put(entry)
             self._offer(partition, now)
 
+    def adopt(self, entry: Entry, now: float) -> None:
+        """Add an entry of another lane, with the deadline it has: before those that were never tried, or behind
+        its key."""
+        self._sequence += 1
+        entry.sequence = self._sequence
+        self._soonest = min(self._soonest, entry.deadline)
+        if self._order is None or self._order.admit(entry):
+            self.put_back([entry], now)
+
     def put_back(self, entries: Iterable[Entry], now: float) -> None:
         """Return entries that are ready now, before those that were never tried."""
         for entry in entries:
-            if not entry.sequence:
-                self._sequence += 1
-                entry.sequence = self._sequence
             self._soonest = min(self._soonest, entry.deadline)
             partition = self._partition(entry, now)
             partition.put_back(entry)
@@ -76,14 +82,10 @@ class LaneQueue:
             heapq.heappush(self._later, (moment, self._sequence, entries))
 
     def finish(self, entries: Iterable[Entry], now: float) -> None:
-        """These entries have ended: the next ones of their keys may go."""
+        """These entries have ended: the next ones of their keys may go. They came before what was never tried."""
         if self._order is not None:
-            for entry in entries:
-                following = self._order.finish(entry)
-                if following is not None:
-                    partition = self._partition(following, now)
-                    partition.put(following)
-                    self._offer(partition, now)
+            following = map(self._order.finish, entries)
+            self.put_back([entry for entry in following if entry is not None], now)
 
     def _partition(self, entry: Entry, now: float) -> Partition:
         partition = self.partitions.get(entry.partition)
