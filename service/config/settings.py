@@ -114,7 +114,7 @@ class ServerConfig(Settings):
     )
     short_way: bool = Field(
         default=True,
-        description="Take plain requests below ASGI. False: all go through FastAPI, at several times the CPU.",
+        description="Take plain requests below ASGI. False: all go through FastAPI, at about twice the CPU.",
     )
     body_timeout: Duration = Field(
         default=15.0,
