@@ -1,7 +1,7 @@
 """The queue an SQS setting means: given by name, URL or ARN."""
 
 import re
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -23,6 +23,13 @@ class Queue(Struct, frozen=True):
     def fifo(self) -> bool:
         """FIFO queues are those, and only those, whose name ends in `.fifo` (SQS API reference, CreateQueue)."""
         return self.name.endswith(".fifo")
+
+    async def find(self, client: Any) -> str:
+        """The queue's URL, asked for with GetQueueUrl unless the setting says it. Raises what the client raises."""
+        if self.url is not None:
+            return self.url
+        owner = {"QueueOwnerAWSAccountId": self.account} if self.account else {}
+        return str((await client.get_queue_url(QueueName=self.name, **owner))["QueueUrl"])
 
     @classmethod
     def parse(cls, text: str) -> Self:

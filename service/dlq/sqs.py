@@ -22,6 +22,8 @@ _WAITS = (0, 1)
 """Seconds that each answer is waited for since there was anything new; after the last one it is the end. With a wait
 all of the queue's servers are asked (SQS Developer Guide, short and long polling)."""
 _BATCH = 10
+_AT_ONCE = 8
+"""Calls that extend: all that is borrowed has to be reached within a third of its time."""
 
 
 class _Message:
@@ -57,7 +59,7 @@ class SqsReader:
 
     async def letters(self) -> AsyncGenerator[Stored, None]:
         """Receives until nothing new comes. A message that is delivered twice is one."""
-        quiet = 0
+        quiet = again = 0
         while quiet < len(_WAITS):
             answer = await self._ask(
                 "ReceiveMessage",
@@ -66,15 +68,19 @@ class SqsReader:
                 VisibilityTimeout=VISIBILITY_SECONDS,
                 WaitTimeSeconds=_WAITS[quiet],
             )
-            quiet += 1
-            for message in answer.get("Messages") or ():
+            messages = answer.get("Messages") or ()
+            again += len(messages)
+            # what comes again says nothing of what else is there, unless all that is known has come since the last new
+            if not messages or again > len(self._held) + len(self._deleted):
+                quiet += 1
+            for message in messages:
                 id, handle = message["MessageId"], message["ReceiptHandle"]
                 if id in self._held:
                     self._held[id].handle = handle
                 elif id in self._deleted:
                     await self._delete(handle)
                 else:
-                    quiet = 0
+                    quiet = again = 0
                     pieces = self._pieces(message["Body"].encode())
                     stored = [Stored(f"{id}/{index}", piece) for index, piece in enumerate(pieces)]
                     self._held[id] = _Message(handle, [each.position for each in stored])
@@ -117,30 +123,29 @@ class SqsReader:
     async def _show_after(self, seconds: int) -> None:
         """Make all that is borrowed visible in so many seconds. An entry that fails stays hidden a little longer."""
         handles = iter([message.handle for message in self._held.values()])
-        while chunk := list(islice(handles, _BATCH)):
-            entries = [
-                {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
-                for index, handle in enumerate(chunk)
-            ]
-            await self._ask("ChangeMessageVisibility", self._client.change_message_visibility_batch, Entries=entries)
+
+        async def work() -> None:
+            while chunk := list(islice(handles, _BATCH)):
+                entries = [
+                    {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                    for index, handle in enumerate(chunk)
+                ]
+                call = self._client.change_message_visibility_batch
+                await self._ask("ChangeMessageVisibility", call, Entries=entries)
+
+        # one that fails keeps the others from nothing
+        for ended in await asyncio.gather(*(work() for _ in range(_AT_ONCE)), return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise ended
 
     async def __aenter__(self) -> Self:
-        settings = self._config
-        self._client = await self._exit.enter_async_context(
-            client("sqs", settings, concurrency=16, call_timeout=CALL_SECONDS)
-        )
-        region = self._client.meta.region_name
-        if self._queue.url is not None:
-            self._url = self._queue.url
-        else:
-            owner = {"QueueOwnerAWSAccountId": self._queue.account} if self._queue.account else {}
-            found = await ask(
-                lambda: self._client.get_queue_url(QueueName=self._queue.name, **owner),
-                self.place,
-                "sqs:GetQueueUrl",
-                region,
+        async with AsyncExitStack() as stack:
+            self._client = await stack.enter_async_context(
+                client("sqs", self._config, concurrency=2 * _AT_ONCE, call_timeout=CALL_SECONDS)
             )
-            self._url = str(found["QueueUrl"])
+            region = self._client.meta.region_name
+            self._url = await ask(lambda: self._queue.find(self._client), self.place, "sqs:GetQueueUrl", region)
+            self._exit = stack.pop_all()
         if self._queue.fifo:
             self.notes.append("of each message group of a FIFO queue only the first few messages can be seen at once")
         self._extending = asyncio.create_task(self._extend(), name="visibility")

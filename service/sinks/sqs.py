@@ -198,8 +198,7 @@ class Sqs:
     async def _find(self) -> str:
         """The queue's URL, looked up until it is found: the queue may be created after the start."""
         if self._url is None:
-            owner = {"QueueOwnerAWSAccountId": self._queue.account} if self._queue.account else {}
-            self._url = str((await self._client.get_queue_url(QueueName=self._queue.name, **owner))["QueueUrl"])
+            self._url = await self._queue.find(self._client)
         return self._url
 
     async def probe(self) -> None:
