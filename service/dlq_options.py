@@ -135,4 +135,6 @@ def per_second(rate: str | None) -> float | None:
 def address(config: "Config") -> str:
     """Where the service of this configuration is reached from this machine."""
     host = config.server.host
-    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{config.server.port}"  # noqa: S104 - compared only
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared only
+        host = "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port}"

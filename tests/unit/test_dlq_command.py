@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.config import load
+from service.dlq_options import address
 from tests.unit.test_dlq_replay import bury
 
 CONFIGURATION = """
@@ -111,3 +113,13 @@ def test_a_service_that_starts_loads_nothing_of_it() -> None:
     program = "import sys, service.cli, service.app; print([m for m in sys.modules if m.startswith('service.dlq.')])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:8080"), ("::1", "http://[::1]:8080"), ("::", "http://127.0.0.1:8080")],
+)
+def test_the_address_of_the_service_is_one_that_this_machine_can_reach(folder: Path, host: str, url: str) -> None:
+    server = f'server: {{host: "{host}", port: 8080, auth: none}}'
+    (folder / "penstock.yaml").write_text(f"{server}\n{CONFIGURATION}")
+    assert address(load(folder / "penstock.yaml", {})) == url
