@@ -10,6 +10,9 @@ from msgspec import Struct
 STRUCTURED = "application/cloudevents+json"
 """Media type of an event whose body is a whole CloudEvent in JSON (CloudEvents 1.0, JSON format)."""
 
+DEAD_LETTER = "penstock.dead_letter"
+"""CloudEvents type of the event that carries a dead letter."""
+
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 PER_EVENT_BYTES = 220

@@ -192,9 +192,7 @@ class ShardMap:
                 raise Unknown(Retry(Reason.BAD_ANSWER, detail=told), "kinesis:ListShards") from error
             if not token:
                 break
-            # a token says which stream and which shards; only an ARN, which is an address too, may stand beside it
-            params = {name: value for name, value in self._target.items() if name != "StreamName"}
-            params["NextToken"] = token
+            params = next_page(self._target, token)
         found.sort()
         # a reshard between two pages shows a parent beside its children, or neither
         if not found or found[0].start != 0 or len({shard.start for shard in found}) != len(found):
@@ -222,6 +220,12 @@ class ShardMap:
         log.info("the stream's shards are known", extra={"sink": self._name, "shards": len(shards)})
         self._changed()
         return True
+
+
+def next_page(target: Mapping[str, str], token: str) -> dict[str, str]:
+    """What asks ListShards for the page after `token`, which says which stream and which shards. Of `target` only an
+    ARN, which is an address too, may stand beside it (Kinesis API reference)."""
+    return {name: value for name, value in target.items() if name != "StreamName"} | {"NextToken": token}
 
 
 def _open(shard: Mapping[str, Any]) -> Shard | None:

@@ -11,7 +11,7 @@ import orjson
 
 from service.delivery.entry import Entry, Terms
 from service.delivery.lane import Lane
-from service.event import Event
+from service.event import DEAD_LETTER, Event
 from service.outcome import Reason
 from service.receipt import Fate, Settlement
 
@@ -225,7 +225,7 @@ def _enveloped(letter: _Letter) -> Event:
             "specversion": "1.0",
             "id": identity,
             "source": f"/routes/{event.route}/dead-letters",
-            "type": "penstock.dead_letter",
+            "type": DEAD_LETTER,
         },
         origin=event.origin,
     )

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from service.aws.arn import is_arn
 from service.aws.session import client
+from service.aws.shardmap import next_page
 from service.codecs.deaggregation import deaggregated
 from service.dlq.asking import CALL_SECONDS, ask
 from service.dlq.reader import Stored
@@ -50,7 +51,7 @@ class KinesisReader:
             shards += [str(each["ShardId"]) for each in answer["Shards"]]
             if not answer.get("NextToken"):
                 return shards
-            page = {"NextToken": answer["NextToken"]}
+            page = next_page(self._target, answer["NextToken"])
 
     async def _of_shard(self, shard: str) -> AsyncGenerator[Stored, None]:
         place: dict[str, str] = {"ShardIteratorType": "TRIM_HORIZON"}

@@ -9,8 +9,7 @@ from typing import Any, Self
 import orjson
 from msgspec import Struct
 
-WRAPPED_TYPE = "penstock.dead_letter"
-"""CloudEvents type of a letter, for destinations that hold it as a structured CloudEvent."""
+from service.event import DEAD_LETTER
 
 
 class NotALetterError(ValueError):
@@ -73,7 +72,7 @@ class Letter(Struct, frozen=True):
 def _members(raw: bytes) -> dict[str, Any]:
     try:
         members = orjson.loads(raw)
-        if isinstance(members, dict) and members.get("type") == WRAPPED_TYPE and "dead_letter" not in members:
+        if isinstance(members, dict) and members.get("type") == DEAD_LETTER and "dead_letter" not in members:
             encoded = members.get("data_base64")
             members = orjson.loads(base64.b64decode(encoded)) if encoded is not None else members.get("data")
     except (ValueError, TypeError) as error:

@@ -1,5 +1,6 @@
 """Dead letters for a person: a table, or one letter whole. What producers sent commands no terminal."""
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -73,8 +74,6 @@ def _cut(cell: str) -> str:
 
 
 def _body(letter: Letter) -> Mapping[str, str]:
-    import base64
-
     try:
         return {"body": letter.body.decode()}
     except UnicodeDecodeError:

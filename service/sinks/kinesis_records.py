@@ -9,7 +9,8 @@ from msgspec import Struct
 from service.aws.shardmap import ShardMap, hash_key
 from service.codecs.kpl import PARTITION_KEY, Aggregate
 from service.event import Event
-from service.outcome import DELIVERED, Outcome, Reason, Retry
+from service.outcome import DELIVERED, Outcome
+from service.sinks.packing import NO_ROOM
 
 RECORDS = 500
 """Most records of one PutRecords (Kinesis API reference)."""
@@ -19,7 +20,6 @@ UNIT_BYTES = 25 * 2**10
 """A PUT payload unit: 25 KB of one record, taken as KiB, as the KPL's 51,200 B take it (Kinesis pricing page)."""
 _KEY_UNITS = 256
 """Most characters of a partition key. Counted as UTF-16 units here, which no way of counting exceeds."""
-_NO_ROOM = Retry(Reason.NO_ROOM, after=0)
 
 Record = Mapping[str, Any]
 """An entry of PutRecords: Data, PartitionKey and perhaps ExplicitHashKey."""
@@ -54,7 +54,7 @@ class Put(Struct, frozen=True):
 
     def outcomes(self, told: Sequence[Outcome]) -> list[Outcome]:
         """One outcome for each event: that of its record."""
-        return [told[place] if place >= 0 else _NO_ROOM for place in self.places]
+        return [told[place] if place >= 0 else NO_ROOM for place in self.places]
 
 
 class Bill:
