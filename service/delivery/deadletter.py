@@ -60,6 +60,8 @@ def envelope(
         "content_type": _cut(event.content_type, 256),
         "key": _cut(event.key, _NAME_BYTES) if event.key is not None else None,
     }
+    if letter["key"] != event.key:
+        letter["key_cut"] = True
     if errors:
         letter["errors"] = _bounded(errors, _ERRORS_BYTES)
     attributes = {_utf8(name): _utf8(value) for name, value in event.attributes.items()}

@@ -30,6 +30,8 @@ class Letter(Struct, frozen=True):
     dead_lettered_at: datetime
     content_type: str
     key: str | None
+    key_cut: bool
+    """Whether `key` is only the beginning of it."""
     attributes: Mapping[str, str] | None
     """None if there was no room for them in the envelope."""
     body: bytes
@@ -60,6 +62,7 @@ class Letter(Struct, frozen=True):
                 dead_lettered_at=_moment(members["dead_lettered_at"]),
                 content_type=_string(members["content_type"]),
                 key=None if members["key"] is None else _string(members["key"]),
+                key_cut=members.get("key_cut") is True,
                 attributes=attributes,
                 body=body,
                 size=len(raw),

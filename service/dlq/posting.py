@@ -115,6 +115,8 @@ def _beside(letter: Letter, settings: RouteConfig | None) -> dict[str, str]:
     ):
         kind, _, name = (selector or "").partition(":")
         if kind == "header" and value is not None:
+            if what == "key" and letter.key_cut:
+                raise UnsendableError(f"its key came in header {name}, and only its beginning is in the letter")
             if not (value.isascii() and value.isprintable() and value == value.strip()):
                 raise UnsendableError(f"its {what} came in header {name}, and cannot be written there again")
             found[name] = value

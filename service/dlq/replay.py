@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from zlib import crc32
 
@@ -21,6 +22,9 @@ from service.dlq.sender import Answer, Sender
 from service.dlq.settled import Settled
 
 WORKERS = 8
+SKEW = timedelta(seconds=5)
+"""How far the clocks of the service and of this machine may differ. A letter that is a little older than the sending of
+its event stays for the next run, which does no harm."""
 PATIENCE_SECONDS = 300.0
 """How long the service may be busy or away in one go before a run gives up."""
 
@@ -87,6 +91,8 @@ class Replay:
         self._rng = random.Random()
         self._answers: dict[str, Answer] = {}
         """The last word on each event that was sent in this run: its other letters are not sent again."""
+        self._sent_at: dict[str, datetime] = {}
+        """When each of them was sent first: a letter from then on tells of this run, and stays."""
         self._next_at = 0.0
         self._pause_until = 0.0
         self._failing_since: float | None = None
@@ -124,9 +130,16 @@ class Replay:
             await queue.put(None)
 
     def _born_of_this_run(self, letter: Letter) -> bool:
-        """Whether the service has written it because this run sent the event."""
-        answer = self._answers.get(_identity(letter, self._plan))
-        return answer is not None and answer.dead_lettered
+        """Whether the service has written it because this run sent the event.
+
+        An answer tells only of required sinks: one of best effort may have refused the event once more, and its new
+        letter is then all that is left of it there.
+        """
+        identity = _identity(letter, self._plan)
+        sent_at, answer = self._sent_at.get(identity), self._answers.get(identity)
+        if answer is not None and answer.dead_lettered:
+            return True
+        return sent_at is not None and letter.dead_lettered_at >= sent_at - SKEW
 
     async def _queue(
         self, stored: Stored, letter: Letter, queues: "list[asyncio.Queue[tuple[Stored, Posting] | None]]"
@@ -146,6 +159,7 @@ class Replay:
             answer = self._answers.get(found.identity)
             copy = answer is not None
             if answer is None:
+                self._sent_at[found.identity] = datetime.now(UTC)
                 answer = self._answers[found.identity] = await self._sent(found)
             await self._end(stored, found, answer, copy)
             self._told(self.tally)

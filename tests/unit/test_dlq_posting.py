@@ -109,3 +109,10 @@ def test_what_cannot_be_the_same_event_again_is_not_sent() -> None:
         posting(letter(b' [{"a": 1}]'), None, {})
     with pytest.raises(UnsendableError, match="too large for the letter"):
         posting(letter(attributes={**PLAIN, "subject": "x" * 5000}), None, {})
+
+
+def test_a_key_of_which_only_the_beginning_is_kept_is_not_written_into_a_header() -> None:
+    settings = routes(key="header:x-tenant")
+    assert posting(letter(key="k" * 900), None, settings).headers["x-tenant"] == "k" * 900
+    with pytest.raises(UnsendableError, match="only its beginning"):
+        posting(letter(key="k" * 1500), None, settings)

@@ -1,9 +1,10 @@
 """A replay against a service that is busy, refuses, is not ours or goes away, and one that ends half-way."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
-from time import monotonic
-from typing import Any
+from time import monotonic, time
+from typing import Any, Self
 
 import orjson
 import pytest
@@ -12,6 +13,7 @@ from aiohttp import web
 from service.config.settings import RouteConfig
 from service.delivery.deadletter import envelope
 from service.dlq.file import FileReader
+from service.dlq.reader import Stored
 from service.dlq.replay import WORKERS, Plan, Replay, Tally
 from service.dlq.selection import Selection
 from service.dlq.sender import Sender
@@ -58,16 +60,18 @@ async def service() -> AsyncIterator[Service]:
     await runner.cleanup()
 
 
+def written(id: str, at: float, sink: str = "lake", key: str | None = None) -> bytes:
+    """A letter of Unix time `at`."""
+    body = orjson.dumps({"specversion": "1.0", "id": id, "source": "/shop", "type": "t"})
+    attributes = {"specversion": "1.0", "id": id, "source": "/shop", "type": "t"}
+    event = Event(id, "orders", key, body, STRUCTURED, attributes, Origin("http", 1.0))
+    return envelope(event, sink=sink, reason=Reason.TOO_LARGE, detail="", attempts=1, dead_lettered_at=at)
+
+
 def bury(folder: Path, *ids: str, sink: str = "lake", key: str | None = None) -> None:
     """Letters in a finished file."""
     folder.mkdir(exist_ok=True)
-    lines = []
-    for id in ids:
-        body = orjson.dumps({"specversion": "1.0", "id": id, "source": "/shop", "type": "t"})
-        attributes = {"specversion": "1.0", "id": id, "source": "/shop", "type": "t"}
-        event = Event(id, "orders", key, body, STRUCTURED, attributes, Origin("http", 1.0))
-        letter = envelope(event, sink=sink, reason=Reason.TOO_LARGE, detail="", attempts=1, dead_lettered_at=1.0)
-        lines.append(letter + b"\n")
+    lines = [written(id, 1.0, sink, key) + b"\n" for id in ids]
     with (folder / "20260131T000000Z-0.ndjson").open("ab") as file:
         file.write(b"".join(lines))
 
@@ -164,6 +168,43 @@ async def test_two_letters_of_one_event_are_one_event(tmp_path: Path, service: S
     bury(tmp_path / "dead", "a", sink="queue")
     tally = await replay(tmp_path / "dead", service)
     assert (tally.selected, tally.confirmed, tally.copies, service.came) == (2, 2, 1, ["a"])
+
+
+class Refilled:
+    """A store in which a new letter of the event appears once that has been sent."""
+
+    place, deletes, notes = "here", True, list[str]()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    def __init__(self, service: Service) -> None:
+        self.removed: list[str] = []
+        self._service = service
+
+    async def letters(self) -> AsyncGenerator[Stored, None]:
+        """The letter that was there, and then the new one."""
+        yield Stored("old", written("a", 1.0))
+        while not self._service.came:
+            await asyncio.sleep(0)
+        yield Stored("new", written("a", time()))
+
+    async def remove(self, stored: Stored) -> None:
+        """Keep its position."""
+        self.removed.append(stored.position)
+
+
+async def test_a_letter_that_came_of_this_run_is_not_taken_for_a_copy(tmp_path: Path, service: Service) -> None:
+    store = Refilled(service)
+    with Settled(tmp_path / "settled", writing=True) as settled:
+        async with Sender(service.url, None, WORKERS) as sender:
+            tally = await Replay(store, settled, sender, Plan(Selection(), {}), lambda tally: None).run()
+    # the answer was 200: a required sink has it, and one of best effort refused it once more
+    assert (tally.selected, tally.confirmed, service.came) == (1, 1, ["a"])
+    assert store.removed == ["old"]
 
 
 async def test_events_of_one_key_go_one_after_the_other_in_their_order(tmp_path: Path, service: Service) -> None:
