@@ -51,10 +51,15 @@ class Bucket:
         return tokens if pace else inf
 
     def take(self, size: int) -> bool:
-        """Pay for one event of `size` bytes. False once nothing is left for another one."""
+        """Pay for one event that costs `size` bytes. False once nothing is left for another one."""
         self._events -= 1
         self._bytes -= size
         return self._bound(self._events, self._pace.events) > 0 and self._bound(self._bytes, self._pace.bytes) > 0
+
+    def refund(self, events: int, size: int) -> None:
+        """Give back what was paid for events that took nothing of the partition: throttled, or never sent."""
+        self._events += events
+        self._bytes += size
 
     def opens_at(self, now: float) -> float:
         """When a closed bucket holds a quantum again at its present rate, or it is to be looked at again."""
@@ -72,7 +77,7 @@ class Bucket:
         return max(0.0, (rate * QUANTUM_SECONDS - tokens) / rate)
 
     def note(self, delivered: int, size: int, throttled: bool, now: float) -> None:
-        """A call has ended, in which the partition took `delivered` events of `size` bytes in sum."""
+        """A call has ended, in which the partition took `delivered` events that cost `size` bytes in sum."""
         self._fill(now)
         elapsed = now - self._since
         kept = max(0.0, 1.0 - elapsed / _WINDOW_SECONDS)

@@ -69,6 +69,7 @@ class Entry:
         "may_duplicate",
         "original",
         "owner",
+        "paid",
         "partition",
         "queued_at",
         "sequence",
@@ -104,6 +105,8 @@ class Entry:
         self.may_duplicate = False
         self.partition = 0
         """The partition of the destination that it goes to."""
+        self.paid = 0
+        """Bytes that its partition's bucket was charged for it when it last left."""
         self.behind = False
         """Whether it waits behind another entry of its key."""
         self.holds_key = False

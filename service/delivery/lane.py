@@ -58,8 +58,7 @@ class Lane:
         """What the lane holds, and how each entry ended."""
         self._limits = sink.limits
         self._largest = min(sink.limits.event_bytes, sink.limits.batch_bytes)
-        pace = self._partitioned.pace if self._partitioned else None
-        self._queue = LaneQueue(settings.call_timeout, pace, ordered=settings.order == "key")
+        self._queue = LaneQueue(settings.call_timeout, self._partitioned, ordered=settings.order == "key")
         self._retries = Retries(name, meter, settings.call_timeout, rng)
         self._loop = asyncio.get_running_loop()
         self._pump_is_due = self._flushing = False
@@ -203,7 +202,7 @@ class Lane:
     def _rearrange(self, partitioned: Partitioned, now: float) -> None:
         """The destination's partitions have changed: sort what waits anew. What is in a call stays where it is."""
         self._generation = partitioned.generation
-        waiting = self._queue.take_all(partitioned.pace)
+        waiting = self._queue.take_all()
         for entry in waiting:
             self.books.move(entry, partitioned.partition(entry.event))
         self._queue.put_back(waiting, now)

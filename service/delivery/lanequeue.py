@@ -13,7 +13,7 @@ from service.delivery.bucket import Bucket
 from service.delivery.entry import Entry
 from service.delivery.keyorder import KeyOrder
 from service.delivery.partition import Partition
-from service.sinks.contract import Limits, Pace
+from service.sinks.contract import Limits, Partitioned
 
 _ROUNDING_SECONDS = 0.001
 """A timer may ring this early."""
@@ -22,10 +22,10 @@ _ROUNDING_SECONDS = 0.001
 class LaneQueue:
     """The waiting entries of one lane. `call_timeout` (seconds) is what a call needs before a deadline."""
 
-    def __init__(self, call_timeout: float, pace: Pace | None = None, ordered: bool = False) -> None:
+    def __init__(self, call_timeout: float, partitioned: Partitioned | None = None, ordered: bool = False) -> None:
         self.partitions: dict[int, Partition] = {}
         self._call_timeout = call_timeout
-        self._pace = pace
+        self._partitioned = partitioned
         self._order = KeyOrder() if ordered else None
         self._open: dict[Partition, None] = {}
         """Partitions that have something and may send it, as a ring."""
@@ -90,7 +90,7 @@ class LaneQueue:
     def _partition(self, entry: Entry, now: float) -> Partition:
         partition = self.partitions.get(entry.partition)
         if partition is None:
-            bucket = Bucket(self._pace, now) if self._pace is not None else None
+            bucket = Bucket(self._partitioned.pace, now) if self._partitioned is not None else None
             partition = self.partitions[entry.partition] = Partition(bucket)
         return partition
 
@@ -193,7 +193,7 @@ class LaneQueue:
                 break
             batch.append(partition.pop())
             space -= first.size
-            if bucket is not None and not bucket.take(first.size):
+            if bucket is not None and not self._pay(bucket, first):
                 self.close(partition, bucket.opens_at(now))
                 break
         if partition in self._open:
@@ -203,19 +203,40 @@ class LaneQueue:
                 self._open[partition] = None
         return space
 
+    def _pay(self, bucket: Bucket, entry: Entry) -> bool:
+        """Charge the bucket for one entry. False once nothing is left for another one."""
+        assert self._partitioned is not None, "only its partitions have buckets"
+        entry.paid = self._partitioned.cost(entry.event)
+        return bucket.take(entry.paid)
+
+    def refund(self, entries: Iterable[Entry], now: float) -> None:
+        """Give back what was paid for entries that took nothing of their partitions.
+
+        Those that had closed for want of it open again; one that backs off does not.
+        """
+        partitions = set()
+        for entry in entries:
+            partition = self.partitions.get(entry.partition)
+            if partition is not None and partition.bucket is not None:
+                partition.bucket.refund(1, entry.paid)
+                partitions.add(partition)
+        for partition in partitions:
+            if not partition.failures and partition.bucket is not None and partition.bucket.open(now):
+                partition.opens_at = now
+                self._offer(partition, now)
+
     def take_ready(self) -> list[Entry]:
         """Remove and return everything that is ready to be sent."""
         everything = [entry for partition in self._open for entry in partition.clear()]
         self._open.clear()
         return everything
 
-    def take_all(self, pace: Pace | None) -> list[Entry]:
+    def take_all(self) -> list[Entry]:
         """Remove and return what waits in partitions, not what backs off or waits for its key.
 
-        The partitions are forgotten; those to come have this `pace`.
+        The partitions are forgotten; those to come have the pace that the sink has then.
         """
         everything = [entry for partition in self.partitions.values() for entry in partition.clear()]
-        self._pace = pace
         self.partitions.clear()
         self._open.clear()
         self._opening.clear()
@@ -223,7 +244,7 @@ class LaneQueue:
 
     def clear(self) -> list[Entry]:
         """Remove and return everything."""
-        everything = self.take_all(self._pace)
+        everything = self.take_all()
         everything += [entry for _, _, group in self._later for entry in group]
         self._later.clear()
         if self._order is not None:

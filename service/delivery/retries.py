@@ -58,7 +58,9 @@ class Retries:
         """Let each partition's rate and back-off follow what it took; throttled entries wait for it to open."""
         delivered: dict[int, list[int]] = {}
         for entry in digest.delivered:
-            delivered.setdefault(entry.partition, []).append(entry.size)
+            delivered.setdefault(entry.partition, []).append(entry.paid)
+        # first, because a rate that follows throttling leaves no tokens
+        queue.refund([*digest.unplaced, *(entry for entry, _ in digest.throttled)], now)
         throttled: dict[int, list[Entry]] = {}
         for entry, retry in digest.throttled:
             entry.attempts += 1

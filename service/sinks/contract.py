@@ -146,6 +146,11 @@ class Partitioned(Protocol):
     def partition(self, event: Event) -> int:
         """The partition `event` would go to. Cheap, never blocks; 0 for all while the partitions are not known."""
 
+    def cost(self, event: Event) -> int:
+        """Bytes that `event` takes of its partition's pace: what it adds to the wire, not what `limits` reserves.
+
+        Cheap, never blocks; may be an estimate that is right for many events together."""
+
 
 @runtime_checkable
 class Billed(Protocol):

@@ -22,6 +22,7 @@ from service.sinks.kinesis_records import (
     ID_BYTES,
     RECORDS,
     Bill,
+    Overhead,
     Packing,
     Put,
     aggregated,
@@ -149,6 +150,7 @@ class Kinesis:
         self._client: Any = None
         self._exit = AsyncExitStack()
         self._bill = Bill()
+        self._overhead = Overhead()
 
     def _remapped(self) -> None:
         settings = self._config
@@ -159,6 +161,13 @@ class Kinesis:
     def partition(self, event: Event) -> int:
         """The number of the shard to which `event` would go; 0 while the shards are not known."""
         return self.shards.number(hash_key(partition_key(event))) if self.shards.known else 0
+
+    def cost(self, event: Event) -> int:
+        """Bytes of `event` in its shard: the body, and what the events of the last calls took beside theirs.
+
+        An aggregate holds each key once: what one event takes of it is not known before it is made.
+        """
+        return len(event.body) + self._overhead.bytes
 
     async def write(self, batch: Batch) -> Sequence[Outcome]:
         """One PutRecords; for each event the outcome of its record, `Retry(NO_ROOM)` for what did not fit."""
@@ -172,6 +181,7 @@ class Kinesis:
         else:
             # on a stream that spreads records itself consumers drop aggregates: first it must be known that it does not
             put = one_each(batch.events)
+        self._overhead.add(put, batch.events)
         try:
             answer = await self._client.put_records(Records=put.records, **self._target)
         except AWS_ERRORS as error:

@@ -18,6 +18,8 @@ ID_BYTES = 64
 """Ids up to here are partition keys as they are; longer ones become as long by hashing."""
 UNIT_BYTES = 25 * 2**10
 """A PUT payload unit: 25 KB of one record, taken as KiB, as the KPL's 51,200 B take it (Kinesis pricing page)."""
+_REMEMBERED = 0.9
+"""Weight of the calls before, at each call."""
 _KEY_UNITS = 256
 """Most characters of a partition key. Counted as UTF-16 units here, which no way of counting exceeds."""
 
@@ -55,6 +57,26 @@ class Put(Struct, frozen=True):
     def outcomes(self, told: Sequence[Outcome]) -> list[Outcome]:
         """One outcome for each event: that of its record."""
         return [told[place] if place >= 0 else NO_ROOM for place in self.places]
+
+
+class Overhead:
+    """What an event adds to the wire beside its body: its key, or its part of an aggregate's; as of the last calls."""
+
+    __slots__ = ("_beside", "_events", "bytes")
+
+    def __init__(self) -> None:
+        self.bytes = ID_BYTES
+        """Of one event, on average."""
+        self._beside: float = ID_BYTES
+        self._events: float = 1
+
+    def add(self, put: Put, events: Sequence[Event]) -> None:
+        """Learn from one call; those before count for less."""
+        placed = [len(event.body) for event, place in zip(events, put.places, strict=True) if place >= 0]
+        wire = sum([len(record["Data"]) + len(record["PartitionKey"]) for record in put.records])
+        self._beside = self._beside * _REMEMBERED + wire - sum(placed)
+        self._events = self._events * _REMEMBERED + len(placed)
+        self.bytes = round(self._beside / self._events)
 
 
 class Bill:

@@ -35,6 +35,9 @@ class Shards:
     def partition(self, event: Event) -> int:
         return int(event.key or "0") % self.shards
 
+    def cost(self, event: Event) -> int:
+        return len(event.body)
+
     async def write(self, batch: Batch) -> Sequence[Outcome]:
         now = asyncio.get_running_loop().time()
         self.calls.append(now)

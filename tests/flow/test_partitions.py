@@ -2,16 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import pytest
 
 from service.delivery.entry import Entry
 from service.delivery.lane import Lane
-from service.outcome import Reason
+from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
-from service.sinks.contract import Pace, SinkConfig
+from service.sinks.contract import Batch, Limits, Pace, SinkConfig
 from service.telemetry.meter import Meter
 from tests.flow.scripted import REQUIRED, all_delivered, assert_conserved, event
 from tests.flow.shards import Shards
@@ -181,5 +181,35 @@ def test_after_a_reshard_what_waits_is_sorted_anew_and_the_books_follow() -> Non
         await lane.books.emptied()
         assert lane.books.partition_bytes == {}
         assert_conserved(meter, [lane])
+
+    run(main())
+
+
+def test_a_partition_is_paced_by_what_its_events_cost_and_not_by_what_the_limits_reserve() -> None:
+    async def main() -> None:
+        sink = Shards(shards=1, rate=10**9, pace=Pace(events=0, bytes=50_000))
+        sink.limits = Limits(batch_events=500, batch_bytes=5 * 2**20, event_bytes=2**20, overhead_bytes=64)
+        lane = before(sink, patience="60s")
+        put(lane, range(20_000), size=50)
+        await asyncio.sleep(10)
+        assert 0.95 <= sum(sink.taken.values()) * 50 / (10 * 50_000) <= 1.05
+        await lane.abandon()
+
+    run(main())
+
+
+def test_what_a_call_had_no_room_for_is_not_paid_for() -> None:
+    class Narrow(Shards):
+        async def write(self, batch: Batch) -> Sequence[Outcome]:
+            told = list(await super().write(Batch(batch.events[:40])))
+            return told + [Retry(Reason.NO_ROOM, after=0)] * (len(batch) - len(told))
+
+    async def main() -> None:
+        sink = Narrow(shards=1, rate=10**9, pace=Pace(events=1000, bytes=0))
+        lane = before(sink, patience="60s")
+        put(lane, range(20_000))
+        await asyncio.sleep(10)
+        assert 0.95 <= sum(sink.taken.values()) / (10 * 1000) <= 1.05
+        await lane.abandon()
 
     run(main())

@@ -40,3 +40,12 @@ def test_a_bucket_that_is_looked_at_when_it_opens_holds_a_quantum() -> None:
     while bucket.take(100):
         taken += 1
     assert taken == 50
+
+
+def test_a_large_event_that_was_throttled_leaves_no_debt() -> None:
+    bucket = Bucket(Pace(events=0, bytes=10**6), 0.0)
+    assert not bucket.take(MIB)
+    bucket.refund(1, MIB)
+    bucket.note(0, 0, throttled=True, now=0.0)
+    assert not bucket.open(0.0), "what is left of the tokens is gone all the same"
+    assert bucket.opens_at(0.0) <= 0.05 + 1e-9

@@ -365,3 +365,19 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None
 
 def test_a_small_record_limit_is_no_mistake_without_aggregation() -> None:
     assert Kinesis.Config(type="kinesis", stream="orders", max_record="4KiB").max_record == 4096
+
+
+@pytest.mark.parametrize("aggregate", ["kpl", "none"])
+@pytest.mark.parametrize("size", [50, 300, 1000])
+@pytest.mark.parametrize("keys", [0, 7, 500])
+async def test_what_events_cost_is_what_they_take_of_their_shards(
+    aws: FakeAws, aggregate: str, size: int, keys: int
+) -> None:
+    events = [sized(event(n, key=f"customer-{n % keys}" if keys else None), size) for n in range(500)]
+    async with sink(aws, aggregate=aggregate) as made:
+        await made.shards.look_up()
+        for _ in range(2):
+            await made.write(Batch(events))
+        cost = sum(made.cost(each) for each in events)
+    wire = sum(len(each["Data"]) * 3 // 4 + len(each["PartitionKey"]) for each in puts(aws)[-1])
+    assert 0.95 <= wire / cost <= 1.05
