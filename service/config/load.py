@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from service import plugins
 from service.aws.settings import AwsConfig
-from service.config import checks
+from service.config import checks, ways
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
 from service.config.settings import AdminConfig, Auth, LogConfig, RouteConfig, ServerConfig, Tree
@@ -121,7 +121,7 @@ class _Loader:
             settings_of = checks.shared_memory(document, settings, settings_of)
         sinks: dict[str, Sink] = {name: kinds[name](name, sink) for name, sink in settings_of.items()}
         max_event = checks.everything(document, settings, broken, settings_of, sinks)
-        started = checks.started(settings.routes, settings_of)
+        started = ways.started(settings.routes, settings_of)
         return Config(
             server=settings.server,
             admin=settings.admin,

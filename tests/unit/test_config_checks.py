@@ -558,3 +558,15 @@ def test_a_fallback_has_time_for_a_call_within_the_patience_of_the_sink_it_stand
     """
     [mistake] = mistakes(tmp_path, text)
     assert "sinks.a.fallback: a call of 'b' may take 5s; patience must be longer" in mistake
+
+
+def test_a_fallback_is_no_sink_that_the_event_goes_to_anyway(tmp_path: Path) -> None:
+    """It would have each diverted event twice."""
+    text = """
+        sinks:
+          a: {type: memory, fallback: b}
+          b: {type: memory}
+        routes: {orders: {to: [a, b]}}
+    """
+    [mistake] = mistakes(tmp_path, text)
+    assert "sinks.a.fallback: route 'orders' goes to 'b' anyway: what is diverted would arrive twice" in mistake
