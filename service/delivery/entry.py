@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Protocol
 
 from service.event import Event
@@ -33,11 +34,21 @@ class Graveyard(Protocol):
         """The same, but False, having done nothing, if there is no room now."""
 
 
+class Taken(Enum):
+    """What a fallback says to an event. Closed set."""
+
+    TAKEN = auto()
+    REFUSED = auto()
+    """Not this one: it is too large there, or its partition has no room. Another one may do."""
+    FULL = auto()
+    """None at all now."""
+
+
 class Fallback(Protocol):
     """Where a lane's events go while its breaker is open (`fallback.FallbackLane`)."""
 
-    def take(self, entry: "Entry") -> bool:
-        """Take responsibility for `entry`, until its deadline. False, having done nothing, if there is no room."""
+    def take(self, entry: "Entry") -> Taken:
+        """Take responsibility for `entry`, until its deadline; having done nothing unless it says TAKEN."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from service.codecs.formats import encode, resolve
-from service.delivery.entry import Entry
+from service.delivery.entry import Entry, Taken
 from service.delivery.lane import Lane
 from service.sinks.contract import Format
 
@@ -15,23 +15,26 @@ class FallbackLane:
         self._lane = lane
         self._format = format
 
-    def take(self, entry: Entry) -> bool:
-        """Take responsibility for `entry`, until its deadline. False, having done nothing, if there is no room."""
+    def take(self, entry: Entry) -> Taken:
+        """Take responsibility for `entry`, until its deadline; having done nothing unless it says TAKEN."""
         lane, original = self._lane, entry.original
-        if not lane.has_room(original.charge):
-            return False
+        if not lane.has_room(min(original.charge, lane.capacity)):
+            return Taken.FULL
         form = resolve(self._format, lane.sink.carries_attributes, original.id_in_body)
         body, content_type = encode(original, form)
         event = replace(original, body=body, content_type=content_type)
-        size, partition = lane.size(event), lane.partition(event)
-        if not lane.fits(size) or not lane.has_room(event.charge):
-            return False
-        if not lane.partition_has_room(partition, event.charge):
-            return False
-        adopted = Entry(event, original, size, event.charge, entry.terms, entry.lane, entry.owner, entry.index)
+        size, charge = lane.size(event), event.charge
+        if not lane.fits(size) or charge > lane.capacity:
+            return Taken.REFUSED
+        if not lane.has_room(charge):
+            return Taken.FULL
+        partition = lane.partition(event)
+        if not lane.partition_has_room(partition, charge):
+            return Taken.REFUSED
+        adopted = Entry(event, original, size, charge, entry.terms, entry.lane, entry.owner, entry.index)
         adopted.partition = partition
         adopted.attempts = entry.attempts
         adopted.may_duplicate = entry.may_duplicate
         adopted.deadline = entry.deadline
         lane.adopt(adopted)
-        return True
+        return Taken.TAKEN

@@ -16,6 +16,7 @@ from service.delivery import attempt
 from service.delivery.books import Books
 from service.delivery.breaker import Breaker
 from service.delivery.digest import Digest
+from service.delivery.diversion import divert
 from service.delivery.entry import Entry, Fallback
 from service.delivery.lanequeue import LaneQueue
 from service.delivery.limiter import Limiter
@@ -62,6 +63,7 @@ class Lane:
         self._retries = Retries(name, meter, settings.call_timeout, rng)
         self._loop = asyncio.get_running_loop()
         self._pump_is_due = self._flushing = False
+        self._diverts_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     # --- admission
@@ -165,8 +167,9 @@ class Lane:
             batch = self._queue.compose(self._limits, now)
             if batch:
                 self._begin(self._call(batch, now), batch[0].queued_at)
-        if self.breaker.diverts and self.fallback is not None:
-            self._divert(self.fallback, now)
+        if self.breaker.diverts and self.fallback is not None and now >= self._diverts_at:
+            reason = self.breaker.reason or Reason.UNAVAILABLE
+            self._diverts_at = divert(self._queue, self.fallback, self.books, reason, now)
         if self.breaker.failures and self._queue.idle and self._may_call(now):
             self._begin(self._probe(), now)
         self._arm(now)
@@ -182,6 +185,8 @@ class Lane:
     def _arm(self, now: float) -> None:
         """Set the one timer to the next moment at which `_pump` would do something that no event announces."""
         moments = [self._queue.next_overdue(), self._queue.next_promotion()]
+        if self._queue and self.breaker.diverts and self.fallback is not None:
+            moments.append(self._diverts_at)
         if now < self.breaker.resumes_at:
             moments.append(self.breaker.resumes_at)
         elif self._queue and not self._lingered(now):
@@ -206,17 +211,6 @@ class Lane:
         for entry in waiting:
             self.books.move(entry, partitioned.partition(entry.event))
         self._queue.put_back(waiting, now)
-
-    def _divert(self, fallback: Fallback, now: float) -> None:
-        """Hand what is ready to the fallback, as far as that has room."""
-        kept: list[Entry] = []
-        for entry in (ready := self._queue.take_ready()):
-            if kept or not fallback.take(entry):
-                kept.append(entry)
-            else:
-                self.books.divert(entry, self.breaker.reason or Reason.UNAVAILABLE)
-        self._queue.put_back(kept, now)
-        self._queue.finish(ready[: len(ready) - len(kept)], now)
 
     # --- one call, and what becomes of its events
 

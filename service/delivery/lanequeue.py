@@ -81,6 +81,11 @@ class LaneQueue:
             self._sequence += 1
             heapq.heappush(self._later, (moment, self._sequence, entries))
 
+    def put_aside(self, entries: Iterable[Entry], moment: float) -> None:
+        """Keep each entry until loop time `moment`, or until it is overdue."""
+        for entry in entries:
+            self.put_later([entry], min(moment, entry.deadline - self._call_timeout))
+
     def finish(self, entries: Iterable[Entry], now: float) -> None:
         """These entries have ended: the next ones of their keys may go. They came before what was never tried."""
         if self._order is not None:
@@ -221,15 +226,23 @@ class LaneQueue:
                 partition.bucket.refund(1, entry.paid)
                 partitions.add(partition)
         for partition in partitions:
-            if not partition.failures and partition.bucket is not None and partition.bucket.open(now):
+            backs_off = partition.failures or not len(partition)
+            if not backs_off and partition.bucket is not None and partition.bucket.open(now):
                 partition.opens_at = now
                 self._offer(partition, now)
 
-    def take_ready(self) -> list[Entry]:
-        """Remove and return everything that is ready to be sent."""
-        everything = [entry for partition in self._open for entry in partition.clear()]
-        self._open.clear()
-        return everything
+    def first_ready(self) -> Entry | None:
+        """An entry that is ready to be sent, which `pop_ready` would remove; None if there is none."""
+        while self._open:
+            partition = next(iter(self._open))
+            if (entry := partition.first()) is not None:
+                return entry
+            del self._open[partition]
+        return None
+
+    def pop_ready(self) -> Entry:
+        """Remove and return the entry that `first_ready` has shown."""
+        return next(iter(self._open)).pop()
 
     def take_all(self) -> list[Entry]:
         """Remove and return what waits in partitions, not what backs off or waits for its key.
