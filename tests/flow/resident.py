@@ -32,7 +32,9 @@ KINDS = {
     "lines of 1 KB": ("application/x-ndjson", 1000, False),
     "CloudEvents of 1 KB": ("application/cloudevents-batch+json", 1000, True),
     "CloudEvents of 5 KB": ("application/cloudevents-batch+json", 5000, True),
+    "CloudEvents of 5 KB, of which 4 KB are an attribute": ("application/cloudevents-batch+json", 5000, True),
 }
+ATTRIBUTE_BYTES = 4000
 
 
 class Stuck(ScriptedSink):
@@ -45,8 +47,8 @@ class Stuck(ScriptedSink):
         return []
 
 
-def body(request: int, size: int, enveloped: bool) -> bytes:
-    """A body of BATCH events of about `size` bytes, each with an id of its own."""
+def body(request: int, size: int, enveloped: bool, attribute: int) -> bytes:
+    """A body of BATCH events of about `size` bytes, `attribute` of them in the subject; each has an id of its own."""
     events = []
     for index in range(BATCH):
         event: dict[str, object] = {"data": {}}
@@ -58,7 +60,7 @@ def body(request: int, size: int, enveloped: bool) -> bytes:
                 "type": "com.example.order.created",
                 "time": "2026-11-23T06:37:00.123Z",
                 "datacontenttype": "application/json",
-                "subject": f"order-{request}-{index}",
+                "subject": f"order-{request}-{index}" + "x" * attribute,
                 "data": {},
             }
         event["data"] = "x" * (size - len(json.dumps(event)))
@@ -75,6 +77,7 @@ def resident() -> int:
 async def main(kind: str) -> None:
     """Hold REQUESTS requests, and print what was charged and how much the process grew."""
     content_type, size, enveloped = KINDS[kind]
+    attribute = ATTRIBUTE_BYTES if "attribute" in kind else 0
     meter = Meter()
     sink = Stuck(Faults(), random.Random(1), limits=Limits(500, 2**22, 2**20))
     settings = SinkConfig.model_validate(
@@ -86,7 +89,8 @@ async def main(kind: str) -> None:
     kept: list[Pending] = []
 
     async def send(number: int) -> None:
-        request = Request("orders", {"content-type": content_type}, body(number, size, enveloped), f"request-{number}")
+        sent = body(number, size, enveloped, attribute)
+        request = Request("orders", {"content-type": content_type}, sent, f"request-{number}")
         kept.append(await ingest.taken(request))
         await asyncio.sleep(0)
 
