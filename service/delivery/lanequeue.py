@@ -219,15 +219,15 @@ class LaneQueue:
 
         Those that had closed for want of it open again; one that backs off does not.
         """
-        partitions = set()
+        partitions: dict[Partition, None] = {}
         for entry in entries:
             partition = self.partitions.get(entry.partition)
             if partition is not None and partition.bucket is not None:
                 partition.bucket.refund(1, entry.paid)
-                partitions.add(partition)
+                partitions[partition] = None
         for partition in partitions:
-            backs_off = partition.failures or not len(partition)
-            if not backs_off and partition.bucket is not None and partition.bucket.open(now):
+            waits = len(partition) and not partition.failures
+            if waits and partition.bucket is not None and partition.bucket.open(now):
                 partition.opens_at = now
                 self._offer(partition, now)
 
