@@ -13,13 +13,18 @@ log = logging.getLogger(__name__)
 async def write(name: str, sink: Sink, batch: Batch, started: float, seconds: float, silent: bool) -> Sequence[Outcome]:
     """One outcome per event, from one write that ends `seconds` after loop time `started`.
 
-    Raises nothing but CancelledError. `silent`: do not log once more that the sink raises.
+    Raises nothing but CancelledError, if the calling task is cancelled; one that the sink leaks is its failure.
+    `silent`: do not log once more that the sink raises.
     """
     try:
         async with asyncio.timeout_at(started + seconds):
             answer: object = await sink.write(batch)
     except TimeoutError:
         return [_no_answer(seconds)] * len(batch)
+    except asyncio.CancelledError:
+        if _is_cancelled():
+            raise
+        return [_LEAKED] * len(batch)
     except Exception as error:
         # The contract lets a sink raise anything: it says that nothing is known of any event.
         if not silent:
@@ -42,9 +47,22 @@ async def probe(sink: Sink, seconds: float, reason: Reason) -> Retry | None:
             await sink.probe()
     except TimeoutError:
         return _no_answer(seconds)
+    except asyncio.CancelledError:
+        if _is_cancelled():
+            raise
+        return _LEAKED
     except Exception as error:  # noqa: BLE001 - a probe says by raising that it failed; a foreign one raises anything
         return Retry(reason, detail=str(error))
     return None
+
+
+_LEAKED = Retry(Reason.SINK_ERROR, detail="CancelledError")
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody has cancelled the running task."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _no_answer(seconds: float) -> Retry:

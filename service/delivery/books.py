@@ -4,15 +4,21 @@ In any one snapshot: received = the sum of the settled, by fate, + held.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Sequence
 from math import inf
+from typing import ParamSpec
 
 from service.delivery.entry import Entry
 from service.delivery.rate import Rate
 from service.outcome import Reason
 from service.receipt import SETTLED_DELIVERED, Fate, Receipt, Settlement
 from service.telemetry.meter import Meter
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 SHORTEST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
@@ -66,8 +72,10 @@ class Books:
         """Settle all of a call's deliveries: one counter update per route, one receipt update per request."""
         routes: dict[str, int] = {}
         receipts: dict[Receipt, int] = {}
+        others: list[Entry] = []
         charge = 0
         for entry in entries:
+            entry.settled = True
             charge += entry.charge
             self._shift(entry, -entry.charge)
             route = entry.terms.route
@@ -76,14 +84,28 @@ class Books:
             if isinstance(owner, Receipt):
                 receipts[owner] = receipts.get(owner, 0) + 1
             elif owner is not None:
-                owner.settle(entry.index, entry.lane, SETTLED_DELIVERED)
+                others.append(entry)
         for route, count in routes.items():
             self._meter.lane_settled[self._sink, route, Fate.DELIVERED.value, ""] += count
             self._meter.lane_held[self._sink, route] -= count
         self._rate.add(charge, self._loop.time())
         self._released(len(entries), charge)
         for receipt, count in receipts.items():
-            receipt.settle_delivered(count)
+            self._tell(receipt.settle_delivered, count)
+        for entry in others:
+            if entry.owner is not None:
+                self._tell(entry.owner.settle, entry.index, entry.lane, SETTLED_DELIVERED)
+
+    def _tell(self, hears: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            hears(*args, **kwargs)
+        except Exception:
+            # Whoever waits for an event runs code of its own; no other event may be stranded by it.
+            log.critical("the end of an event could not be told", extra={"sink": self._sink}, exc_info=True)
+
+    def ended(self, entry: Entry) -> bool:
+        """Whether the entry is settled, or will be once its dead letter is safe."""
+        return entry.settled or entry in self._buried
 
     def give_up(self, entry: Entry, reason: Reason, detail: str) -> None:
         """End an entry that was not delivered and may not be tried again."""
@@ -92,7 +114,14 @@ class Books:
             self._settle(entry, Fate.EXPIRED, reason, detail)
             return
         done = self._burial(entry, reason, detail)
-        if terms.graveyard is not None and terms.graveyard.bury_at_once(entry, self._sink, reason, detail, done):
+        kept = False
+        if terms.graveyard is not None:
+            try:
+                kept = terms.graveyard.bury_at_once(entry, self._sink, reason, detail, done)
+            except Exception:
+                # whatever an envelope meets in a foreign body: the other events must not suffer
+                log.critical("a dead letter could not be written", extra={"sink": self._sink}, exc_info=True)
+        if kept:
             self._buried[entry] = None
         else:
             self._settle(entry, Fate.DROPPED, reason, detail)
@@ -111,7 +140,13 @@ class Books:
         else:
             self._buried[entry] = None
             done = self._burial(entry, reason, detail)
-            withdraw = terms.graveyard.bury(entry, self._sink, reason, detail, done)
+            try:
+                withdraw = terms.graveyard.bury(entry, self._sink, reason, detail, done)
+            except Exception:
+                # as above; the event is refused as if there were no place for dead letters
+                log.critical("a dead letter could not be written", extra={"sink": self._sink}, exc_info=True)
+                done(False)
+                return
             if entry in self._buried and entry.deadline < inf:
                 self._buried[entry] = self._loop.call_at(entry.deadline, _too_late, done, withdraw)
 
@@ -137,6 +172,7 @@ class Books:
             self._after_burial(entry, False, Reason.SHUTDOWN, "shut down before its dead letter was safe")
 
     def _settle(self, entry: Entry, fate: Fate, reason: Reason, detail: str, refused: bool = False) -> None:
+        entry.settled = True
         key = (self._sink, entry.terms.route)
         self._meter.lane_settled[(*key, fate.value, reason.value)] += 1
         self._meter.lane_held[key] -= 1
@@ -144,7 +180,7 @@ class Books:
         self._released(1, entry.charge)
         if entry.owner is not None and fate is not Fate.DIVERTED:
             settlement = Settlement(fate, reason, detail, entry.may_duplicate, refused)
-            entry.owner.settle(entry.index, entry.lane, settlement)
+            self._tell(entry.owner.settle, entry.index, entry.lane, settlement)
 
     def _released(self, events: int, charge: int) -> None:
         self.held_events -= events

@@ -54,11 +54,12 @@ class Breaker:
 
     def may_call(self, in_flight: int, limit: int, now: float) -> bool:
         """Whether one more call may begin beside those in flight."""
-        if now < self.resumes_at or in_flight >= (1 if self.failures else limit):
-            return False
+        return now >= self.resumes_at and in_flight < (1 if self.failures else limit)
+
+    def tries(self) -> None:
+        """A call begins."""
         if self.state is State.OPEN:
             self.state = State.HALF_OPEN
-        return True
 
     def note(self, events: int, failed: Sequence[Retry], now: float) -> None:
         """A call with `events` has ended, with these failures (without those that are about a partition)."""

@@ -44,6 +44,11 @@ class Digest:
             self.failed, self.unplaced = [(entry, Retry(Reason.NO_ROOM)) for entry in batch], []
 
     @property
+    def left(self) -> list[Entry]:
+        """What has to be tried again, in whatever way."""
+        return [*self.unplaced, *(entry for entry, _ in (*self.failed, *self.throttled))]
+
+    @property
     def result(self) -> str:
         """`delivered`, or the reason of the first failure: a metric label."""
         first = next(iter(self.failed or self.throttled), None)

@@ -84,6 +84,7 @@ class Entry:
         "partition",
         "queued_at",
         "sequence",
+        "settled",
         "size",
         "terms",
     )
@@ -125,6 +126,8 @@ class Entry:
         self.deadline = 0.0
         self.queued_at = 0.0
         self.sequence = 0
+        self.settled = False
+        """Whether its end is in the books."""
 
     def __lt__(self, other: "Entry") -> bool:
         return (self.deadline, self.sequence) < (other.deadline, other.sequence)

@@ -9,10 +9,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from math import inf
 from typing import Any
 
 from service.delivery import attempt
+from service.delivery.alarm import Alarm
 from service.delivery.books import Books
 from service.delivery.breaker import Breaker
 from service.delivery.digest import Digest
@@ -20,6 +22,7 @@ from service.delivery.diversion import divert
 from service.delivery.entry import Entry, Fallback
 from service.delivery.lanequeue import LaneQueue
 from service.delivery.limiter import Limiter
+from service.delivery.placing import Placing
 from service.delivery.retries import Retries
 from service.event import Event
 from service.outcome import Reason
@@ -30,18 +33,15 @@ log = logging.getLogger(__name__)
 
 PARTITION_SHARE = 4
 """A partition holds at most this part of a lane that has several: a quarter."""
+AFTER_DEFECT_SECONDS = 1.0
+"""After a defect in the lane itself, or in a sink's own part of it."""
 
 
 class Lane:
     """One sink behind one bounded queue."""
 
     def __init__(
-        self,
-        name: str,
-        sink: Sink,
-        settings: SinkConfig,
-        meter: Meter,
-        rng: random.Random | None = None,
+        self, name: str, sink: Sink, settings: SinkConfig, meter: Meter, rng: random.Random | None = None
     ) -> None:
         rng = rng or random.Random()
         self.name = name
@@ -54,17 +54,17 @@ class Lane:
         self.limiter = Limiter(min(settings.concurrency_floor, settings.concurrency), settings.concurrency)
         self._meter = meter
         self._partitioned = sink if isinstance(sink, Partitioned) else None
-        self._generation = self._partitioned.generation if self._partitioned else 0
         self.books = Books(name, meter, rng)
         """What the lane holds, and how each entry ended."""
+        self._placing = Placing(name, self._partitioned, self.books)
         self._limits = sink.limits
         self._largest = min(sink.limits.event_bytes, sink.limits.batch_bytes)
         self._queue = LaneQueue(settings.call_timeout, self._partitioned, ordered=settings.order == "key")
         self._retries = Retries(name, meter, settings.call_timeout, rng)
         self._loop = asyncio.get_running_loop()
-        self._pump_is_due = self._flushing = False
+        self._pump_is_due = self._flushing = self._ended = False
         self._diverts_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._wake)
 
     # --- admission
 
@@ -79,7 +79,7 @@ class Lane:
 
     def partition(self, event: Event) -> int:
         """The partition of the destination that `event` would go to; 0 where there is only one."""
-        return self._partitioned.partition(event) if self._partitioned is not None else 0
+        return self._placing.partition(event)
 
     @property
     def largest_event(self) -> int:
@@ -117,9 +117,8 @@ class Lane:
 
     def oldest_age(self) -> float:
         """Seconds since the longest-waiting entry was put, be it in a call or not; 0 if there is none."""
-        waiting = self._queue.oldest()
-        moments = [*self.calls.values(), *(() if waiting is None else (waiting,))]
-        return self._loop.time() - min(moments) if moments else 0.0
+        oldest = min(self._queue.oldest(), *self.calls.values(), inf)
+        return self._loop.time() - oldest if oldest < inf else 0.0
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Take responsibility for `entries`. The caller has asked `fits` and whether there is room."""
@@ -149,15 +148,29 @@ class Lane:
     # --- the pump: decides what is sent now, and when to look again
 
     def _wake(self) -> None:
-        if not self._pump_is_due:
+        if self._ended:
+            self._hand_back()
+        elif not self._pump_is_due:
             self._pump_is_due = True
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
         self._pump_is_due = False
+        if self._ended:
+            return
         now = self._loop.time()
-        if self._partitioned is not None and self._partitioned.generation != self._generation:
-            self._rearrange(self._partitioned, now)
+        try:
+            self._advance(now)
+            moment = self._next_moment(now)
+        except Exception:
+            # Ours, or a foreign sink's: whatever it is, what the lane holds must not wait for ever.
+            log.critical("a lane could not go on, and tries again", extra={"sink": self.name}, exc_info=True)
+            moment = now + AFTER_DEFECT_SECONDS
+        self._alarm.set(moment)
+
+    def _advance(self, now: float) -> None:
+        if self._placing.changed():
+            self._queue.rearrange(self._placing.renew, now)
         self._queue.promote(now)
         overdue = list(self._queue.overdue(now))
         for entry in overdue:
@@ -166,13 +179,12 @@ class Lane:
         while self._queue and self._lingered(now) and self._may_call(now):
             batch = self._queue.compose(self._limits, now)
             if batch:
-                self._begin(self._call(batch, now), batch[0].queued_at)
+                self._begin(self._call(batch, now), batch, now)
         if self.breaker.diverts and self.fallback is not None and now >= self._diverts_at:
             reason = self.breaker.reason or Reason.UNAVAILABLE
             self._diverts_at = divert(self._queue, self.fallback, self.books, reason, now)
         if self.breaker.failures and self._queue.idle and self._may_call(now):
-            self._begin(self._probe(), now)
-        self._arm(now)
+            self._begin(self._probe(), [], now)
 
     def _may_call(self, now: float) -> bool:
         return self.breaker.may_call(len(self.calls), self.limiter.limit, now)
@@ -182,8 +194,8 @@ class Lane:
             return True
         return now >= self._queue.oldest_ready() + self.settings.linger or self._queue.fills(self._limits)
 
-    def _arm(self, now: float) -> None:
-        """Set the one timer to the next moment at which `_pump` would do something that no event announces."""
+    def _next_moment(self, now: float) -> float:
+        """When `_pump` would next do something that no event announces; inf if never."""
         moments = [self._queue.next_overdue(), self._queue.next_promotion()]
         if self._queue and self.breaker.diverts and self.fallback is not None:
             moments.append(self._diverts_at)
@@ -191,55 +203,47 @@ class Lane:
             moments.append(self.breaker.resumes_at)
         elif self._queue and not self._lingered(now):
             moments.append(self._queue.oldest_ready() + self.settings.linger)
-        moment = min(moments)
-        if self._timer is not None:
-            if self._timer.when() == moment:
-                return
-            self._timer.cancel()
-            self._timer = None
-        if moment < inf:
-            self._timer = self._loop.call_at(moment, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        self._wake()
-
-    def _rearrange(self, partitioned: Partitioned, now: float) -> None:
-        """The destination's partitions have changed: sort what waits anew. What is in a call stays where it is."""
-        self._generation = partitioned.generation
-        waiting = self._queue.take_all()
-        for entry in waiting:
-            self.books.move(entry, partitioned.partition(entry.event))
-        self._queue.put_back(waiting, now)
+        return min(moments)
 
     # --- one call, and what becomes of its events
 
-    def _begin(self, call: Coroutine[Any, Any, None], since: float) -> None:
+    def _begin(self, call: Coroutine[Any, Any, None], batch: list[Entry], now: float) -> None:
         task = self._loop.create_task(call, name=f"lane {self.name}")
-        self.calls[task] = since
+        self.calls[task] = min((entry.queued_at for entry in batch), default=now)
+        self.breaker.tries()
         self.limiter.began(len(self.calls))
-        task.add_done_callback(self._called)
+        task.add_done_callback(partial(self._called, batch))
 
-    def _called(self, call: asyncio.Task[None]) -> None:
+    def _called(self, batch: list[Entry], call: asyncio.Task[None]) -> None:
         self.calls.pop(call, None)
-        self._wake()
-        if not call.cancelled() and (defect := call.exception()) is not None:
+        if call.cancelled():
+            self._give_back(batch, Reason.SHUTDOWN, "shut down while a call was in flight")
+        elif (defect := call.exception()) is not None:
             log.critical("a lane could not settle a call", extra={"sink": self.name}, exc_info=defect)
+            self._give_back(batch, Reason.SINK_ERROR, f"the call could not be settled: {type(defect).__name__}")
+        self._wake()
+
+    def _give_back(self, batch: list[Entry], reason: Reason, detail: str) -> None:
+        """End what a call has left neither ended nor waiting. It was on the wire: each event may have been written."""
+        waiting = set(self._queue.entries())
+        left = [entry for entry in batch if entry not in waiting]
+        for entry in left:
+            if not self.books.ended(entry):
+                entry.may_duplicate = True
+                self.books.give_up(entry, reason, detail)
+        self._queue.finish(left, self._loop.time())
 
     async def _call(self, batch: list[Entry], started: float) -> None:
         events = Batch([entry.event for entry in batch])
         silent = self.breaker.failures > 0
-        try:
-            outcomes = await attempt.write(self.name, self.sink, events, started, self.settings.call_timeout, silent)
-        except asyncio.CancelledError:
-            # Only `abandon` cancels: the call was on the wire, so each event may have been written.
-            for entry in batch:
-                entry.may_duplicate = True
-                self.books.give_up(entry, Reason.SHUTDOWN, "shut down while a call was in flight")
-            raise
-        self._settle(Digest(batch, outcomes, self._partitioned is not None), len(batch), started)
+        generation = self._placing.generation
+        outcomes = await attempt.write(self.name, self.sink, events, started, self.settings.call_timeout, silent)
+        digest = Digest(batch, outcomes, self._partitioned is not None)
+        if moved := generation != self._placing.generation:
+            self._placing.renew(digest.left)
+        self._settle(digest, len(batch), started, moved)
 
-    def _settle(self, digest: Digest, events: int, started: float) -> None:
+    def _settle(self, digest: Digest, events: int, started: float, moved: bool) -> None:
         now = self._loop.time()
         failures = [retry for _, retry in digest.failed]
         self._queue.put_back(digest.unplaced, now)
@@ -252,7 +256,7 @@ class Lane:
         if told:
             self.breaker.note(told, failures, now)
         if self._partitioned is not None:
-            self._retries.of_partitions(digest, self._queue, now)
+            self._retries.of_partitions(digest, self._queue, now, moved)
         given_up = self._retries.of_events(digest.failed, self._queue, self.breaker, self.books, now)
         ended = [*digest.delivered, *(entry for entry, _ in digest.refused), *given_up]
         self._queue.finish(ended, now)
@@ -277,16 +281,17 @@ class Lane:
         self._wake()
 
     async def abandon(self) -> None:
-        """Give up everything that is left as `SHUTDOWN`: calls are cancelled, waiting events handed back."""
+        """Give up everything that is left as `SHUTDOWN`: calls are cancelled, waiting events handed back.
+
+        The sink may be closed then: nothing is called any more, and what still comes is given up at once.
+        """
+        self._ended = True
         self._hand_back()
         calls = list(self.calls)
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._hand_back()
+        self._alarm.set(inf)
 
     def _hand_back(self) -> None:
         for entry in self._queue.clear():

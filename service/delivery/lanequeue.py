@@ -6,7 +6,7 @@ when to look.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 
 from service.delivery.bucket import Bucket
@@ -150,12 +150,11 @@ class LaneQueue:
         """The loop time just after which something may be overdue; inf if nothing can."""
         return self._soonest - self._call_timeout + _ROUNDING_SECONDS
 
-    def oldest(self) -> float | None:
-        """When the longest-waiting entry was put (loop time); None if nothing waits."""
+    def oldest(self) -> float:
+        """When the longest-waiting entry was put (loop time); inf if nothing waits."""
         moments = [partition.oldest() for partition in self.partitions.values()]
-        moments += [entry.queued_at for _, _, group in self._later for entry in group[:1]]
-        oldest = min(moments, default=inf)
-        return oldest if oldest < inf else None
+        moments += [entry.queued_at for _, _, group in self._later for entry in group]
+        return min(moments, default=inf)
 
     # --- out
 
@@ -177,13 +176,18 @@ class LaneQueue:
         """
         batch: list[Entry] = []
         space = limits.batch_bytes
-        while self._open and len(batch) < limits.batch_events:
-            share = max(1, (limits.batch_events - len(batch)) // len(self._open))
-            taken = len(batch)
-            for partition in tuple(self._open):
-                space = self._give(partition, batch, min(share, limits.batch_events - len(batch)), space, now)
-            if len(batch) == taken:
-                break
+        try:
+            while self._open and len(batch) < limits.batch_events:
+                share = max(1, (limits.batch_events - len(batch)) // len(self._open))
+                taken = len(batch)
+                for partition in tuple(self._open):
+                    space = self._give(partition, batch, min(share, limits.batch_events - len(batch)), space, now)
+                if len(batch) == taken:
+                    break
+        except Exception:
+            # what an event costs is said by the sink, which may be somebody else's
+            self.put_back(batch, now)
+            raise
         return batch
 
     def _give(self, partition: Partition, batch: list[Entry], most: int, space: int, now: float) -> int:
@@ -244,20 +248,33 @@ class LaneQueue:
         """Remove and return the entry that `first_ready` has shown."""
         return next(iter(self._open)).pop()
 
-    def take_all(self) -> list[Entry]:
-        """Remove and return what waits in partitions, not what backs off or waits for its key.
+    def rearrange(self, renew: Callable[[Iterable[Entry]], None], now: float) -> None:
+        """The destination's partitions have changed: `renew` what waits, be it for a moment or its key, and sort it
+        anew. What is in a call is not here. The partitions to come have the pace that the sink has then."""
+        waiting = self._take_all()
+        renew((*waiting, *self.entries()))
+        self.put_back(waiting, now)
 
-        The partitions are forgotten; those to come have the pace that the sink has then.
-        """
+    def _take_all(self) -> list[Entry]:
+        """Remove and return what waits in partitions, which are forgotten."""
         everything = [entry for partition in self.partitions.values() for entry in partition.clear()]
         self.partitions.clear()
         self._open.clear()
         self._opening.clear()
         return everything
 
+    def entries(self) -> Iterator[Entry]:
+        """Everything that waits here, in no order."""
+        for partition in self.partitions.values():
+            yield from partition.entries()
+        for _, _, group in self._later:
+            yield from group
+        if self._order is not None:
+            yield from self._order.entries()
+
     def clear(self) -> list[Entry]:
         """Remove and return everything."""
-        everything = self.take_all()
+        everything = self._take_all()
         everything += [entry for _, _, group in self._later for entry in group]
         self._later.clear()
         if self._order is not None:

@@ -88,6 +88,12 @@ class Partition:
         rooms = (self._again, self._fresh, self._patient)
         return min((room[0].queued_at for room in rooms if room), default=inf)
 
+    def entries(self) -> Iterator[Entry]:
+        """Everything that waits here, in no order."""
+        yield from self._again
+        yield from self._fresh
+        yield from self._patient
+
     def clear(self) -> list[Entry]:
         """Remove and return everything, in the order in which it would leave."""
         everything = [*sorted(self._again), *self._fresh, *self._patient]

@@ -54,13 +54,17 @@ class Retries:
             queue.put_later(group, now + delays[attempts])
         return given_up
 
-    def of_partitions(self, digest: Digest, queue: LaneQueue, now: float) -> None:
-        """Let each partition's rate and back-off follow what it took; throttled entries wait for it to open."""
+    def of_partitions(self, digest: Digest, queue: LaneQueue, now: float, moved: bool) -> None:
+        """Let each partition's rate and back-off follow what it took; throttled entries wait for it to open.
+
+        `moved`: the partitions have changed since the call began, so that it says nothing of those of now.
+        """
         delivered: dict[int, list[int]] = {}
         for entry in digest.delivered:
             delivered.setdefault(entry.partition, []).append(entry.paid)
         # first, because a rate that follows throttling leaves no tokens
-        queue.refund([*digest.unplaced, *(entry for entry, _ in digest.throttled)], now)
+        if not moved:
+            queue.refund([*digest.unplaced, *(entry for entry, _ in digest.throttled)], now)
         throttled: dict[int, list[Entry]] = {}
         for entry, retry in digest.throttled:
             entry.attempts += 1
@@ -69,7 +73,7 @@ class Retries:
         for number in delivered.keys() | throttled.keys():
             sizes, back = delivered.get(number, ()), throttled.get(number, ())
             partition = queue.partitions.get(number)
-            if partition is not None:
+            if partition is not None and not moved:
                 if partition.bucket is not None:
                     partition.bucket.note(len(sizes), sum(sizes), bool(back), now)
                 if sizes:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from itertools import pairwise
 
-from service.delivery.breaker import State
+from service.delivery.breaker import Breaker, State
 from service.delivery.entry import Entry
 from service.delivery.fallback import FallbackLane
 from service.delivery.lane import Lane
@@ -174,5 +174,38 @@ def test_a_packing_sink_whose_calls_all_fail_is_a_broken_destination_though_it_h
         sink.dead = False
         await receipt.wait()
         assert all_delivered(receipt)
+
+    run(main())
+
+
+def test_a_breaker_is_half_open_only_once_a_call_begins() -> None:
+    breaker = Breaker("s", random.Random(1))
+    for now in (0.0, 3.0, 6.0):
+        breaker.fail(Retry(Reason.UNAVAILABLE), now)
+    assert breaker.may_call(0, 1, 100.0)
+    states = [breaker.state]
+    breaker.tries()
+    states.append(breaker.state)
+    assert states == [State.OPEN, State.HALF_OPEN]
+
+
+def test_the_oldest_event_of_a_call_need_not_be_its_first() -> None:
+    async def main() -> None:
+        sink = Destination()
+        sink.faults.seconds = 4.0
+        target = lane(sink, Meter(), concurrency=1)
+        put(target, 1)
+        await asyncio.sleep(0.1)
+        put(target, 1, first=1)
+        await asyncio.sleep(1)
+        one = event(2)
+        diverted = Entry(one, one, target.size(one), one.charge, REQUIRED, "s", Receipt([("s",)]), 0)
+        diverted.deadline = asyncio.get_running_loop().time() + 15
+        target.adopt(diverted)
+        while len(sink.calls) < 2:
+            await asyncio.sleep(0.1)
+        assert sink.calls[1][1] == ["e2", "e1"]
+        assert target.oldest_age() > sink.calls[1][0] - sink.calls[0][0] - 0.2
+        await target.abandon()
 
     run(main())

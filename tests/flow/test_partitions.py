@@ -213,3 +213,24 @@ def test_what_a_call_had_no_room_for_is_not_paid_for() -> None:
         await lane.abandon()
 
     run(main())
+
+
+def test_after_a_merge_nothing_goes_by_the_old_shards_be_it_in_a_call_or_backing_off_or_behind_its_key() -> None:
+    async def main() -> None:
+        sink = Shards(shards=2, rate=50)
+        lane = before(sink, patience="60s", order="key", memory="400KiB")
+        receipts = [put(lane, range(100), key=key) for key in range(4)]
+        receipts.append(put(lane, range(1000, 1200)))
+        await asyncio.sleep(0.5)
+        while not lane.calls:
+            await asyncio.sleep(0.001)
+        sink.shards, sink.generation = 1, 2
+        receipts.append(put(lane, [2000]))
+        await asyncio.sleep(3)
+        assert set(lane.books.partition_bytes) == {0}
+        assert lane.partition_has_room(0, 100 * 1024), "the only shard may have the whole lane"
+        for receipt in receipts:
+            await receipt.wait()
+            assert all_delivered(receipt)
+
+    run(main())
