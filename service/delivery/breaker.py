@@ -22,6 +22,9 @@ OPENS_AFTER_CALLS: Final = 3
 IDLE_SECONDS: Final = 4.0
 """The same, about, while no event waits: a question costs the destination something too (DescribeStreamSummary is
 limited to 20 a second per account)."""
+QUIET_SECONDS: Final = 2.0
+"""How long nothing must have been diverted before an open breaker closes because the destination says it works: it may
+say so, and take no event."""
 
 
 class State(StrEnum):
@@ -43,6 +46,7 @@ class Breaker:
         """Why the last of them failed; None if the destination works."""
         self.resumes_at = 0.0
         """Nothing is sent before."""
+        self._asks_at = 0.0
         self._sink = sink
         self._rng = rng
         self._since = 0.0
@@ -55,6 +59,14 @@ class Breaker:
     def may_call(self, in_flight: int, limit: int, now: float) -> bool:
         """Whether one more call may begin beside those in flight."""
         return now >= self.resumes_at and in_flight < (1 if self.failures else limit)
+
+    def resumes(self, idle: bool) -> float:
+        """The loop time before which nothing is sent, or (`idle`) the destination is not asked for want of events."""
+        return max(self.resumes_at, self._asks_at) if idle else self.resumes_at
+
+    def diverted(self, now: float) -> None:
+        """Events went to the fallback: the next of them tells more than an answer to the question does."""
+        self._asks_at = now + QUIET_SECONDS
 
     def tries(self) -> None:
         """A call begins."""
@@ -91,4 +103,4 @@ class Breaker:
         self.state = State.CLOSED
         self.failures = 0
         self.reason = None
-        self.resumes_at = 0.0
+        self.resumes_at = self._asks_at = 0.0

@@ -8,6 +8,7 @@ import logging
 from typing import Final, assert_never
 
 from service.delivery.books import Books
+from service.delivery.breaker import Breaker
 from service.delivery.entry import Entry, Fallback, Taken
 from service.delivery.lanequeue import LaneQueue
 from service.outcome import Reason
@@ -24,9 +25,10 @@ REFUSED_SECONDS: Final = 1.0
 """After which an event that the fallback did not take is ready again, for either destination."""
 
 
-def divert(queue: LaneQueue, fallback: Fallback, books: Books, reason: Reason, now: float) -> float:
+def divert(queue: LaneQueue, fallback: Fallback, books: Books, breaker: Breaker, now: float) -> float:
     """Hand what is ready to the fallback. Returns the loop time before which another pass would be in vain."""
     refused: list[Entry] = []
+    reason = breaker.reason or Reason.UNAVAILABLE
     try:
         for _ in range(MOST_AT_ONCE):
             entry = queue.first_ready()
@@ -36,6 +38,7 @@ def divert(queue: LaneQueue, fallback: Fallback, books: Books, reason: Reason, n
                 case Taken.TAKEN:
                     queue.pop_ready()
                     books.divert(entry, reason)
+                    breaker.diverted(now)
                     queue.finish([entry], now)
                 case Taken.REFUSED:
                     refused.append(queue.pop_ready())

@@ -181,9 +181,8 @@ class Lane:
             if batch:
                 self._begin(self._call(batch, now), batch, now)
         if self.breaker.diverts and self.fallback is not None and now >= self._diverts_at:
-            reason = self.breaker.reason or Reason.UNAVAILABLE
-            self._diverts_at = divert(self._queue, self.fallback, self.books, reason, now)
-        if self.breaker.failures and self._queue.idle and self._may_call(now):
+            self._diverts_at = divert(self._queue, self.fallback, self.books, self.breaker, now)
+        if self.breaker.failures and self._queue.idle and now >= self.breaker.resumes(True) and self._may_call(now):
             self._begin(self._probe(), [], now)
 
     def _may_call(self, now: float) -> bool:
@@ -199,8 +198,8 @@ class Lane:
         moments = [self._queue.next_overdue(), self._queue.next_promotion()]
         if self._queue and self.breaker.diverts and self.fallback is not None:
             moments.append(self._diverts_at)
-        if now < self.breaker.resumes_at:
-            moments.append(self.breaker.resumes_at)
+        if now < (resumes_at := self.breaker.resumes(self._queue.idle)):
+            moments.append(resumes_at)
         elif self._queue and not self._lingered(now):
             moments.append(self._queue.oldest_ready() + self.settings.linger)
         return min(moments)

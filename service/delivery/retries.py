@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Sequence
+from math import ceil
+from typing import Final
 
 from service.delivery.backoff import delay
 from service.delivery.books import Books
@@ -12,6 +14,9 @@ from service.delivery.entry import Entry
 from service.delivery.lanequeue import LaneQueue
 from service.outcome import Retry
 from service.telemetry.meter import Meter
+
+TOGETHER_SECONDS: Final = 0.1
+"""Partitions that took nothing open again at multiples of this, so that a lane with many makes no more calls."""
 
 
 class Retries:
@@ -83,5 +88,7 @@ class Retries:
                     if not sizes:
                         partition.failures += 1
                         pause = max(pause, delay(partition.failures, None, self._rng))
+                        # however many partitions back off, they share calls
+                        pause = ceil((now + pause) / TOGETHER_SECONDS) * TOGETHER_SECONDS - now
                     queue.close(partition, now + pause)
             queue.put_back(back, now)

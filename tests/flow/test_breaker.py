@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 from service.delivery.breaker import Breaker, State
@@ -23,10 +24,12 @@ class Destination(ScriptedSink):
     def __init__(self) -> None:
         super().__init__(Faults(), random.Random(1))
         self.probes: list[float] = []
+        self.answers = False
+        """Whether it says that it works although it is dead."""
 
     async def probe(self) -> None:
         self.probes.append(asyncio.get_running_loop().time())
-        if self.dead:
+        if self.dead and not self.answers:
             raise ProbeError("it is dead")
 
 
@@ -119,6 +122,34 @@ def test_while_the_breaker_is_open_events_go_to_the_fallback_and_are_answered_fo
         for each in (first, second):
             assert each.held_events == 0
         assert_conserved(meter, [first, second])
+
+    run(main())
+
+
+def test_a_destination_that_says_it_works_and_takes_nothing_stays_open_while_events_are_diverted() -> None:
+    async def main() -> None:
+        _, broken, _, first, second = world()
+        broken.answers = True
+        loop = asyncio.get_running_loop()
+        await put(first, 5).wait()
+        waits: list[float] = []
+        states: set[State] = set()
+
+        def ended(start: float) -> None:
+            waits.append(loop.time() - start)
+
+        for number in range(280):
+            start = loop.time()
+            receipt = put(first, 1, first=100 + number)
+            receipt.on_done(partial(ended, start))
+            await asyncio.sleep(1 / 7)
+            states.add(first.breaker.state)
+        await asyncio.sleep(20)
+        assert State.CLOSED not in states
+        assert len(waits) == 280
+        assert sum(wait > 1 for wait in waits) <= 30, "one at a time tries the destination"
+        await first.abandon()
+        await second.abandon()
 
     run(main())
 
