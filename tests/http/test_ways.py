@@ -44,6 +44,10 @@ class Defective(Scripted):
         """Fails for events that say so."""
         return 1 // (b"boom" not in event.body)
 
+    def cost(self, event: Event) -> int:
+        """As a sink with partitions has it."""
+        return len(event.body)
+
 
 def alive() -> list[Exchange]:
     """The requests of the short way that somebody holds on to."""
