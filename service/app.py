@@ -134,7 +134,7 @@ async def _shut_down(
     """Drain (design section 5). True if nothing had to be given back."""
     health.phase = Phase.DRAINING
     log.info("draining", extra={"held_events": sum(lane.held_events for lane in pipeline.lanes.values())})
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError):  # the delay is over, as it should be
         async with asyncio.timeout(config.server.deregister_delay):
             await now.wait()
     public.should_exit = True

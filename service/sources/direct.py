@@ -7,7 +7,6 @@ would be refused from its head alone, goes through FastAPI, where the same inges
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, Final
@@ -20,14 +19,13 @@ from service.sources.connections import MOST_HEADERS, UNSENT_BYTES, Connections
 from service.sources.exchange import Exchange, Exchanges
 from service.sources.protocol import BoundedProtocol
 
-log = logging.getLogger(__name__)
-
 MOST_BYTES: Final = 256 * 1024
 """Larger bodies take time enough that a task costs nothing beside them."""
 
 _LONG_WAY: Final = frozenset({b"expect", b"origin", b"content-encoding", b"transfer-encoding", b"upgrade"})
 """Headers of requests that are not taken here."""
-_COUNTED: Final = b"host"
+_COUNTED: Final = frozenset({b"host"})
+"""Headers of which the long way's protocol keeps count, on both ways."""
 _PREFIX: Final = b"/v1/"
 
 
@@ -61,8 +59,8 @@ class DirectProtocol(BoundedProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         headers = self.headers
-        if name == _COUNTED or name in _LONG_WAY or len(headers) >= MOST_HEADERS:
-            self._plain = self._plain and name == _COUNTED
+        if name in _COUNTED or name in _LONG_WAY or len(headers) >= MOST_HEADERS:
+            self._plain = self._plain and name in _COUNTED
             super().on_header(name, value)
         else:
             headers.append((name, value))

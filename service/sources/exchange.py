@@ -179,6 +179,7 @@ class Exchange:
         except IngestError as error:
             self.refuse(error)
         except Exception:
+            # Ours: above is the parser, which would make a 400 of it.
             log.exception("a request could not be read")
             self.refuse(Defect())
         else:
@@ -206,6 +207,7 @@ class Exchange:
         try:
             found = pending.answer()
         except Exception:
+            # Ours: its events have ended, and nobody else would tell the producer.
             log.exception("a request could not be answered")
             self.refuse(Defect())
         else:

@@ -8,7 +8,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.sources.admission import Admission, given_id, header_map
+from service.sources.admission import Admission, given_id
 from service.sources.connections import UNSENT_BYTES
 
 _NAME = "penstock.request_id"
@@ -38,7 +38,8 @@ class Observed:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        identity = given_id(header_map(scope["headers"]).get("x-request-id"))
+        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        identity = given_id(given[0].decode("latin-1") if len(given) == 1 else None)
         scope[_NAME] = identity
         status, answered = 500, 0.0
 

@@ -11,7 +11,6 @@ from service.delivery.entry import Terms
 from service.delivery.lane import Lane
 from service.event import NO_ATTRIBUTES, Event, Origin
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
-from service.receipt import Receipt
 from service.sinks.contract import Batch, Limits, SinkConfig
 from service.telemetry.meter import Meter
 
@@ -103,11 +102,6 @@ def lane(sink: ScriptedSink, meter: Meter, name: str = "s", seed: int = 0, **set
 
 
 REQUIRED = Terms("r", required=True, patient=False)
-
-
-def all_delivered(receipt: Receipt) -> bool:
-    """Whether every event was delivered by every required lane."""
-    return receipt.done and not any(receipt.failures(index) for index in range(len(receipt.lanes)))
 
 
 def assert_conserved(meter: Meter, lanes: Sequence[Lane]) -> None:

@@ -14,7 +14,7 @@ from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch, ProbeError
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_delivered, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
 from tests.flow.simulated import run
 
 
@@ -60,7 +60,7 @@ def test_after_sustained_failure_the_breaker_opens_and_a_success_closes_it() -> 
         assert max(b - a for a, b in pairwise(later)) <= 2.2
         sink.dead = False
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert target.breaker.state is State.CLOSED
 
     run(main())
@@ -103,12 +103,12 @@ def test_while_the_breaker_is_open_events_go_to_the_fallback_and_are_answered_fo
         meter, broken, spare, first, second = world()
         opening = put(first, 5)
         await opening.wait()
-        assert all_delivered(opening), "once it opened, what had failed went to the fallback before its deadline"
+        assert opening.all_delivered, "once it opened, what had failed went to the fallback before its deadline"
         loop = asyncio.get_running_loop()
         start = loop.time()
         receipt = put(first, 50, first=100)
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert loop.time() < start + 3
         assert sum(spare.taken.values()) == 55
         diverted = {key: n for key, n in meter.lane_settled.items() if key[2] == "diverted"}
@@ -182,7 +182,7 @@ def test_a_drain_waits_for_what_was_diverted_meanwhile() -> None:
         while first.held_events or second.held_events:
             await first.books.emptied()
             await second.books.emptied()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert sum(spare.taken.values()) >= 50
 
     run(main())
@@ -204,7 +204,7 @@ def test_a_packing_sink_whose_calls_all_fail_is_a_broken_destination_though_it_h
         assert target.breaker.diverts
         sink.dead = False
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
 
     run(main())
 

@@ -13,7 +13,7 @@ from service.outcome import DELIVERED, Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_delivered, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 from tests.flow.test_partitions import before
@@ -56,7 +56,7 @@ def test_a_cancellation_that_a_sink_leaks_is_a_failed_attempt_and_its_key_goes_o
         target = lane(Leaking(), meter, order="key")
         receipt = put(target, [1, 2, 3], key="a")
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert meter.lane_retries["s", Reason.SINK_ERROR.value] == 1
         assert_conserved(meter, [target])
 
@@ -98,7 +98,7 @@ def test_a_call_that_cannot_be_settled_gives_back_its_events_and_their_keys_go_o
         assert settlement.may_duplicate
         for receipt in (other, later, same):
             await receipt.wait()
-            assert all_delivered(receipt)
+            assert receipt.all_delivered
         assert target.held_events == 0
         assert_conserved(meter, [target])
 
@@ -164,7 +164,7 @@ def test_a_waiter_that_raises_strands_no_other_event(dead: bool) -> None:
         receipts[0].on_done(raises)
         for receipt in receipts[1:]:
             await receipt.wait()
-            assert all_delivered(receipt) is not dead
+            assert receipt.all_delivered is not dead
         assert target.held_events == 0
         assert_conserved(meter, [target])
 
@@ -218,7 +218,7 @@ def test_a_sink_that_cannot_say_where_events_go_after_a_reshard_strands_none() -
         sink.shards, sink.generation, sink.moods = 8, 2, 10
         for receipt in receipts:
             await receipt.wait()
-            assert all_delivered(receipt)
+            assert receipt.all_delivered
         assert_conserved(meter, [target])
 
     run(main())
@@ -241,7 +241,7 @@ def test_a_defect_of_the_pump_is_survived() -> None:
         await asyncio.sleep(5)
         sink.raises = False
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert_conserved(meter, [target])
 
     run(main())

@@ -17,7 +17,6 @@ from tests.flow.scripted import (
     REQUIRED,
     Faults,
     ScriptedSink,
-    all_delivered,
     assert_conserved,
     event,
     lane,
@@ -92,7 +91,7 @@ def test_only_the_failed_events_are_sent_again() -> None:
         target = lane(destination, meter)
         receipt = put(target, 200)
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert set(destination.taken.values()) == {1}
         assert len(destination.taken) == 200
         assert sum(meter.lane_retries.values()) > 50
@@ -202,7 +201,7 @@ def test_a_destination_that_comes_back_gets_the_backlog_without_a_restart() -> N
         destination.dead = False
         back = asyncio.get_running_loop().time()
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert asyncio.get_running_loop().time() < back + 5
 
     run(main())
@@ -236,7 +235,7 @@ def test_patient_entries_never_expire() -> None:
         assert not receipt.done
         destination.dead = False
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
 
     run(main())
 
@@ -258,7 +257,7 @@ def test_a_packing_sink_that_had_no_room_gets_the_rest_at_once_without_an_attemp
         start = asyncio.get_running_loop().time()
         receipt = put(target, 7)
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert asyncio.get_running_loop().time() == start
         assert not meter.lane_retries
         assert not target.breaker.failures

@@ -16,7 +16,7 @@ from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_delivered, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
 from tests.flow.simulated import run
 
 
@@ -59,7 +59,7 @@ def test_while_the_first_event_of_a_key_fails_the_second_waits_and_other_keys_go
         events = [event(0, key="a"), event(1, key="a"), event(2, key="b")]
         receipt = put(target, events)
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert sink.order == ["e2", "e0", "e1"]
 
     run(main())
@@ -117,7 +117,7 @@ def test_what_waits_behind_its_key_is_given_back_in_time() -> None:
 async def _delivered(target: Lane, one: Event) -> bool:
     receipt = put(target, [one])
     await receipt.wait()
-    return all_delivered(receipt)
+    return receipt.all_delivered
 
 
 def test_abandoning_gives_back_what_waits_behind_its_key() -> None:

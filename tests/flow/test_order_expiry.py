@@ -14,7 +14,7 @@ from service.outcome import DELIVERED, Outcome, Reason, Rejected
 from service.receipt import Fate, Receipt
 from service.sinks.contract import Batch
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_delivered, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
 from tests.flow.simulated import run
 
 LETTER = Terms("letters", required=True, patient=True, last_resort=True)
@@ -63,7 +63,7 @@ def test_a_key_that_gets_more_than_it_can_send_stays_in_order_while_its_waiters_
             await asyncio.sleep(0.05)
         for receipt in receipts:
             await receipt.wait()
-        expired = sum(not all_delivered(receipt) for receipt in receipts)
+        expired = sum(not receipt.all_delivered for receipt in receipts)
         assert expired > 50, "else nothing was tried here"
         assert sink.most_of_a_key == 1
         assert sink.order == sorted(sink.order)
@@ -86,7 +86,7 @@ def test_an_adopted_event_waits_behind_its_key() -> None:
         later = put(target, [event(101, key="a")])
         for receipt in (first, adopted, later):
             await receipt.wait()
-            assert all_delivered(receipt)
+            assert receipt.all_delivered
         assert sink.most_of_a_key == 1
         assert sink.order == [0, 1, 2, 100, 101]
 

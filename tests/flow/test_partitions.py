@@ -13,7 +13,7 @@ from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch, Limits, Pace, SinkConfig
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, all_delivered, assert_conserved, event
+from tests.flow.scripted import REQUIRED, assert_conserved, event
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
@@ -177,7 +177,7 @@ def test_after_a_reshard_what_waits_is_sorted_anew_and_the_books_follow() -> Non
         sink.shards, sink.generation = 8, 2
         put(lane, range(1000, 1001))
         await receipt.wait()
-        assert all_delivered(receipt)
+        assert receipt.all_delivered
         assert set(lane.books.partition_bytes) <= set(range(8))
         await lane.books.emptied()
         assert lane.books.partition_bytes == {}
@@ -232,6 +232,6 @@ def test_after_a_merge_nothing_goes_by_the_old_shards_be_it_in_a_call_or_backing
         assert lane.partition_has_room(0, 100 * 1024), "the only shard may have the whole lane"
         for receipt in receipts:
             await receipt.wait()
-            assert all_delivered(receipt)
+            assert receipt.all_delivered
 
     run(main())

@@ -31,3 +31,8 @@ def mistakes(folder: Path, text: str, environment: Mapping[str, str] | None = No
     except ConfigError as error:
         return [mistake.replace(str(path), "penstock.yaml") for mistake in error.mistakes]
     return []
+
+
+def routes(text: str, sinks: str = "a b c d") -> str:
+    """A configuration of memory sinks with these names, and these routes."""
+    return "sinks:\n" + "".join(f"  {name}: {{type: memory}}\n" for name in sinks.split()) + f"routes:\n{text}"
