@@ -1,6 +1,7 @@
 """What a client may take before it is known and after: connections, heads, answers that it does not read."""
 
 import asyncio
+import re
 import socket
 
 import pytest
@@ -70,6 +71,19 @@ async def test_400_for_a_head_out_of_bounds(service: Service, whole: bytes) -> N
         assert_no_http(await connection.answer())
         assert await connection.ended()
     assert service.sinks["main"].calls == 0
+
+
+@pytest.mark.parametrize("endless", [b"x: " + b"y" * 1000 + b"\r\n", b"y" * 1000, b"y: z\r\n"])
+async def test_400_for_a_head_without_end(service: Service, endless: bytes) -> None:
+    async with await service.connect() as connection:
+        await connection.send(b"POST /v1/orders HTTP/1.1\r\nHost: x\r\n" + endless * (16 * 2**20 // len(endless)))
+        answer = await connection.answer()
+        assert_no_http(answer)
+        assert re.search("more than (32768 bytes|100 headers)", answer.json["detail"])
+
+
+async def test_400_for_a_target_without_end(service: Service) -> None:
+    assert_no_http(await service.raw(b"POST /v1/" + b"o" * 200_000))
 
 
 async def test_a_head_at_its_bounds_is_taken(service: Service) -> None:

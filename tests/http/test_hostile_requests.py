@@ -87,19 +87,6 @@ async def test_400_for_a_chunk_that_lies_about_its_length(service: Service, fram
     assert service.sinks["main"].calls == 0
 
 
-@pytest.mark.parametrize("endless", [b"x: " + b"y" * 1000 + b"\r\n", b"y" * 1000, b"y: z\r\n"])
-async def test_400_for_a_head_without_end(service: Service, endless: bytes) -> None:
-    async with await service.connect() as connection:
-        await connection.send(b"POST /v1/orders HTTP/1.1\r\nHost: x\r\n" + endless * (16 * 2**20 // len(endless)))
-        answer = await connection.answer()
-        assert_no_http(answer)
-        assert re.search("more than (32768 bytes|100 headers)", answer.json["detail"])
-
-
-async def test_400_for_a_target_without_end(service: Service) -> None:
-    assert_no_http(await service.raw(b"POST /v1/" + b"o" * 200_000))
-
-
 async def test_400_for_an_upgrade_which_would_lose_the_body(service: Service) -> None:
     headers = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAAP__"}
     async with await service.connect() as connection:
