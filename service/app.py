@@ -21,6 +21,7 @@ from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig, is_loopb
 from service.delivery.health import Health, Phase
 from service.delivery.pipeline import Pipeline
 from service.doctor import probe
+from service.heap import return_large_blocks
 from service.ports import Server, listen, raise_descriptors
 from service.sinks.contract import Sink
 from service.sources.admission import Admission
@@ -46,6 +47,7 @@ HURRIED_ANSWERS_SECONDS = 0.5
 
 async def serve(config: Config) -> bool:
     """Run until SIGTERM or SIGINT; see `run`."""
+    return_large_blocks()
     stop, now = asyncio.Event(), asyncio.Event()
     with _signals(stop, now):
         return await run(config, stop, now, lambda *_: _freeze_later())

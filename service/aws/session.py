@@ -6,6 +6,8 @@ request is first signed, so a destination or a metadata service that is down at 
 
 import asyncio
 import os
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache, partial
@@ -47,7 +49,10 @@ async def client(service: str, config: AwsConfig, *, concurrency: int, call_time
         read_timeout=call_timeout * 0.95,
         parameter_validation=False,
         retries={"total_max_attempts": 1, "mode": "standard"},
-        connector_args={"keepalive_timeout": _KEEPALIVE_SECONDS},
+        connector_args={
+            "keepalive_timeout": _KEEPALIVE_SECONDS,
+            "socket_factory": partial(_socket, round(call_timeout * 1000)),
+        },
         user_agent_extra=f"penstock/{__version__}",
     )
     region = region_of(config)
@@ -62,6 +67,20 @@ async def client(service: str, config: AwsConfig, *, concurrency: int, call_time
         yield made
     finally:
         await made.__aexit__(None, None, None)
+
+
+def _socket(milliseconds: int, address: tuple[Any, ...]) -> socket.socket:
+    """A socket that ends once what was written to it has waited for so long for the network to take it.
+
+    aiohttp closes the connection of a call that was given up, but closing waits until what was written is sent, and
+    nobody ends that wait if the other side takes nothing: each such call would keep its request for ever
+    (https://github.com/aio-libs/aiohttp/issues/6762 is one shape of it).
+    """
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    if sys.platform == "linux":
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    return made
 
 
 def region_of(config: AwsConfig) -> str:

@@ -22,15 +22,15 @@ def check_name(document: Document, place: Place, text: str) -> None:
 
 
 def shared_memory(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) -> dict[str, SinkConfig]:
-    """The sinks with a lane memory each: its own where it says so, else a fair share of the lanes' half."""
-    budget = tree.server.memory // 2
+    """The sinks with a lane memory each: its own where it says so, else a fair share of the lanes' third."""
+    budget = tree.server.lane_memory
     silent = [sink for sink in sinks.values() if "memory" not in sink.model_fields_set]
     said = sum(sink.memory for sink in sinks.values() if "memory" in sink.model_fields_set)
     share = (budget - said) // len(silent) if silent else 0
     if said > budget or (silent and share < 2**16):
         document.add(
             ("server", "memory"),
-            f"its half for the lanes, {format_size(budget)}, is less than the sinks ask for "
+            f"its third for the lanes, {format_size(budget)}, is less than the sinks ask for "
             f"({format_size(said)}, and at least 64KiB for each of {len(silent)} others); raise it, or lower theirs",
         )
         return dict(sinks)

@@ -96,8 +96,8 @@ class ServerConfig(Settings):
     memory: ByteSize = Field(
         default=512 * 2**20,
         ge=32 * 2**20,
-        description="Budget: half for the lanes, a 32nd for request heads, the rest for bodies being read and answers "
-        "being sent.",
+        description="Budget: a third for what the lanes hold, a sixth for their calls in flight, a 32nd for request "
+        "heads, the rest for bodies being read and answers being sent.",
     )
     auth: Annotated[Auth | None, BeforeValidator(none_in_words)] = Field(
         default=None, description="`none`, or where the API keys are. Absent: loopback only."
@@ -139,6 +139,11 @@ class ServerConfig(Settings):
     grace: Duration = Field(
         default=30.0, gt=0, description="The grace period of ECS or Kubernetes; only checked against."
     )
+
+    @property
+    def lane_memory(self) -> int:
+        """Bytes of `memory` for the events that lanes hold. Their calls have half as much beside (delivery.calls)."""
+        return self.memory // 3
 
     @property
     def head_memory(self) -> int:

@@ -17,6 +17,7 @@ from service.delivery import attempt
 from service.delivery.alarm import Alarm
 from service.delivery.books import Books
 from service.delivery.breaker import Breaker
+from service.delivery.calls import Calls
 from service.delivery.digest import Digest
 from service.delivery.diversion import divert
 from service.delivery.entry import Entry, Fallback
@@ -48,8 +49,7 @@ class Lane:
         self.sink = sink
         self.settings = settings
         self.fallback: Fallback | None = None
-        self.calls: dict[asyncio.Task[None], float] = {}
-        """Calls in flight, and when the longest-waiting entry of each was put (loop time)."""
+        self.calls = Calls(sink.limits, settings.memory)
         self.breaker = Breaker(name, rng)
         self.limiter = Limiter(min(settings.concurrency_floor, settings.concurrency), settings.concurrency)
         self._meter = meter
@@ -117,7 +117,7 @@ class Lane:
 
     def oldest_age(self) -> float:
         """Seconds since the longest-waiting entry was put, be it in a call or not; 0 if there is none."""
-        oldest = min(self._queue.oldest(), *self.calls.values(), inf)
+        oldest = min(self._queue.oldest(), self.calls.oldest())
         return self._loop.time() - oldest if oldest < inf else 0.0
 
     def put(self, entries: Sequence[Entry]) -> None:
@@ -176,8 +176,8 @@ class Lane:
         for entry in overdue:
             self.books.give_up(entry, self.breaker.reason or Reason.PATIENCE_OVER, "not delivered in time")
         self._queue.finish(overdue, now)
-        while self._queue and self._lingered(now) and self._may_call(now):
-            batch = self._queue.compose(self._limits, now)
+        while self._queue and self._lingered(now) and self._may_call(now) and (room := self.calls.room()):
+            batch = self._queue.compose(self._limits, now, room)
             if batch:
                 self._begin(self._call(batch, now), batch, now)
         if self.breaker.diverts and self.fallback is not None and now >= self._diverts_at:
@@ -208,13 +208,13 @@ class Lane:
 
     def _begin(self, call: Coroutine[Any, Any, None], batch: list[Entry], now: float) -> None:
         task = self._loop.create_task(call, name=f"lane {self.name}")
-        self.calls[task] = min((entry.queued_at for entry in batch), default=now)
+        self.calls.begin(task, batch, now)
         self.breaker.tries()
         self.limiter.began(len(self.calls))
         task.add_done_callback(partial(self._called, batch))
 
     def _called(self, batch: list[Entry], call: asyncio.Task[None]) -> None:
-        self.calls.pop(call, None)
+        self.calls.end(call)
         if call.cancelled():
             self._give_back(batch, Reason.SHUTDOWN, "shut down while a call was in flight")
         elif (defect := call.exception()) is not None:
@@ -286,7 +286,7 @@ class Lane:
         """
         self._ended = True
         self._hand_back()
-        calls = list(self.calls)
+        calls = list(self.calls.tasks)
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)

@@ -169,13 +169,14 @@ class LaneQueue:
             or sum(partition.bytes for partition in self._open) >= limits.batch_bytes
         )
 
-    def compose(self, limits: Limits, now: float) -> list[Entry]:
-        """Remove and return the next batch within `limits`; empty if no partition may send after all.
+    def compose(self, limits: Limits, now: float, most: float = inf) -> list[Entry]:
+        """Remove and return the next batch within `limits` and of at most `most` bytes, one event at least; empty if
+        no partition may send after all.
 
         Each open partition gives its share before any gives more, the one that has waited longest first.
         """
         batch: list[Entry] = []
-        space = limits.batch_bytes
+        space = min(limits.batch_bytes, most)
         try:
             while self._open and len(batch) < limits.batch_events:
                 share = max(1, (limits.batch_events - len(batch)) // len(self._open))
@@ -190,7 +191,7 @@ class LaneQueue:
             raise
         return batch
 
-    def _give(self, partition: Partition, batch: list[Entry], most: int, space: int, now: float) -> int:
+    def _give(self, partition: Partition, batch: list[Entry], most: int, space: float, now: float) -> float:
         """Move up to `most` entries of `partition` into `batch`. Returns the bytes that are left of `space`."""
         bucket = partition.bucket
         if bucket is not None and not bucket.open(now):

@@ -20,13 +20,18 @@ attributes beside the body, or the event's id is in its body; else `cloudevents`
 class Limits(Struct, frozen=True):
     """What one write may hold, in user events. The lane composes batches within it.
 
-    An event counts as len(body) + len(key in UTF-8) + `overhead_bytes`.
+    An event counts as len(body) + len(key in UTF-8) + `overhead_bytes`. A sink that holds what it made of a batch until
+    its write ends (a request, a queue) says how much that is: the lane bounds what all its writes take.
     """
 
     batch_events: int
     batch_bytes: int
     event_bytes: int
     overhead_bytes: int = 0
+    request_factor: float = 0.0
+    """Bytes that a write takes of memory, beside its events, for each byte that they count; 0: next to nothing."""
+    request_overhead_bytes: int = 0
+    """What each event adds to that, whatever its size."""
 
 
 class Batch(Struct, frozen=True, gc=False):
@@ -45,7 +50,11 @@ class SinkConfig(BaseModel):
 
     type: str = Field(description="The plugin: a name such as `kinesis`, or `package.module:Class`.")
     format: Format = Field(default="auto", description="What of an event is delivered.")
-    memory: ByteSize = Field(default=64 * 2**20, ge=2**16, description="Most bytes of events the lane holds.")
+    memory: ByteSize = Field(
+        default=64 * 2**20,
+        ge=2**16,
+        description="Most bytes of events the lane holds. What its calls make of them takes half as much at most.",
+    )
     linger: Duration = Field(
         default=0.0,
         ge=0,

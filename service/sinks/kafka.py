@@ -114,6 +114,10 @@ class Kafka:
             batch_events=1000,
             batch_bytes=max(4 * 2**20, config.max_message),
             event_bytes=config.max_message,
+            # librdkafka copies what it queues, and keeps a message, its headers and our callback beside it
+            # (measured: tests/flow/test_memory.py)
+            request_factor=1.0,
+            request_overhead_bytes=900,
         )
 
     async def write(self, batch: Batch) -> Sequence[Outcome]:

@@ -1,5 +1,6 @@
 """The kinesis sink: events as records of a Kinesis data stream (PutRecords), one each or aggregated as the KPL does."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,10 +12,12 @@ from pydantic import Field, field_validator, model_validator
 from service.aws.advice import advice
 from service.aws.arn import Arn, is_arn, name_or_arn
 from service.aws.failures import AWS_ERRORS, retry_for
+from service.aws.requests import Operation
 from service.aws.results import by_index
 from service.aws.session import client
 from service.aws.settings import AwsConfig
 from service.aws.shardmap import ShardMap, Unknown, hash_key
+from service.errors import ConfigError
 from service.event import Event
 from service.outcome import DELIVERED, Outcome, Reason, Retry
 from service.sinks.contract import Batch, Limits, Pace, ProbeError, SinkConfig
@@ -26,6 +29,7 @@ from service.sinks.kinesis_records import (
     Packing,
     Put,
     aggregated,
+    body,
     hash_of,
     one_each,
     partition_key,
@@ -37,6 +41,11 @@ log = logging.getLogger(__name__)
 
 AGGREGATED_EVENTS = 10_000
 """Most events of one write when aggregating: what fills a call at 500 B; more are not worth a longer pause."""
+ASKED_SECONDS = 2.0
+"""How long the start waits for the stream to say how it spreads records."""
+REQUEST_FACTOR = 2.7
+"""What a request takes of memory for each byte of its events: 4/3 in base64, and as much again until the network has
+taken it (measured: `tests/flow/test_memory.py`)."""
 _MIB = 2**20
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 _AUTOMATIC = (
@@ -140,6 +149,7 @@ class Kinesis:
             event_bytes=config.max_record or _MIB,
             # the key is counted by the lane; without one the id stands in for it
             overhead_bytes=ID_BYTES,
+            request_factor=REQUEST_FACTOR,
         )
         self.shards = ShardMap(name, self._target, self._remapped, describes=self._aggregates)
         self.pace = Pace(events=0, bytes=0)
@@ -183,7 +193,7 @@ class Kinesis:
             put = one_each(batch.events)
         self._overhead.add(put, batch.events)
         try:
-            answer = await self._client.put_records(Records=put.records, **self._target)
+            answer = await self._put_records(body(self._target, put.records), **self._target)
         except AWS_ERRORS as error:
             return put.outcomes([retry_for(error)] * len(put.records))
         told = by_index(
@@ -249,9 +259,25 @@ class Kinesis:
         self._client = await self._exit.enter_async_context(
             client("kinesis", settings, concurrency=settings.concurrency, call_timeout=settings.call_timeout)
         )
+        self._put_records = Operation(self._client, "kinesis", "PutRecords", "put_records")
+        if self._aggregates:
+            await self._refuse_automatic()
         self.shards.start(self._client)
         self._exit.push_async_callback(self.shards.stop)
         return self
+
+    async def _refuse_automatic(self) -> None:
+        """Raise ConfigError if the stream says that it cannot be aggregated to; if it says nothing, start all the same:
+        nothing is aggregated until it has."""
+        try:
+            async with asyncio.timeout(ASKED_SECONDS):
+                answer = await self._client.describe_stream_summary(**self._target)
+        except (*AWS_ERRORS, TimeoutError):
+            return  # the probe says what is wrong
+        self.shards.learn_strategy(answer.get("StreamDescriptionSummary", {}))
+        if self.shards.automatic:
+            await self._exit.aclose()
+            raise ConfigError([f"sinks.{self.name}.aggregate: {_AUTOMATIC}"])
 
     async def __aexit__(self, *_: object) -> None:
         await self._exit.aclose()

@@ -1,9 +1,10 @@
 """The records of one PutRecords: each event its own, or aggregated by shard; and what became of them as outcomes."""
 
 import hashlib
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from service.aws.shardmap import ShardMap, hash_key
@@ -23,8 +24,15 @@ _REMEMBERED = 0.9
 _KEY_UNITS = 256
 """Most characters of a partition key. Counted as UTF-16 units here, which no way of counting exceeds."""
 
-Record = Mapping[str, Any]
-"""An entry of PutRecords: Data, PartitionKey and perhaps ExplicitHashKey."""
+_json = msgspec.json.Encoder().encode
+
+
+class Record(Struct, frozen=True, gc=False):
+    """An entry of PutRecords: Data, PartitionKey and perhaps ExplicitHashKey."""
+
+    data: bytes
+    key: str
+    explicit: int | None = None
 
 
 def partition_key(event: Event) -> str:
@@ -41,10 +49,25 @@ def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def body(target: Mapping[str, str], records: Sequence[Record]) -> bytes:
+    """The JSON of PutRecords: what `target` names (StreamName or StreamARN), and the records."""
+    made = bytearray(_json(target))
+    made[-1:] = b',"Records":['
+    for record in records:
+        made += b'{"Data":"'
+        made += b2a_base64(record.data, newline=False)
+        made += b'","PartitionKey":'
+        made += _json(record.key)
+        if record.explicit is not None:
+            made += b',"ExplicitHashKey":"%d"' % record.explicit
+        made += b"},"
+    made[-1:] = b"]}"
+    return bytes(made)  # what is sent is held until the answer comes: of a bytearray a second copy would be
+
+
 def hash_of(record: Record) -> int:
     """The hash key by which Kinesis places the record."""
-    explicit = record.get("ExplicitHashKey")
-    return hash_key(record["PartitionKey"]) if explicit is None else int(explicit)
+    return hash_key(record.key) if record.explicit is None else record.explicit
 
 
 class Put(Struct, frozen=True):
@@ -73,7 +96,7 @@ class Overhead:
     def add(self, put: Put, events: Sequence[Event]) -> None:
         """Learn from one call; those before count for less."""
         placed = [len(event.body) for event, place in zip(events, put.places, strict=True) if place >= 0]
-        wire = sum([len(record["Data"]) + len(record["PartitionKey"]) for record in put.records])
+        wire = sum([len(record.data) + len(record.key) for record in put.records])
         self._beside = self._beside * _REMEMBERED + wire - sum(placed)
         self._events = self._events * _REMEMBERED + len(placed)
         self.bytes = round(self._beside / self._events)
@@ -91,7 +114,7 @@ class Bill:
         """Count the records of `put` of which the stream `told` that it has them."""
         for record, outcome in zip(put.records, told, strict=True):
             if outcome is DELIVERED:
-                self._units += -(-(len(record["Data"]) + len(record["PartitionKey"].encode())) // UNIT_BYTES)
+                self._units += -(-(len(record.data) + len(record.key.encode())) // UNIT_BYTES)
                 self._records += 1
         self._events += sum(place >= 0 and told[place] is DELIVERED for place in put.places)
 
@@ -116,7 +139,7 @@ class Packing(Struct, frozen=True):
 
 def one_each(events: Sequence[Event]) -> Put:
     """Each event a record of its own, as many as a call takes."""
-    records: list[Record] = [{"Data": event.body, "PartitionKey": partition_key(event)} for event in events[:RECORDS]]
+    records = [Record(event.body, partition_key(event)) for event in events[:RECORDS]]
     return Put(records, [*range(len(records)), *[-1] * (len(events) - len(records))])
 
 
@@ -141,7 +164,7 @@ def aggregated(events: Sequence[Event], shards: ShardMap, packing: Packing) -> P
                 left -= grown
                 places.append(slot.index)
                 continue
-        slot = _Slot(len(slots), event, key, str(hashed))
+        slot = _Slot(len(slots), event, key, hashed)
         room = packing.record_bytes - len(PARTITION_KEY) - slot.aggregate.size
         shares = slot.aggregate.add(key, event.body, room) > 0
         size = slot.aggregate.size + len(PARTITION_KEY) if shares else len(event.body) + len(key.encode())
@@ -159,17 +182,17 @@ def aggregated(events: Sequence[Event], shards: ShardMap, packing: Packing) -> P
 class _Slot:
     """A record in the making: its first event, and the aggregate that others may join."""
 
-    __slots__ = ("_explicit", "_first", "_key", "aggregate", "index")
+    __slots__ = ("_first", "_hashed", "_key", "aggregate", "index")
 
-    def __init__(self, index: int, first: Event, key: str, explicit: str) -> None:
+    def __init__(self, index: int, first: Event, key: str, hashed: int) -> None:
         self.index = index
-        self.aggregate = Aggregate(explicit)
+        self.aggregate = Aggregate(str(hashed))
         self._first = first
         self._key = key
-        self._explicit = explicit
+        self._hashed = hashed
 
     def record(self) -> Record:
         """The entry of PutRecords."""
         if self.aggregate.count < 2:
-            return {"Data": self._first.body, "PartitionKey": self._key}
-        return {"Data": self.aggregate.encode(), "PartitionKey": PARTITION_KEY, "ExplicitHashKey": self._explicit}
+            return Record(self._first.body, self._key)
+        return Record(self.aggregate.encode(), PARTITION_KEY, self._hashed)

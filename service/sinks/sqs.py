@@ -32,6 +32,11 @@ COMPRESSED_BATCH_BYTES = 4 * MESSAGE_BYTES
 """Of one write before compression: JSON shrinks to a quarter or less, and base64 adds a third."""
 BILLED_BYTES = 64 * 1024
 """Each 64 KB chunk of a call's payload is billed as one request (SQS pricing page)."""
+REQUEST_FACTOR = 3.2
+"""What a request takes of memory for each byte of its events: as text, as JSON, and as much again until the network has
+taken it (measured: `tests/flow/test_memory.py`)."""
+PACKED_REQUEST_FACTOR = REQUEST_FACTOR + 1
+"""The messages in addition."""
 SUSPECTS = 10_000
 """Most events remembered as having been in a packed message that the queue refused; the oldest are forgotten."""
 
@@ -124,6 +129,7 @@ class Sqs:
             batch_bytes=COMPRESSED_BATCH_BYTES if compresses else self._packing.batch_bytes,
             event_bytes=self._packing.event_bytes,
             overhead_bytes=self._packing.overhead_bytes,
+            request_factor=PACKED_REQUEST_FACTOR if packs else REQUEST_FACTOR,
         )
         self._suspects: dict[str, None] = {}
         """Ids of events that go alone."""

@@ -35,7 +35,7 @@ class Stdout:
         descriptor: int = Field(default=1, ge=0, description="The open file descriptor: 1 is standard output, 2 error.")
 
     carries_attributes: ClassVar[bool] = False
-    limits = Limits(batch_events=1000, batch_bytes=2**20, event_bytes=2**20)
+    limits = Limits(batch_events=1000, batch_bytes=2**20, event_bytes=2**20, request_factor=1.0)
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name

@@ -21,9 +21,6 @@ ENDED = "this replica ended before the request had arrived; nothing was taken"
 
 _GIVEN = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
-WORTH_REFUSING_BYTES = 16 * 1024
-"""Bodies from here on are refused unread when their lane has no room; the events of smaller ones are counted."""
-
 
 class Admitted(Struct):
     """A request whose body may come."""
@@ -70,7 +67,8 @@ class Admission:
     def admit(self, route: str, headers: Mapping[str, str], raw: Collection[tuple[bytes, bytes]]) -> Admitted:
         """Take a request in, until it is released. Raises IngestError if it is refused from its head alone.
 
-        `headers` have lower-cased names, each of them once; `raw` are the same as they came.
+        Whether its lanes have room is for `demand_room` to say. `headers` have lower-cased names, each of them once;
+        `raw` are the same as they came.
         """
         self._room.enter()
         try:
@@ -90,14 +88,15 @@ class Admission:
         except BaseException:
             self._room.leave()
             raise
-        admitted = Admitted(route, target, principal.routes, arrival, self._room)
-        if target is not None and arrival.reserved >= WORTH_REFUSING_BYTES:
-            try:
-                self.pipeline.demand_room(target, arrival.reserved)
-            except BaseException:
-                admitted.release()
-                raise
-        return admitted
+        return Admitted(route, target, principal.routes, arrival, self._room)
+
+    def demand_room(self, admitted: Admitted) -> None:
+        """Raise Busy if what the request announces has no room in a lane now. Its body is not worth reading then.
+
+        Nothing is known before it is read of one that announces no size, or whose route its events will tell.
+        """
+        if admitted.target is not None and admitted.arrival.reserved:
+            self.pipeline.demand_room(admitted.target, admitted.arrival.reserved)
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request; what is no route of ours is counted under the empty one."""

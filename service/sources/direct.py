@@ -94,7 +94,7 @@ class DirectProtocol(BoundedProtocol):
         try:
             admitted = self._exchanges.admission.admit(route.decode(), headers, self.headers)
         except IngestError:
-            return None  # the long way refuses it the same, and knows how to answer before the body
+            return None  # the long way refuses it the same
         keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
         return Exchange(self, self._exchanges, admitted, headers, self._address(headers), keep_alive)
 

@@ -17,6 +17,7 @@ from service.sources.answer import Answer
 from service.sources.arrival import late
 from service.sources.ingest import is_large
 from service.sources.pending import Pending
+from service.sources.unread import LINGER_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Exchange:
         "_headers",
         "_identity",
         "_pending",
+        "_refusal",
         "_timer",
         "_wire",
         "disconnected",
@@ -121,6 +123,8 @@ class Exchange:
         self._timer: asyncio.TimerHandle | None = None
         self._pending: Pending | None = None
         self._answered = False
+        self._refusal = self._refused()
+        """Why the body is not read; it is dropped as it comes."""
         # what uvicorn's protocol reads and sets of its own cycles
         self.disconnected = False
         self.keep_alive = keep_alive
@@ -130,8 +134,18 @@ class Exchange:
 
     # --- the body
 
+    def _refused(self) -> IngestError | None:
+        try:
+            self._exchanges.admission.demand_room(self._admitted)
+        except IngestError as error:
+            self._admitted.arrival.hold(0)
+            return error
+        return None
+
     def feed(self, piece: bytes) -> None:
         """A piece of the body."""
+        if self._refusal is not None:
+            return
         if not self._body:
             self._body = piece
         else:
@@ -140,18 +154,31 @@ class Exchange:
             self._body += piece
 
     def await_body(self) -> None:
-        """The body did not come with the head: it has `body_timeout` from now on."""
-        if self._timer is None:
-            self._timer = self._wire.loop.call_later(self._exchanges.admission.server.body_timeout, self._late)
+        """The body did not come with the head: it has `body_timeout` from now on. One that is not read has less, and
+        its answer goes before it."""
+        if self._timer is not None:
+            return
+        if self._refusal is not None:
+            self.refuse(self._refusal)
+        seconds = self._exchanges.admission.server.body_timeout if self._refusal is None else LINGER_SECONDS
+        self._timer = self._wire.loop.call_later(seconds, self._late)
 
     def _late(self) -> None:
-        self.refuse(late(self._exchanges.admission.server.body_timeout))
+        if self._answered:
+            self.response_complete = True
+            self._wire.part()
+        else:
+            self.refuse(late(self._exchanges.admission.server.body_timeout))
 
     def complete(self) -> None:
         """The body is there."""
         self._forget_timer()
         self.more_body = False
-        if not is_large(self._body):
+        if self._answered:
+            self._make_way()
+        elif self._refusal is not None:
+            self.refuse(self._refusal)
+        elif not is_large(self._body):
             self._step(self._taking())
         else:
             self._exchanges.admission.ingest.large.take(self._begin_large)
@@ -216,7 +243,7 @@ class Exchange:
 
     def refuse(self, error: IngestError) -> None:
         """Answer with trouble outside events."""
-        if self.more_body or error.code is Code.DRAINING:
+        if (self.more_body and self._refusal is None) or error.code is Code.DRAINING:
             # what comes of a body after its answer has no meaning
             self.keep_alive = False
         self._admitted.arrival.hold(0)
@@ -244,16 +271,22 @@ class Exchange:
 
     def _end(self) -> None:
         """The answer is written, or nobody is left to read it."""
-        self.response_complete = True
         self._admitted.release()
-        if self.more_body and not self.disconnected:
+        if not self.more_body or self.disconnected:
+            self._make_way()
+        elif self._refusal is None:
+            self.response_complete = True
             self._wire.part()
-        else:
-            self._wire.answered(self.keep_alive or self.disconnected)
+
+    def _make_way(self) -> None:
+        """Nothing of this request is to come or to go any more."""
+        self.response_complete = True
+        self._wire.answered(self.keep_alive or self.disconnected)
 
     def lose(self) -> None:
         """The connection is gone. What was accepted is delivered all the same."""
         self.disconnected = True
+        self._forget_timer()
         if self.more_body:
             # as FastAPI's way has it: nobody is left to read an answer, and nothing was taken
             self._write(_GONE)

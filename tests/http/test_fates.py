@@ -252,7 +252,7 @@ async def test_a_full_required_lane_refuses_for_all_lanes(service: Service) -> N
     held = asyncio.create_task(service.post("/v1/orders", b'{"x":"' + b"y" * 60_000 + b'"}'))
     await main.called()
     before = await service.metrics()
-    answer = await service.post("/v1/both", b'{"x":"' + b"y" * 9000 + b'"}')
+    answer = await service.post("/v1/both", b'{"x":"' + b"y" * 4200 + b'"}')
     assert_problem(answer, 503, "busy")
     assert service.sinks["mirror"].calls == 0
     main.deliver()

@@ -7,7 +7,7 @@ import pytest
 
 from service.outcome import Reason
 from tests.http.claims import assert_problem, assert_retry_after
-from tests.http.client import chunked, head, request
+from tests.http.client import JSON, chunked, head, request
 from tests.http.running import Service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -222,21 +222,28 @@ async def test_503_while_a_lane_is_full(service: Service) -> None:
     assert (await first).status == 200
 
 
-async def test_503_for_a_body_that_has_no_room_in_the_lane_before_it_is_sent(service: Service) -> None:
+@pytest.mark.parametrize("length", [200, 30_000])
+async def test_503_for_a_body_that_has_no_room_in_the_lane_before_it_is_sent(service: Service, length: int) -> None:
     sink = service.sinks["main"]
     sink.hold()
-    body = b"[" + b",".join([b'{"x":"' + b"y" * 15000 + b'"}'] * 3) + b"]"
-    first = asyncio.create_task(service.post("/v1/plain", body))
+    one = b'{"x":"' + b"y" * 15492 + b'"}'
+    full = [asyncio.create_task(service.post("/v1/plain", b"[" + b",".join([one] * 3) + b"]"))]
     await sink.called()
+    held = (await service.metrics()).total("penstock_lane_held_bytes")
+    rest = 64 * 1024 - held - (held // 3 - len(one)) - 100
+    full.append(asyncio.create_task(service.post("/v1/plain", b'{"x":"' + b"y" * (rest - 8) + b'"}')))
+    found = await service.until(lambda metrics: metrics.total("penstock_lane_held_bytes") > held)
+    assert 0 <= 64 * 1024 - found.total("penstock_lane_held_bytes") < 200
     async with await service.connect() as connection:
-        await connection.send(
-            head("POST", "/v1/plain", {"Content-Type": "application/json", "Content-Length": "30000"})
-        )
+        await connection.send(head("POST", "/v1/plain", {"Content-Type": JSON, "Content-Length": str(length)}))
         answer = await connection.answer()
-    assert_problem(answer, 503, "busy")
-    assert_retry_after(answer)
-    sink.deliver()
-    assert (await first).status == 200
+        assert_problem(answer, 503, "busy")
+        assert_retry_after(answer)
+        sink.deliver()
+        assert {(await each).status for each in full} == {200}
+        await connection.send(b" " * length)
+        await connection.send(request("/v1/plain", GOOD))
+        assert (await connection.answer()).status == 200, "what came of the body was dropped, and the connection kept"
 
 
 async def test_503_when_patience_is_over(service: Service) -> None:

@@ -1,22 +1,17 @@
 """The kinesis sink when it aggregates: records by shard, within their limits, and safe when shards split or merge."""
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from service.aws.shardmap import ShardMap
 from service.event import Event
 from service.outcome import DELIVERED, Outcome, Reason, Retry
-from service.sinks.contract import Batch, Billed, Pace, Partitioned, ProbeError
+from service.sinks.contract import Batch, Billed, Pace, Partitioned
 from service.sinks.kinesis import Kinesis
-from service.sinks.kinesis_records import Packing, aggregated, hash_of
 from tests.contract.fake_aws import FakeAws, Refusal
-from tests.contract.fake_shards import FakeShard, FakeShards, md5_of
+from tests.contract.fake_shards import FakeShard, md5_of
 from tests.contract.harness import Received, event, sized
 from tests.contract.kpl_consumer import consumed, filtered, message
 
@@ -178,110 +173,6 @@ async def test_a_failed_call_says_nothing_of_events_that_were_not_in_it(aws: Fak
         outcomes: Sequence[Outcome] = await made.write(Batch([event(n) for n in range(1001)]))
     reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, Retry)]
     assert reasons == [Reason.INTERNAL] * 1000 + [Reason.NO_ROOM]
-
-
-# --- streams that spread records themselves
-
-
-async def test_a_stream_that_spreads_records_itself_gets_none(aws: FakeAws) -> None:
-    aws.described["RecordDistributionStrategy"] = "AUTO"
-    async with sink(aws) as made:
-        await made.shards.look_up()
-        [outcome] = await made.write(Batch([event(0)]))
-        assert isinstance(outcome, Retry)
-        assert outcome.reason is Reason.MISCONFIGURED
-        assert "aggregate: none" in outcome.detail
-        assert puts(aws) == []
-        aws.described["RecordDistributionStrategy"] = "USER_PARTITION_KEY"
-        await made.shards.look_up()
-        assert list(await made.write(Batch([event(0)]))) == [DELIVERED]
-
-
-async def test_a_probe_of_a_stream_that_spreads_records_itself_says_so(aws: FakeAws) -> None:
-    aws.described["RecordDistributionStrategy"] = "AUTO"
-    async with sink(aws, aggregate="none") as made:
-        await made.probe()
-    async with sink(aws) as made:
-        with pytest.raises(ProbeError, match=r"stream 'orders' in eu-west-1 cannot be aggregated to: .* AUTO"):
-            await made.probe()
-        [outcome] = await made.write(Batch([event(0)]))
-        assert isinstance(outcome, Retry)
-
-
-async def test_a_probe_without_the_right_to_list_shards_says_so(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
-    aws.denied = {"ListShards"}
-    async with sink(aws, aggregate="none") as made:
-        await made.probe()
-        assert "no shard has a rate" in caplog.text
-    async with sink(aws) as made:
-        with pytest.raises(ProbeError, match=r"nothing is aggregated .* allow kinesis:ListShards"):
-            await made.probe()
-
-
-# --- limits
-
-
-_events = st.lists(
-    st.tuples(st.none() | st.sampled_from(["one", "two"]) | st.text("abü", max_size=20), st.integers(0, 3000)),
-    min_size=1,
-    max_size=80,
-)
-
-
-class _Shards(FakeShards):
-    """The one call of AWS's client that is needed here."""
-
-    async def list_shards(self, **params: Any) -> dict[str, Any]:
-        return self.listed(params)
-
-
-def _mapped(into: int) -> ShardMap:
-    async def learn() -> ShardMap:
-        fake = _Shards()
-        fake.split(into=into)
-        shards = ShardMap("orders", {"StreamName": "orders"}, lambda: None)
-        shards.start(fake)
-        await shards.look_up()
-        await shards.stop()
-        return shards
-
-    return asyncio.run(learn())
-
-
-_THREE = _mapped(3)
-
-
-@given(
-    made=_events,
-    record_bytes=st.integers(1024, 4096),
-    record_events=st.integers(2, 20),
-    request_bytes=st.integers(4096, 40_000),
-)
-def test_records_and_calls_keep_their_limits_and_every_event_has_its_place(
-    made: list[tuple[str | None, int]], record_bytes: int, record_events: int, request_bytes: int
-) -> None:
-    events = [event(n, b"%d " % n + b"x" * size, key=key) for n, (key, size) in enumerate(made)]
-    put = aggregated(events, _THREE, Packing(record_bytes, record_events, request_bytes))
-    assert len(put.places) == len(events)
-    assert put.places[0] == 0, "a call that takes nothing"
-    sizes = [len(each["Data"]) + len(each["PartitionKey"].encode()) for each in put.records]
-    assert sum(sizes) <= request_bytes
-    assert set(put.places) - {-1} == set(range(len(put.records)))
-    for index, record in enumerate(put.records):
-        own = [each for each, place in zip(events, put.places, strict=True) if place == index]
-        assert [each.body for each in consumed([(record["PartitionKey"], record["Data"])])] == [e.body for e in own]
-        assert len({_THREE.number(md5_of(each.key or each.id)) for each in own}) == 1
-        assert _THREE.number(hash_of(record)) == _THREE.number(md5_of(own[0].key or own[0].id))
-        if len(own) > 1:
-            assert sizes[index] <= record_bytes
-            assert len(own) <= record_events
-
-
-def test_a_call_has_500_records() -> None:
-    events = [event(n) for n in range(1002)]
-    put = aggregated(events, _THREE, Packing(51_200, 2, 5 * 2**20))
-    assert len(put.records) == 500
-    assert all(place >= 0 for place in put.places[: put.places.index(-1)])
 
 
 async def test_a_write_fills_many_aggregates(aws: FakeAws) -> None:

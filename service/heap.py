@@ -1,0 +1,25 @@
+"""Settings of the C library's heap that keep resident memory near what is in use."""
+
+import ctypes
+import sys
+from typing import Final
+
+LARGE_BYTES: Final = 512 * 1024
+"""Blocks from here on are the system's again as soon as they are free."""
+_M_MMAP_THRESHOLD: Final = -3
+_M_TRIM_THRESHOLD: Final = -1
+
+
+def return_large_blocks() -> bool:
+    """Keep bodies and requests out of the heap proper, which they would leave full of holes. False where there is no
+    such setting: it is glibc's.
+
+    Left alone glibc raises the bound to the largest block that was ever freed, 32 MiB at most (mallopt(3),
+    M_MMAP_THRESHOLD).
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)) and bool(mallopt(_M_TRIM_THRESHOLD, LARGE_BYTES))
