@@ -4,8 +4,10 @@ import ctypes
 import sys
 from typing import Final
 
-LARGE_BYTES: Final = 512 * 1024
+LARGE_BYTES: Final = 128 * 1024
 """Blocks from here on are the system's again as soon as they are free."""
+_SPARE_BYTES: Final = 2**20
+"""What is free at the end of the heap is kept up to here, so that it is not taken and given back all the time."""
 _M_MMAP_THRESHOLD: Final = -3
 _M_TRIM_THRESHOLD: Final = -1
 
@@ -22,4 +24,4 @@ def return_large_blocks() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)) and bool(mallopt(_M_TRIM_THRESHOLD, LARGE_BYTES))
+    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)) and bool(mallopt(_M_TRIM_THRESHOLD, _SPARE_BYTES))

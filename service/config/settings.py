@@ -96,8 +96,8 @@ class ServerConfig(Settings):
     memory: ByteSize = Field(
         default=512 * 2**20,
         ge=32 * 2**20,
-        description="Budget: a third for what the lanes hold, a sixth for their calls in flight, a 32nd for request "
-        "heads, the rest for bodies being read and answers being sent.",
+        description="Budget: a third for what the lanes hold, a sixth for their calls in flight, three eighths for "
+        "bodies being read and answers being sent, a 32nd for request heads.",
     )
     auth: Annotated[Auth | None, BeforeValidator(none_in_words)] = Field(
         default=None, description="`none`, or where the API keys are. Absent: loopback only."
@@ -153,7 +153,7 @@ class ServerConfig(Settings):
     @property
     def body_memory(self) -> int:
         """Bytes of `memory` for request bodies, and for answers."""
-        return self.memory // 2 - self.head_memory
+        return self.memory * 3 // 8
 
 
 class AdminConfig(Settings):

@@ -103,7 +103,7 @@ class Entry:
         self.event = event
         """As this lane's sink sends it."""
         self.original = original
-        """As it came, for a dead letter."""
+        """As it came, if it may go to the dead letters or to a fallback."""
         self.size = size
         """Bytes against the sink's limits."""
         self.charge = charge

@@ -24,6 +24,8 @@ class FallbackLane:
         body, content_type = encode(original, form)
         event = replace(original, body=body, content_type=content_type)
         size, charge = lane.size(event), event.charge
+        if event.body is not original.body:
+            charge += original.charge_beside
         if not lane.fits(size) or charge > lane.capacity:
             return Taken.REFUSED
         if not lane.has_room(charge):

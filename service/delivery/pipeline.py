@@ -67,12 +67,15 @@ class Pipeline:
             form = leg.forms[event.id_in_body]
             if form == "original":
                 version, taken = event, charge
-            elif form in others:
-                version, taken = others[form]
             else:
-                body, content_type = encode(event, form)
-                version = replace(event, body=body, content_type=content_type)
-                others[form] = version, (taken := version.charge)
+                if form in others:
+                    version, taken = others[form]
+                else:
+                    body, content_type = encode(event, form)
+                    version = replace(event, body=body, content_type=content_type)
+                    others[form] = version, (taken := version.charge)
+                if leg.keeps_original:
+                    taken += event.charge_beside
             if leg.ordered and event.key is None:
                 raise InvalidEvent(
                     Code.INVALID_KEY, f"the event has no key, and sink {lane.name!r} keeps the order of keys", errors=[]
@@ -108,7 +111,8 @@ class Pipeline:
             for leg, load in zip(parcel.route.legs, parcel.loads, strict=True):
                 lane, terms = leg.lane, leg.terms
                 owner = receipt if terms.required else None
-                entry = Entry(load.event, parcel.event, load.size, load.charge, terms, lane.name, owner, index)
+                original = parcel.event if leg.keeps_original else load.event
+                entry = Entry(load.event, original, load.size, load.charge, terms, lane.name, owner, index)
                 entry.partition = load.partition
                 if not terms.required and (refusal := _refusal(lane, load, taken.get(lane, 0))) is not None:
                     leftover.append((lane, entry, refusal))

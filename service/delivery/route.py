@@ -33,12 +33,16 @@ class Leg:
     """What the format means for events whose identity is not in their body, and for those whose it is."""
     ordered: bool = field(init=False)
     """Whether the lane keeps the order of keys, so that every event needs one."""
+    keeps_original: bool = field(init=False)
+    """Whether an event may have to go elsewhere as it came: to the dead letters, or to a fallback."""
 
     def __post_init__(self) -> None:
         carries = self.lane.sink.carries_attributes
         forms = (resolve(self.format, carries, False), resolve(self.format, carries, True))
         object.__setattr__(self, "forms", forms)
         object.__setattr__(self, "ordered", self.lane.settings.order == "key")
+        elsewhere = self.terms.graveyard is not None or self.lane.settings.fallback is not None
+        object.__setattr__(self, "keeps_original", elsewhere)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from service.config.settings import RESERVED_ROUTE, ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Route
-from service.errors import Code, Draining, Unreadable
+from service.errors import Busy, Code, Draining, Unreadable
 from service.event import uuid7
 from service.sources.arrival import Arrival, Room
 from service.sources.ingest import Ingest
@@ -67,7 +67,7 @@ class Admission:
     def admit(self, route: str, headers: Mapping[str, str], raw: Collection[tuple[bytes, bytes]]) -> Admitted:
         """Take a request in, until it is released. Raises IngestError if it is refused from its head alone.
 
-        Whether its lanes have room is for `demand_room` to say. `headers` have lower-cased names, each of them once;
+        Whether its lanes have room is for `refusal` to say. `headers` have lower-cased names, each of them once;
         `raw` are the same as they came.
         """
         self._room.enter()
@@ -90,13 +90,18 @@ class Admission:
             raise
         return Admitted(route, target, principal.routes, arrival, self._room)
 
-    def demand_room(self, admitted: Admitted) -> None:
-        """Raise Busy if what the request announces has no room in a lane now. Its body is not worth reading then.
+    def refusal(self, admitted: Admitted) -> Busy | None:
+        """Why the body of a request is not worth reading: what it announces has no room in a lane now.
 
         Nothing is known before it is read of one that announces no size, or whose route its events will tell.
         """
         if admitted.target is not None and admitted.arrival.reserved:
-            self.pipeline.demand_room(admitted.target, admitted.arrival.reserved)
+            try:
+                self.pipeline.demand_room(admitted.target, admitted.arrival.reserved)
+            except Busy as busy:
+                admitted.arrival.hold(0)
+                return busy
+        return None
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request; what is no route of ours is counted under the empty one."""

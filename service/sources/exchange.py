@@ -123,7 +123,7 @@ class Exchange:
         self._timer: asyncio.TimerHandle | None = None
         self._pending: Pending | None = None
         self._answered = False
-        self._refusal = self._refused()
+        self._refusal = exchanges.admission.refusal(admitted)
         """Why the body is not read; it is dropped as it comes."""
         # what uvicorn's protocol reads and sets of its own cycles
         self.disconnected = False
@@ -133,14 +133,6 @@ class Exchange:
         self.response_complete = False
 
     # --- the body
-
-    def _refused(self) -> IngestError | None:
-        try:
-            self._exchanges.admission.demand_room(self._admitted)
-        except IngestError as error:
-            self._admitted.arrival.hold(0)
-            return error
-        return None
 
     def feed(self, piece: bytes) -> None:
         """A piece of the body."""

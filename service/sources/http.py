@@ -72,7 +72,8 @@ class Http:
         until_answered(request.scope).callback(admitted.release)
         arrival = admitted.arrival
         try:
-            self._admission.demand_room(admitted)
+            if (refusal := self._admission.refusal(admitted)) is not None:
+                raise refusal
             address = request.client.host if request.client else ""
             body = await arrival.read(incoming)
             pending = await self._admission.ingest.taken(admitted.request(headers, body, identity, address))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from service.config.settings import ServerConfig
+from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Terms
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
@@ -33,6 +34,7 @@ KINDS = {
     "CloudEvents of 1 KB": ("application/cloudevents-batch+json", 1000, True),
     "CloudEvents of 5 KB": ("application/cloudevents-batch+json", 5000, True),
     "CloudEvents of 5 KB, of which 4 KB are an attribute": ("application/cloudevents-batch+json", 5000, True),
+    "lines of 1 KB, wrapped, and kept as they came for the dead letters": ("application/x-ndjson", 1000, False),
 }
 ATTRIBUTE_BYTES = 4000
 
@@ -84,7 +86,10 @@ async def main(kind: str) -> None:
         {"type": "stuck", "memory": "1GiB", "patience": "3000s", "call_timeout": "100s"}
     )
     lane = Lane("s", sink, settings, meter)
-    route = Route("orders", (Leg(lane, Terms("orders", required=True, patient=False), "original"),))
+    wraps = "wrapped" in kind
+    letters = DeadLetters(lane) if wraps else None
+    leg = Leg(lane, Terms("orders", True, patient=False, graveyard=letters), "cloudevents" if wraps else "original")
+    route = Route("orders", (leg,))
     ingest = Ingest(Pipeline({"orders": route}, {"s": lane}), ServerConfig(), meter)
     kept: list[Pending] = []
 

@@ -11,7 +11,7 @@ from tests.http.client import JSON, SECONDS, Connection, head, request
 from tests.http.running import Service, running
 
 CONFIGURATION = """
-server: {memory: 32MiB, max_connections: 100, body_timeout: 1s, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, max_connections: 100, body_timeout: 1s, request_timeout: 3s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
 routes:
@@ -120,7 +120,7 @@ async def test_unfinished_heads_share_little_memory_and_a_whole_one_needs_none(s
     answers = [await connection.answer() for connection in begun]
     refused = [answer for answer in answers if answer.code == "busy"]
     # of each, what came in its first 16 KiB is not counted
-    assert 0 < len(answers) - len(refused) <= 2**20 // (31_000 - 16_384)
+    assert 0 < len(answers) - len(refused) <= 5 * 2**18 // (31_000 - 16_384)
     for answer in refused:
         assert_retry_after(answer)
     for connection in begun:

@@ -10,7 +10,7 @@ from tests.http.running import Service
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
-server: {memory: 32MiB, max_body: 256KiB, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, max_body: 256KiB, request_timeout: 3s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
 routes:

@@ -13,7 +13,7 @@ from tests.http.running import Service
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
-server: {memory: 32MiB, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, request_timeout: 3s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
   other: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}

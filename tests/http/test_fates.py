@@ -15,7 +15,7 @@ from tests.http.running import Service
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
-server: {memory: 32MiB, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, request_timeout: 3s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 900ms, call_timeout: 400ms, memory: 64KiB}
   mirror: {type: "tests.http.scripted:Scripted", patience: 900ms, call_timeout: 400ms}

@@ -7,7 +7,7 @@ from tests.http.running import running
 
 CONFIGURATION = """
 server:
-  memory: 32MiB
+  memory: 40MiB
   body_timeout: 1s
   request_timeout: 1200ms
   load_balancer_idle: 1400ms

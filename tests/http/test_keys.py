@@ -25,7 +25,7 @@ def entry(key: str, routes: str = "") -> str:
 FILES = {"keys.yaml": "keys:\n" + entry(SECRET) + entry(LIMITED, "orders")}
 
 CONFIGURATION = """
-server: {memory: 32MiB, request_timeout: 3s, drain_timeout: 1s, auth: {keys_file: keys.yaml}}
+server: {memory: 40MiB, request_timeout: 3s, drain_timeout: 1s, auth: {keys_file: keys.yaml}}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
 routes:

@@ -11,7 +11,7 @@ from tests.http.running import Service, running
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
-server: {memory: 32MiB, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, request_timeout: 3s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
   dead: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}

@@ -8,7 +8,7 @@ from tests.http.client import connect, head, request
 from tests.http.running import Service, running
 
 CONFIGURATION = """
-server: {memory: 32MiB, request_timeout: 8s, drain_timeout: 500ms}
+server: {memory: 40MiB, request_timeout: 8s, drain_timeout: 500ms}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s, concurrency: 1}
   dead: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}

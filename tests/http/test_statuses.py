@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
 server:
-  memory: 32MiB
+  memory: 40MiB
   max_body: 256KiB
   max_decompressed: 512KiB
   max_events: 50

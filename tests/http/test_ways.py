@@ -15,7 +15,7 @@ from tests.http.scripted import Scripted
 from tests.http.test_bounds import sipping
 
 CONFIGURATION = """
-server: {memory: 32MiB, max_body: 20MiB, body_timeout: 1s, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, max_body: 20MiB, body_timeout: 1s, request_timeout: 3s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 400ms}
   dead: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 400ms}

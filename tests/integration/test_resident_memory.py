@@ -14,7 +14,7 @@ from tests.conservation import assert_conserved, samples
 from tests.flow.resident_requests import blackhole
 from tests.integration.command import Serving
 
-MEMORY = 64
+MEMORY = 96
 """MiB: the smaller, the more a body or a call counts."""
 PRODUCERS = 40
 SECONDS = 6
@@ -71,7 +71,6 @@ routes: {{r: {{to: [orders]}}}}
                 await asyncio.sleep(0.02)
             statuses = set[int]().union(*[each.result() for each in producing])
             assert_conserved(samples(serving.get("/metrics")))
-    print("GROWN", most - idle, idle)
     assert statuses == {503}, "nothing can be delivered, and nothing is lost by a defect"
     assert most - idle > MEMORY / 3, "the lane was full"
     assert most - idle <= 1.5 * MEMORY
