@@ -15,7 +15,7 @@ DEAD_LETTER = "penstock.dead_letter"
 
 NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
-PER_EVENT_BYTES = 220
+PER_EVENT_BYTES = 140
 PER_ATTRIBUTE_BYTES = 160
 """What an event costs in memory beside its body, id and key: objects, queue slots, receipt and result; and each of
 its attributes, with a value of usual length. Fitted to `python -m tests.flow.resident`; a test holds the sum to a fifth

@@ -1,4 +1,4 @@
-"""One attempt at a destination: a write or a probe, bounded in time, whatever the sink does."""
+"""One attempt at a destination: a write or a probe, bounded in time as far as a sink lets itself be cancelled."""
 
 import asyncio
 import logging

@@ -46,45 +46,53 @@ class Books:
     def receive(self, entries: Sequence[Entry]) -> None:
         """The lane is responsible for `entries` from now on: one counter update per route."""
         routes: dict[str, int] = {}
+        partitions: dict[int, int] = {}
+        charge = 0
         for entry in entries:
-            routes[entry.terms.route] = routes.get(entry.terms.route, 0) + 1
-            self.held_bytes += entry.charge
-            self._shift(entry, entry.charge)
+            route, partition, own = entry.terms.route, entry.partition, entry.charge
+            routes[route] = routes.get(route, 0) + 1
+            partitions[partition] = partitions.get(partition, 0) + own
+            charge += own
         for route, count in routes.items():
             self._meter.lane_received[self._sink, route] += count
             self._meter.lane_held[self._sink, route] += count
+        for partition, own in partitions.items():
+            self._shift(partition, own)
+        self.held_bytes += charge
         self.held_events += len(entries)
 
     def move(self, entry: Entry, partition: int) -> None:
         """The entry goes to another partition than was thought."""
-        self._shift(entry, -entry.charge)
+        self._shift(entry.partition, -entry.charge)
         entry.partition = partition
-        self._shift(entry, entry.charge)
+        self._shift(partition, entry.charge)
 
-    def _shift(self, entry: Entry, charge: int) -> None:
-        held = self.partition_bytes.get(entry.partition, 0) + charge
+    def _shift(self, partition: int, charge: int) -> None:
+        held = self.partition_bytes.get(partition, 0) + charge
         if held:
-            self.partition_bytes[entry.partition] = held
+            self.partition_bytes[partition] = held
         else:
-            self.partition_bytes.pop(entry.partition, None)
+            self.partition_bytes.pop(partition, None)
 
     def deliver(self, entries: list[Entry]) -> None:
         """Settle all of a call's deliveries: one counter update per route, one receipt update per request."""
         routes: dict[str, int] = {}
+        partitions: dict[int, int] = {}
         receipts: dict[Receipt, int] = {}
         others: list[Entry] = []
         charge = 0
         for entry in entries:
             entry.settled = True
-            charge += entry.charge
-            self._shift(entry, -entry.charge)
-            route = entry.terms.route
+            route, partition, own, owner = entry.terms.route, entry.partition, entry.charge, entry.owner
             routes[route] = routes.get(route, 0) + 1
-            owner = entry.owner
+            partitions[partition] = partitions.get(partition, 0) + own
+            charge += own
             if isinstance(owner, Receipt):
                 receipts[owner] = receipts.get(owner, 0) + 1
             elif owner is not None:
                 others.append(entry)
+        for partition, own in partitions.items():
+            self._shift(partition, -own)
         for route, count in routes.items():
             self._meter.lane_settled[self._sink, route, Fate.DELIVERED.value, ""] += count
             self._meter.lane_held[self._sink, route] -= count
@@ -176,7 +184,7 @@ class Books:
         key = (self._sink, entry.terms.route)
         self._meter.lane_settled[(*key, fate.value, reason.value)] += 1
         self._meter.lane_held[key] -= 1
-        self._shift(entry, -entry.charge)
+        self._shift(entry.partition, -entry.charge)
         self._released(1, entry.charge)
         if entry.owner is not None and fate is not Fate.DIVERTED:
             settlement = Settlement(fate, reason, detail, entry.may_duplicate, refused)

@@ -38,7 +38,8 @@ class Calls:
         """Bytes of requests in flight."""
         self._factor = limits.request_factor
         self._overhead = limits.request_overhead_bytes
-        self._memory = memory / SHARE
+        self.capacity = memory // SHARE
+        """Bytes that they may take."""
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -64,8 +65,8 @@ class Calls:
         """
         if not self._factor:
             return inf
-        free = self._memory - self.taken
-        if self.tasks and free < self._memory / LEAST:
+        free = self.capacity - self.taken
+        if self.tasks and free < self.capacity / LEAST:
             return 0.0
         return free / self._factor
 

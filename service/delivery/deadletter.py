@@ -1,6 +1,7 @@
 """Dead letters: what could not be delivered, whole and unharmed, in a JSON envelope at a sink of its own."""
 
 import base64
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from service.delivery.lane import Lane
 from service.event import DEAD_LETTER, Event
 from service.outcome import Reason
 from service.receipt import Fate, Settlement
+
+log = logging.getLogger(__name__)
 
 ENVELOPE_BYTES = 16 * 1024
 """Most that an envelope adds beside 4/3 of the body (design: start-up checks dead-letter sinks against it)."""
@@ -175,7 +178,18 @@ class DeadLetters:
             letter.done(False)
 
     def _advance(self) -> None:
-        while self._waiting and self._put(letter := next(iter(self._waiting))):
+        while self._waiting:
+            letter = next(iter(self._waiting))
+            try:
+                put = self._put(letter)
+            except Exception:
+                # Whatever an envelope, or a foreign sink, makes of one letter: those behind it must not wait for it.
+                log.exception("a dead letter could not be written", extra={"sink": self.lane.name})
+                self._waiting.pop(letter, None)
+                letter.done(False)
+                continue
+            if not put:
+                return
             del self._waiting[letter]
 
     def _fits(self, letter: _Letter) -> bool:
@@ -197,7 +211,9 @@ class DeadLetters:
             terms = Terms(event.route, required=True, patient=True, last_resort=True)
             self._terms[event.route] = terms
         burial = _Burial(letter.done, self._advance)
-        lane.put([Entry(event, event, lane.size(event), event.charge, terms, lane.name, burial, 0)])
+        entry = Entry(event, event, lane.size(event), event.charge, terms, lane.name, burial)
+        entry.partition = lane.partition(event)
+        lane.put([entry])
         return True
 
 

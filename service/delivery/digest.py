@@ -1,9 +1,13 @@
 """A call's outcomes, sorted by what the lane has to do with each event."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import is_
 
 from service.delivery.entry import Entry
-from service.outcome import Delivered, Outcome, Reason, Rejected, Retry
+from service.outcome import DELIVERED, Delivered, Outcome, Reason, Rejected, Retry
+
+_delivered: Callable[[object], bool] = partial(is_, DELIVERED)
 
 
 class Digest:
@@ -21,6 +25,10 @@ class Digest:
         """To be tried again when their partition opens."""
         self.unplaced: list[Entry] = []
         """To be tried again at once: a packing sink had no room for them."""
+        if all(map(_delivered, outcomes)) and len(outcomes) == len(batch):
+            # as it should be, and mostly is
+            self.delivered.extend(batch)
+            return
         for entry, outcome in zip(batch, outcomes, strict=True):
             match outcome:
                 case Delivered():
@@ -50,6 +58,7 @@ class Digest:
 
     @property
     def result(self) -> str:
-        """`delivered`, or the reason of the first failure: a metric label."""
-        first = next(iter(self.failed or self.throttled), None)
-        return first[1].reason.value if first is not None else "delivered"
+        """`delivered`, or the reason of the first failure, or of the first refusal if nothing else came of the call: a
+        metric label."""
+        bad = self.failed or self.throttled or ([] if self.delivered or self.unplaced else self.refused)
+        return bad[0][1].reason.value if bad else "delivered"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from msgspec import Struct
+
 from service.event import Event
 from service.outcome import Reason
 from service.receipt import Settlement
@@ -65,69 +67,45 @@ class Terms:
     """True for dead letters themselves: a refusal is tried again, for there is nowhere else to go."""
 
 
-class Entry:
-    """One event in one lane: what it needs until it is settled. Sorted by deadline, then by arrival."""
+class Entry(Struct, eq=False, gc=False):
+    """One event in one lane: what it needs until it is settled. Sorted by deadline, then by arrival.
 
-    __slots__ = (
-        "attempts",
-        "behind",
-        "charge",
-        "deadline",
-        "event",
-        "holds_key",
-        "index",
-        "lane",
-        "may_duplicate",
-        "original",
-        "owner",
-        "paid",
-        "partition",
-        "queued_at",
-        "sequence",
-        "settled",
-        "size",
-        "terms",
-    )
+    Nothing that it holds leads back to it, so the collector need not know of it.
+    """
 
-    def __init__(
-        self,
-        event: Event,
-        original: Event,
-        size: int,
-        charge: int,
-        terms: Terms,
-        lane: str,
-        owner: Settles | None,
-        index: int,
-    ) -> None:
-        self.event = event
-        """As this lane's sink sends it."""
-        self.original = original
-        """As it came, if it may go to the dead letters or to a fallback."""
-        self.size = size
-        """Bytes against the sink's limits."""
-        self.charge = charge
-        """Bytes against the lane's memory."""
-        self.terms = terms
-        self.lane = lane
-        """The lane whose answer this is to its owner: not the one that holds it, if that is a fallback."""
-        self.owner = owner
-        self.index = index
-        self.attempts = 0
-        self.may_duplicate = False
-        self.partition = 0
-        """The partition of the destination that it goes to."""
-        self.paid = 0
-        """Bytes that its partition's bucket was charged for it when it last left."""
-        self.behind = False
-        """Whether it waits behind another entry of its key."""
-        self.holds_key = False
-        """Whether it is the one of its key that is on its way."""
-        self.deadline = 0.0
-        self.queued_at = 0.0
-        self.sequence = 0
-        self.settled = False
-        """Whether its end is in the books."""
+    event: Event
+    """As this lane's sink sends it."""
+    original: Event
+    """As it came, if it may go to the dead letters or to a fallback."""
+    size: int
+    """Bytes against the sink's limits."""
+    charge: int
+    """Bytes against the lane's memory."""
+    terms: Terms
+    lane: str
+    """The lane whose answer this is to its owner: not the one that holds it, if that is a fallback."""
+    owner: Settles | None = None
+    index: int = 0
+    """Which of its owner's events it is."""
+    partition: int = 0
+    """The partition of the destination that it goes to."""
+    attempts: int = 0
+    may_duplicate: bool = False
+    paid: int = 0
+    """Bytes that its partition's bucket was charged for it when it last left."""
+    behind: bool = False
+    """Whether it waits behind another entry of its key."""
+    holds_key: bool = False
+    """Whether it is the one of its key that is on its way."""
+    deadline: float = 0.0
+    queued_at: float = 0.0
+    sequence: int = 0
+    settled: bool = False
+    """Whether its end is in the books."""
+
+    def __repr__(self) -> str:
+        # of what producers send nothing belongs into a log
+        return f"<entry of {self.lane}>"
 
     def __lt__(self, other: "Entry") -> bool:
         return (self.deadline, self.sequence) < (other.deadline, other.sequence)

@@ -1,8 +1,8 @@
 """The lane: one sink behind one bounded queue; the only place that waits, batches, limits and retries.
 
-Promises: what it holds is bounded in bytes; each entry is settled exactly once; only what failed is sent
-again; no call starts that could end after the deadline of an event in it; nothing it does waits for
-another lane; a hot partition slows only its own events; what it asks of a destination follows what that can do.
+Promises: what it holds is bounded in bytes; each entry is settled exactly once; only what failed is sent again; no
+call starts that could end after the deadline of an event in it; nothing it does waits for another lane; a hot partition
+slows only its own events; what it asks of a destination follows what that can do.
 """
 
 import asyncio
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 PARTITION_SHARE = 4
 """A partition holds at most this part of a lane that has several: a quarter."""
+CROWDED = 2 * PARTITION_SHARE
+"""A lane that holds this part of its memory lingers no more: what would fill a batch may have no room."""
 AFTER_DEFECT_SECONDS = 1.0
 """After a defect in the lane itself, or in a sink's own part of it."""
 
@@ -48,18 +50,21 @@ class Lane:
         self.name = name
         self.sink = sink
         self.settings = settings
+        self.capacity = settings.memory
+        """Bytes this lane may hold."""
         self.fallback: Fallback | None = None
         self.calls = Calls(sink.limits, settings.memory)
         self.breaker = Breaker(name, rng)
         self.limiter = Limiter(min(settings.concurrency_floor, settings.concurrency), settings.concurrency)
         self._meter = meter
-        self._partitioned = sink if isinstance(sink, Partitioned) else None
+        partitioned = sink if isinstance(sink, Partitioned) else None
+        self.partitioned = partitioned is not None
         self.books = Books(name, meter, rng)
         """What the lane holds, and how each entry ended."""
-        self._placing = Placing(name, self._partitioned, self.books)
+        self._placing = Placing(name, partitioned, self.books)
         self._limits = sink.limits
         self._largest = min(sink.limits.event_bytes, sink.limits.batch_bytes)
-        self._queue = LaneQueue(settings.call_timeout, self._partitioned, ordered=settings.order == "key")
+        self._queue = LaneQueue(settings.call_timeout, partitioned, ordered=settings.order == "key")
         self._retries = Retries(name, meter, settings.call_timeout, rng)
         self._loop = asyncio.get_running_loop()
         self._pump_is_due = self._flushing = self._ended = False
@@ -96,11 +101,6 @@ class Lane:
         """Events that are not settled."""
         return self.books.held_events
 
-    @property
-    def capacity(self) -> int:
-        """Bytes this lane may hold."""
-        return self.settings.memory
-
     def has_room(self, charge: int) -> bool:
         """Whether `charge` more bytes may be put now."""
         return self.books.held_bytes + charge <= self.settings.memory
@@ -123,10 +123,11 @@ class Lane:
     def put(self, entries: Sequence[Entry]) -> None:
         """Take responsibility for `entries`. The caller has asked `fits` and whether there is room."""
         now = self._loop.time()
+        deadline = now + self.settings.patience
         for entry in entries:
-            entry.deadline = inf if entry.terms.patient else now + self.settings.patience
+            entry.deadline = inf if entry.terms.patient else deadline
             entry.queued_at = now
-            self._queue.put(entry, now)
+        self._queue.put(entries, now)
         self.books.receive(entries)
         self._wake()
 
@@ -191,7 +192,8 @@ class Lane:
     def _lingered(self, now: float) -> bool:
         if self._flushing or not self.settings.linger:
             return True
-        return now >= self._queue.oldest_ready() + self.settings.linger or self._queue.fills(self._limits)
+        crowded = self.books.held_bytes >= self.settings.memory // CROWDED
+        return crowded or now >= self._queue.oldest_ready() + self.settings.linger or self._queue.fills(self._limits)
 
     def _next_moment(self, now: float) -> float:
         """When `_pump` would next do something that no event announces; inf if never."""
@@ -237,7 +239,7 @@ class Lane:
         silent = self.breaker.failures > 0
         generation = self._placing.generation
         outcomes = await attempt.write(self.name, self.sink, events, started, self.settings.call_timeout, silent)
-        digest = Digest(batch, outcomes, self._partitioned is not None)
+        digest = Digest(batch, outcomes, self.partitioned)
         if moved := generation != self._placing.generation:
             self._placing.renew(digest.left)
         self._settle(digest, len(batch), started, moved)
@@ -254,7 +256,7 @@ class Lane:
         told = events - len(digest.throttled) - len(digest.unplaced)
         if told:
             self.breaker.note(told, failures, now)
-        if self._partitioned is not None:
+        if self.partitioned:
             self._retries.of_partitions(digest, self._queue, now, moved)
         given_up = self._retries.of_events(digest.failed, self._queue, self.breaker, self.books, now)
         ended = [*digest.delivered, *(entry for entry, _ in digest.refused), *given_up]

@@ -48,14 +48,24 @@ class LaneQueue:
 
     # --- in
 
-    def put(self, entry: Entry, now: float) -> None:
-        """Append a new entry."""
-        self._sequence += 1
-        entry.sequence = self._sequence
-        self._soonest = min(self._soonest, entry.deadline)
-        if self._order is None or self._order.admit(entry):
-            partition = self._partition(entry, now)
-            partition.put(entry)
+    def put(self, entries: Iterable[Entry], now: float) -> None:
+        """Append new entries."""
+        sequence, soonest, order = self._sequence, self._soonest, self._order
+        filled: dict[Partition, None] = {}
+        partition, number = None, 0
+        for entry in entries:
+            sequence += 1
+            entry.sequence = sequence
+            if entry.deadline < soonest:
+                soonest = entry.deadline
+            if order is None or order.admit(entry):
+                if partition is None or entry.partition != number:
+                    number = entry.partition
+                    partition = self._partition(entry, now)
+                    filled[partition] = None
+                partition.put(entry)
+        self._sequence, self._soonest = sequence, soonest
+        for partition in filled:
             self._offer(partition, now)
 
     def adopt(self, entry: Entry, now: float) -> None:

@@ -17,25 +17,13 @@ from service.outcome import Reason
 from service.receipt import Receipt
 
 
-class Load(Struct, gc=False):
-    """An event as one leg of its route sends it, and what it takes there."""
-
-    event: Event
-    size: int
-    """Bytes against the sink's limits."""
-    charge: int
-    """Bytes against the lane's memory."""
-    partition: int
-
-
 class Parcel(Struct, gc=False):
     """An event, ready for every lane of its route."""
 
     route: Route
-    event: Event
-    """As it came."""
-    loads: tuple[Load, ...]
-    """In the order of the route's legs; legs with the same format share one event."""
+    id: str
+    entries: list[Entry]
+    """In the order of the route's legs; legs with the same format share one event. Nobody owns them yet."""
 
 
 class Pipeline:
@@ -60,29 +48,28 @@ class Pipeline:
         InvalidEvent (INVALID_KEY) if it has no key, and a sink keeps the order of keys.
         """
         charge = event.charge
-        others: dict[Form, tuple[Event, int]] = {}
-        loads = []
+        key = len(event.key.encode()) if event.key else 0
+        others: dict[Form, tuple[Event, int]] | None = None
+        entries = []
         for leg in route.legs:
-            lane = leg.lane
+            version, taken = event, charge
             form = leg.forms[event.id_in_body]
-            if form == "original":
-                version, taken = event, charge
-            else:
-                if form in others:
-                    version, taken = others[form]
-                else:
+            if form != "original":
+                others = {} if others is None else others
+                if form not in others:
                     body, content_type = encode(event, form)
-                    version = replace(event, body=body, content_type=content_type)
-                    others[form] = version, (taken := version.charge)
+                    made = replace(event, body=body, content_type=content_type)
+                    others[form] = made, made.charge
+                version, taken = others[form]
                 if leg.keeps_original:
                     taken += event.charge_beside
             if leg.ordered and event.key is None:
                 raise InvalidEvent(
-                    Code.INVALID_KEY, f"the event has no key, and sink {lane.name!r} keeps the order of keys", errors=[]
+                    Code.INVALID_KEY, f"the event has no key, and sink {leg.name!r} keeps the order of keys", errors=[]
                 )
-            size = lane.size(version)
-            if leg.terms.required and not lane.fits(size):
-                own = size - lane.sink.limits.overhead_bytes
+            size = len(version.body) + key + leg.overhead_bytes
+            if size > leg.largest and leg.terms.required:
+                lane, own = leg.lane, size - leg.overhead_bytes
                 raise TooLarge(
                     Code.EVENT_TOO_LARGE,
                     f"the event has {own} bytes with its key; sink {lane.name!r} takes at most "
@@ -91,8 +78,12 @@ class Pipeline:
                     actual=own,
                     sink=lane.name,
                 )
-            loads.append(Load(version, size, taken, lane.partition(version)))
-        return Parcel(route, event, tuple(loads))
+            original = event if leg.keeps_original else version
+            entry = Entry(version, original, size, taken, leg.terms, leg.name)
+            if leg.partitioned:
+                entry.partition = leg.lane.partition(version)
+            entries.append(entry)
+        return Parcel(route, event.id, entries)
 
     def accept(self, parcels: Sequence[Parcel]) -> Receipt:
         """Put every parcel into every lane of its route, or raise having taken nothing.
@@ -102,27 +93,28 @@ class Pipeline:
         """
         if self.draining:
             raise Draining()
-        _demand_room(parcels)
         receipt = Receipt([parcel.route.required for parcel in parcels])
-        entries: dict[Lane, list[Entry]] = {}
-        leftover: list[tuple[Lane, Entry, Reason]] = []
-        taken: dict[Lane, int] = {}
+        lanes: dict[Lane, list[Entry]] = {}
+        optional = False
         for index, parcel in enumerate(parcels):
-            for leg, load in zip(parcel.route.legs, parcel.loads, strict=True):
-                lane, terms = leg.lane, leg.terms
-                owner = receipt if terms.required else None
-                original = parcel.event if leg.keeps_original else load.event
-                entry = Entry(load.event, original, load.size, load.charge, terms, lane.name, owner, index)
-                entry.partition = load.partition
-                if not terms.required and (refusal := _refusal(lane, load, taken.get(lane, 0))) is not None:
-                    leftover.append((lane, entry, refusal))
-                    continue
-                taken[lane] = taken.get(lane, 0) + load.charge
-                entries.setdefault(lane, []).append(entry)
-        for lane, batch in entries.items():
-            lane.put(batch)
-        for lane, entry, refusal in leftover:
-            lane.turn_away(entry, refusal, "the lane did not take it")
+            for leg, entry in zip(parcel.route.legs, parcel.entries, strict=True):
+                entry.index = index
+                if leg.terms.required:
+                    entry.owner = receipt
+                else:
+                    optional = True
+                if (batch := lanes.get(leg.lane)) is None:
+                    batch = lanes[leg.lane] = []
+                batch.append(entry)
+        _demand_room(lanes, optional)
+        for lane, batch in lanes.items():
+            if not optional:
+                lane.put(batch)
+                continue
+            kept, turned_away = _sorted_out(lane, batch)
+            lane.put(kept)
+            for entry, reason in turned_away:
+                lane.turn_away(entry, reason, "the lane did not take it")
         return receipt
 
     def demand_room(self, route: Route, size: int) -> None:
@@ -161,19 +153,13 @@ class Pipeline:
         return clean
 
 
-def _demand_room(parcels: Sequence[Parcel]) -> None:
-    """Raise Busy or TooLarge unless every required lane has room for all of `parcels`."""
-    if len(parcels) == 1 and _has_room(parcels[0]):
-        return
-    lanes: dict[Lane, int] = {}
-    partitions: dict[tuple[Lane, int], int] = {}
-    for parcel in parcels:
-        for leg, load in zip(parcel.route.legs, parcel.loads, strict=True):
-            if leg.terms.required:
-                lane, place = leg.lane, (leg.lane, load.partition)
-                lanes[lane] = lanes.get(lane, 0) + load.charge
-                partitions[place] = partitions.get(place, 0) + load.charge
-    for lane, charge in lanes.items():
+def _demand_room(lanes: Mapping[Lane, Sequence[Entry]], optional: bool) -> None:
+    """Raise Busy or TooLarge unless every lane has room for what it must take. `optional`: some it may refuse."""
+    full: dict[Lane, str] = {}
+    for lane, batch in lanes.items():
+        if optional:
+            batch = [entry for entry in batch if entry.terms.required]
+        charge = sum([entry.charge for entry in batch])
         if charge > lane.capacity:
             raise TooLarge(
                 Code.BATCH_TOO_LARGE,
@@ -183,22 +169,16 @@ def _demand_room(parcels: Sequence[Parcel]) -> None:
                 actual=charge,
                 sink=lane.name,
             )
-    full = {lane: f"sink {lane.name!r}" for lane, charge in lanes.items() if not lane.has_room(charge)}
-    for (lane, partition), charge in partitions.items():
-        if lane not in full and not lane.partition_has_room(partition, charge):
-            full[lane] = f"the partition of these keys at sink {lane.name!r}"
+        if not lane.has_room(charge):
+            full[lane] = f"sink {lane.name!r}"
+        elif lane.partitioned:
+            partitions: dict[int, int] = {}
+            for entry in batch:
+                partitions[entry.partition] = partitions.get(entry.partition, 0) + entry.charge
+            if not all(lane.partition_has_room(*each) for each in partitions.items()):
+                full[lane] = f"the partition of these keys at sink {lane.name!r}"
     if full:
         raise _busy(full)
-
-
-def _has_room(parcel: Parcel) -> bool:
-    """Whether every required lane has room for one event: what is asked most often, without sums by lane."""
-    for leg, load in zip(parcel.route.legs, parcel.loads, strict=True):
-        if leg.terms.required:
-            lane, charge = leg.lane, load.charge
-            if not lane.has_room(charge) or not lane.partition_has_room(load.partition, charge):
-                return False
-    return True
 
 
 def _busy(full: Mapping[Lane, str]) -> Busy:
@@ -206,13 +186,29 @@ def _busy(full: Mapping[Lane, str]) -> Busy:
     return Busy(f"no room for {', '.join(full.values())} now", max(lane.retry_after() for lane in full))
 
 
-def _refusal(lane: Lane, load: Load, taken: int) -> Reason | None:
-    """Why a best-effort lane cannot take what it is offered, `taken` bytes being promised already."""
-    if not lane.fits(load.size):
-        return Reason.TOO_LARGE
-    if not lane.has_room(taken + load.charge) or not lane.partition_has_room(load.partition, load.charge):
-        return Reason.LANE_FULL
-    return None
+def _sorted_out(lane: Lane, batch: Sequence[Entry]) -> tuple[list[Entry], list[tuple[Entry, Reason]]]:
+    """What a lane takes of `batch` (all that it must, of the rest what has room beside it), and why not the others."""
+    promised = 0
+    places: dict[int, int] = {}
+    for entry in batch:
+        if entry.terms.required:
+            promised += entry.charge
+            places[entry.partition] = places.get(entry.partition, 0) + entry.charge
+    kept: list[Entry] = []
+    turned_away: list[tuple[Entry, Reason]] = []
+    for entry in batch:
+        if not entry.terms.required:
+            if not lane.fits(entry.size):
+                turned_away.append((entry, Reason.TOO_LARGE))
+                continue
+            place = places.get(entry.partition, 0) + entry.charge
+            if not lane.has_room(promised + entry.charge) or not lane.partition_has_room(entry.partition, place):
+                turned_away.append((entry, Reason.LANE_FULL))
+                continue
+            promised += entry.charge
+            places[entry.partition] = place
+        kept.append(entry)
+    return kept, turned_away
 
 
 async def _emptied(lanes: Collection[Lane], end: float) -> None:

@@ -31,6 +31,12 @@ class Leg:
     format: Format
     forms: tuple[Form, Form] = field(init=False)
     """What the format means for events whose identity is not in their body, and for those whose it is."""
+    name: str = field(init=False)
+    """The lane's. This and what follows is what each event asks of its lane, which never changes."""
+    partitioned: bool = field(init=False)
+    overhead_bytes: int = field(init=False)
+    largest: int = field(init=False)
+    """Bytes against the sink's limits."""
     ordered: bool = field(init=False)
     """Whether the lane keeps the order of keys, so that every event needs one."""
     keeps_original: bool = field(init=False)
@@ -40,6 +46,10 @@ class Leg:
         carries = self.lane.sink.carries_attributes
         forms = (resolve(self.format, carries, False), resolve(self.format, carries, True))
         object.__setattr__(self, "forms", forms)
+        object.__setattr__(self, "name", self.lane.name)
+        object.__setattr__(self, "partitioned", self.lane.partitioned)
+        object.__setattr__(self, "overhead_bytes", self.lane.sink.limits.overhead_bytes)
+        object.__setattr__(self, "largest", self.lane.largest_event + self.lane.sink.limits.overhead_bytes)
         object.__setattr__(self, "ordered", self.lane.settings.order == "key")
         elsewhere = self.terms.graveyard is not None or self.lane.settings.fallback is not None
         object.__setattr__(self, "keeps_original", elsewhere)

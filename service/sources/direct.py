@@ -89,7 +89,7 @@ class DirectProtocol(BoundedProtocol):
             return None
         headers = header_map(self.headers)
         length = headers.get("content-length", "")
-        if not length.isdigit() or int(length) > MOST_BYTES:
+        if not (length.isascii() and length.isdigit()) or int(length) > MOST_BYTES:
             return None
         try:
             admitted = self._exchanges.admission.admit(route.decode(), headers, self.headers)

@@ -95,6 +95,7 @@ class Exchange:
         "_refusal",
         "_timer",
         "_wire",
+        "_written",
         "disconnected",
         "keep_alive",
         "message_event",
@@ -122,7 +123,7 @@ class Exchange:
         self._body: bytes | bytearray = b""
         self._timer: asyncio.TimerHandle | None = None
         self._pending: Pending | None = None
-        self._answered = False
+        self._answered = self._written = False
         self._refusal = exchanges.admission.refusal(admitted)
         """Why the body is not read; it is dropped as it comes."""
         # what uvicorn's protocol reads and sets of its own cycles
@@ -167,7 +168,8 @@ class Exchange:
         self._forget_timer()
         self.more_body = False
         if self._answered:
-            self._make_way()
+            if self._written:
+                self._make_way()
         elif self._refusal is not None:
             self.refuse(self._refusal)
         elif not is_large(self._body):
@@ -263,6 +265,7 @@ class Exchange:
 
     def _end(self) -> None:
         """The answer is written, or nobody is left to read it."""
+        self._written = True
         self._admitted.release()
         if not self.more_body or self.disconnected:
             self._make_way()

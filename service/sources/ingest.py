@@ -178,7 +178,7 @@ class Ingest:
         return reading.charge + self._answer_bytes(reading)
 
     def _count(self, reading: Reading) -> None:
-        for route, count in reading.received.items():
+        for route, count in reading.received().items():
             self._meter.edge_received[SOURCE, route] += count
         for (route, code), count in reading.rejected.items():
             self._meter.edge_rejected[SOURCE, route, code.value] += count

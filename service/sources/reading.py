@@ -65,9 +65,10 @@ class Reading:
         self.parcels: list[Parcel] = []
         self.charge = 0
         """Bytes of memory that the parcels take."""
-        self.received: dict[str, int] = {}
-        """Events by route; by the empty name where none was found."""
         self.rejected: dict[tuple[str, Code], int] = {}
+        """Events by route and by why they were refused."""
+        self._refused: dict[str, int] = {}
+        """The same by route."""
         self._pipeline = pipeline
         self._request = request
         self._fixed = fixed
@@ -91,11 +92,9 @@ class Reading:
                 id_ = route.id_of_refused(found, self._request.headers, self._name())
             self._refuse(error, id_, route, found, found.attributes)
             return
-        name = route.name
-        self.received[name] = self.received.get(name, 0) + 1
         self.items.append(Taken(event.id, len(self.parcels)))
         self.parcels.append(parcel)
-        self.charge += parcel.loads[0].charge
+        self.charge += parcel.entries[0].charge
 
     def refuse_the_rest(self) -> None:
         """`Prefer: handling=strict`: nothing is taken, because something is invalid."""
@@ -103,7 +102,7 @@ class Reading:
         for index, item in enumerate(self.items):
             if isinstance(item, Taken):
                 route = self.parcels[item.position].route
-                self._count_rejected(route.name, error.code)
+                self._count(route.name, error.code)
                 self.items[index] = Refused(error, item.id, route)
         self.parcels.clear()
         self.charge = 0
@@ -111,9 +110,23 @@ class Reading:
     def refuse_all(self, code: Code) -> None:
         """Count what was valid as refused: the pipeline takes nothing of this request."""
         for parcel in self.parcels:
-            self._count_rejected(parcel.route.name, code)
+            self._count(parcel.route.name, code)
+        self.parcels.clear()
 
-    def _count_rejected(self, label: str, code: Code) -> None:
+    def received(self) -> Mapping[str, int]:
+        """Events by route, whatever became of them; by the empty name where none was found."""
+        counts = dict(self._refused)
+        if self._fixed is not None:
+            if self.parcels:
+                counts[self._fixed.name] = counts.get(self._fixed.name, 0) + len(self.parcels)
+        else:
+            for parcel in self.parcels:
+                counts[parcel.route.name] = counts.get(parcel.route.name, 0) + 1
+        return counts
+
+    def _count(self, label: str, code: Code) -> None:
+        """One event was refused."""
+        self._refused[label] = self._refused.get(label, 0) + 1
         self.rejected[label, code] = self.rejected.get((label, code), 0) + 1
 
     def _name(self) -> str | None:
@@ -159,8 +172,7 @@ class Reading:
         attributes: Mapping[str, str],
     ) -> None:
         label = route.name if route is not None else ""
-        self.received[label] = self.received.get(label, 0) + 1
-        self._count_rejected(label, error.code)
+        self._count(label, error.code)
         letter = None
         if route is not None and route.bury_invalid:
             # the answer names what the dead letter is called, so that the two can be brought together

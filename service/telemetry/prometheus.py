@@ -28,6 +28,9 @@ class LaneGauges(Struct, frozen=True):
     calls_in_flight: int
     calls_limit: int
     """Calls that may be in flight, as the lane has found out."""
+    request_bytes: int
+    """What the requests of the calls in flight take of memory."""
+    request_capacity_bytes: int
     base_seconds: float
     """Mean round trip of a call without a queue of ours; 0 until known."""
     oldest_seconds: float
@@ -46,6 +49,8 @@ _LANE_GAUGES: tuple[tuple[str, str, Callable[[LaneGauges], float]], ...] = (
     ("penstock_lane_capacity_bytes", "Bytes a lane may hold.", attrgetter("capacity_bytes")),
     ("penstock_lane_calls_in_flight", "Calls in flight.", attrgetter("calls_in_flight")),
     ("penstock_lane_calls_limit", "Calls that may be in flight.", attrgetter("calls_limit")),
+    ("penstock_lane_request_bytes", "Bytes of requests in flight.", attrgetter("request_bytes")),
+    ("penstock_lane_request_capacity_bytes", "Bytes they may take.", attrgetter("request_capacity_bytes")),
     ("penstock_lane_base_seconds", "Round trip of a call without a queue of ours.", attrgetter("base_seconds")),
     ("penstock_lane_oldest_seconds", "Age of the oldest event held.", attrgetter("oldest_seconds")),
 )

@@ -2,16 +2,22 @@
 
 import asyncio
 import random
+from typing import Any
 
 import orjson
+import pytest
 
+from service.delivery import deadletter
 from service.delivery.deadletter import DeadLetters, largest_envelope
 from service.delivery.entry import Entry, Terms
+from service.delivery.lane import Lane
+from service.event import Event
 from service.outcome import Reason
 from service.receipt import Fate, Receipt
-from service.sinks.contract import Limits
+from service.sinks.contract import Limits, SinkConfig
 from service.telemetry.meter import Meter
 from tests.flow.scripted import Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
 ROOMY = Limits(batch_events=5, batch_bytes=200_000, event_bytes=100_000)
@@ -168,5 +174,41 @@ def test_the_letter_says_what_happened() -> None:
         assert (letter["sink"], letter["route"], letter["attempts"]) == ("s", "r", 1)
         assert letter["body"] == "x" * 100
         assert len(bodies[0]) <= largest_envelope(100)
+
+    run(main())
+
+
+def test_letters_go_to_the_partitions_of_their_keys() -> None:
+    async def main() -> None:
+        meter = Meter()
+        shards = Shards(shards=4, rate=1000)
+        dead = Lane("d", shards, SinkConfig.model_validate({"type": "shards"}), meter, random.Random(3))
+        letters = DeadLetters(dead)
+        kept: list[bool] = []
+        for number in range(40):
+            letters.bury_invalid(event(number, key=str(number)), "invalid", (), kept.append)
+        assert len(dead.books.partition_bytes) == 4
+        await dead.books.emptied()
+        assert kept == [True] * 40
+
+    run(main())
+
+
+def test_a_letter_that_cannot_be_written_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def enveloped(letter: Any) -> Event:
+        if letter.event.id == "e20":
+            raise RuntimeError("scripted")
+        return whole(letter)
+
+    whole = deadletter._enveloped
+    monkeypatch.setattr(deadletter, "_enveloped", enveloped)
+
+    async def main() -> None:
+        w = World(memory="64KiB")
+        receipt = w.put(60, 2000)
+        await receipt.wait()
+        assert sum(w.dead_sink.taken.values()) == 59
+        assert receipt.failures(20)["s"].fate is Fate.REJECTED
+        w.check()
 
     run(main())

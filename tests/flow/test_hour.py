@@ -141,6 +141,7 @@ def test_after_an_hour_of_trouble_the_books_balance_and_every_answer_is_true(
         assert not {(s, f) for s, f in fates if f == Fate.DROPPED and s != "loose"}, "only best effort drops"
 
     run(main())
+    assert not [each.getMessage() for each in caplog.records], "no lane met a defect"
 
 
 def _check(world: World, receipt: Receipt, index: int, name: str, route: str) -> None:

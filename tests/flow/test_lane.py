@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -279,13 +280,13 @@ def test_a_batch_never_exceeds_the_limits_in_bytes() -> None:
 
 def test_the_retry_after_follows_the_backlog() -> None:
     async def main() -> None:
-        destination = sink()
-        target = lane(destination, Meter(), concurrency=1)
-        await put(target, 200).wait()
-        few = put(target, 5)
+        destination = sink(seconds=1.0)
+        target = lane(destination, Meter(), concurrency=1, patience="1000s")
+        await put(target, 50).wait()
+        few = put(target, 50)
         short = target.retry_after()
-        put(target, 500, first=1000)
-        assert 1.0 <= short <= target.retry_after() <= 60.0
+        put(target, 150, first=1000)
+        assert 2.0 < short < target.retry_after() / 2 <= 30.0
         await few.wait()
         await target.abandon()
 
@@ -296,10 +297,25 @@ def test_the_deadline_is_infinite_only_for_patient_terms() -> None:
     async def main() -> None:
         target = lane(sink(), Meter(), patience="20s")
         one = event(1)
-        entry = Entry(one, one, 100, 356, REQUIRED, "s", Receipt([("s",)]), 0)
-        target.put([entry])
-        assert entry.deadline < inf
+        patient = replace(REQUIRED, patient=True)
+        entries = [Entry(one, one, 100, 356, terms, "s", Receipt([("s",)])) for terms in (REQUIRED, patient)]
+        target.put(entries)
+        assert entries[0].deadline < inf
+        assert entries[1].deadline == inf
         await target.abandon()
+
+    run(main())
+
+
+def test_a_lane_whose_memory_fills_before_a_batch_does_lingers_no_more() -> None:
+    async def main() -> None:
+        destination = sink()
+        destination.limits = Limits(batch_events=10_000, batch_bytes=4 * 2**20, event_bytes=10_000)
+        target = lane(destination, Meter(), memory="1MiB", linger="10s")
+        start = asyncio.get_running_loop().time()
+        receipt = put(target, 200, size=1000)
+        await receipt.wait()
+        assert asyncio.get_running_loop().time() < start + 1
 
     run(main())
 

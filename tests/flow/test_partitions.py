@@ -7,8 +7,10 @@ from functools import partial
 
 import pytest
 
-from service.delivery.entry import Entry
+from service.delivery.entry import Entry, Terms
 from service.delivery.lane import Lane
+from service.delivery.pipeline import Pipeline
+from service.delivery.route import Leg, Route
 from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch, Limits, Pace, SinkConfig
@@ -233,5 +235,23 @@ def test_after_a_merge_nothing_goes_by_the_old_shards_be_it_in_a_call_or_backing
         for receipt in receipts:
             await receipt.wait()
             assert receipt.all_delivered
+
+    run(main())
+
+
+def test_a_best_effort_lane_takes_of_one_request_no_more_than_a_partition_may_hold() -> None:
+    async def main() -> None:
+        meter = Meter()
+        sink = Shards(shards=4, rate=1)
+        target = before(sink, meter, memory="1MiB")
+        leg = Leg(target, Terms("r", required=False, patient=False), "original")
+        pipeline = Pipeline({"r": Route("r", (leg,))}, {"s": target})
+        put(target, range(100))
+        hot = [pipeline.parcel(pipeline.routes["r"], event(n, 10_000, key="7")) for n in range(80)]
+        pipeline.accept(hot)
+        assert max(target.books.partition_bytes.values()) <= 2**20 // 4
+        assert 0 < meter.lane_settled["s", "r", "dropped", "lane_full"] < 80
+        await target.abandon()
+        assert_conserved(meter, [target])
 
     run(main())

@@ -22,7 +22,7 @@ def _families() -> dict[str, tuple[str, ...]]:
     """Labels by the name that a scrape shows, counters with their `_total`."""
     found: dict[str, tuple[str, ...]] = {}
     for family in MeterCollector(
-        _meter(), lambda: [LaneGauges("sink", 1, 2, 3, 4, 5.0, 6.0, "closed")], _bills
+        _meter(), lambda: [LaneGauges("sink", 1, 2, 3, 4, 5, 6, 7.0, 8.0, "closed")], _bills
     ).collect():
         (labels,) = {tuple(name for name in sample.labels if name != "le") for sample in family.samples}
         found[family.name + ("_total" if family.type == "counter" else "")] = labels
@@ -63,6 +63,14 @@ def test_the_bills_of_our_sinks_are_found() -> None:
 def test_every_metric_is_explained_with_its_labels_and_no_other() -> None:
     explained = {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in ROW.findall(_page())}
     assert explained == _families()
+
+
+def test_every_metric_that_a_document_names_exists() -> None:
+    suffix = re.compile(r"_(total|count|sum|bucket)$")
+    exposed = {suffix.sub("", name) for name in _families()}
+    for page in sorted(PAGE.parent.glob("*.md")):
+        named = re.findall(r"penstock_[a-z]+_[a-z_]*[a-z]", page.read_text("utf-8"))
+        assert {suffix.sub("", name) for name in named} <= exposed, page
 
 
 def test_the_counters_of_the_conservation_equation_have_the_promised_names() -> None:

@@ -96,9 +96,9 @@ def test_a_lane_with_less_than_a_tenth_of_its_room_is_full() -> None:
     async def main() -> None:
         target = lane(_sink(), Meter(), memory="64KiB")
         health = _serving({"s": target})
-        receipt = _put(target, 20, 2500)
+        receipt = _put(target, 20, 2570)
         assert health.troubles() == []
-        more = _put(target, 2, 2500)
+        more = _put(target, 2, 2570)
         assert health.troubles() == [{"sink": "s", "state": "full"}]
         await receipt.wait()
         await more.wait()

@@ -51,7 +51,7 @@ def test_a_fresh_meter_shows_its_version_and_nothing_of_the_process() -> None:
 
 def test_gauges_of_lanes_are_read_at_the_time_of_the_scrape() -> None:
     held = [100]
-    page = registry(Meter(), lambda: [LaneGauges("lake", held[0], 1000, 2, 8, 0.02, 1.5, "half_open")])
+    page = registry(Meter(), lambda: [LaneGauges("lake", held[0], 1000, 2, 8, 300, 500, 0.02, 1.5, "half_open")])
     assert 'penstock_lane_held_bytes{sink="lake"} 100.0' in generate_latest(page).decode()
     held[0] = 200
     text = generate_latest(page).decode()
