@@ -35,4 +35,5 @@ class Operation:
 
 
 def _replace_body(params: dict[str, Any], **_: Any) -> None:
-    params["body"] = _BODY.get()
+    if (body := _BODY.get()) is not None:
+        params["body"] = body

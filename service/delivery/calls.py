@@ -15,9 +15,9 @@ from service.sinks.contract import Limits
 
 SHARE = 2
 """The requests of a lane may take this part of what its events may: half as much."""
-LEAST = 4
-"""A call begins if it may take at least this part, a quarter, of what all of them may: a remainder makes calls that
-cost as much as full ones and carry little."""
+SIDE_BY_SIDE = 4
+"""A call takes at most this part, a quarter, of what all of them may, so that one that hangs does not hold up the lane;
+and it begins when there is so much, for a remainder makes calls that cost as much as full ones and carry little."""
 
 
 class Call(Struct, gc=False):
@@ -65,10 +65,10 @@ class Calls:
         """
         if not self._factor:
             return inf
-        free = self.capacity - self.taken
-        if self.tasks and free < self.capacity / LEAST:
+        share = self.capacity / SIDE_BY_SIDE
+        if self.tasks and self.capacity - self.taken < share:
             return 0.0
-        return free / self._factor
+        return share / self._factor
 
     def oldest(self) -> float:
         """When the longest-waiting entry in any of them was put (loop time); inf if there is none."""

@@ -53,7 +53,7 @@ class SinkConfig(BaseModel):
     memory: ByteSize = Field(
         default=64 * 2**20,
         ge=2**16,
-        description="Most bytes of events the lane holds. Its calls in flight take half as much at most, or one event's.",
+        description="Most bytes of events the lane holds. Its calls in flight take half as much at most.",
     )
     linger: Duration = Field(
         default=0.0,

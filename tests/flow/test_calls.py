@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from hypothesis import given, settings
@@ -78,6 +79,13 @@ def test_an_event_whose_request_is_above_the_bound_goes_alone() -> None:
     sink = delivered([150_000, 100, 150_000], "256KiB")
     assert sink.largest >= 300_000
     assert sink.most_copied <= sink.largest + 2**17
+
+
+def test_a_call_that_hangs_holds_up_no_other() -> None:
+    sink = delivered([20_000] * 300, "1MiB", hangs=0.02)
+    begun = [at for at, _ in sink.calls]
+    assert sum(sink.taken.values()) >= 300
+    assert max(later - earlier for earlier, later in pairwise(begun[: len(begun) // 2])) < 1.0
 
 
 @settings(max_examples=30)

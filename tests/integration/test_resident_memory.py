@@ -14,7 +14,7 @@ from tests.conservation import assert_conserved, samples
 from tests.flow.resident_requests import blackhole
 from tests.integration.command import Serving
 
-MEMORY = 96
+MEMORY = 64
 """MiB: the smaller, the more a body or a call counts."""
 PRODUCERS = 40
 SECONDS = 6
