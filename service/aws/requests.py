@@ -1,12 +1,15 @@
-"""Requests of many records whose body is written here instead of by the SDK, which walks its model for each field of
-each record and holds four copies of the data while it does.
+"""Requests of many records whose body is written here and whose answer is read here, instead of by the SDK: that walks
+its model for each field of each record, and holds four copies of the data while it does.
 
-Everything else stays the SDK's: end points, signatures, credentials, connections, errors.
+Everything else stays the SDK's: end points, signatures, credentials, connections, errors. Both happen in events that it
+offers (https://docs.aws.amazon.com/boto3/latest/guide/events.html).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
+
+import msgspec
 
 _BODY: ContextVar[bytes | None] = ContextVar("_BODY", default=None)
 
@@ -14,12 +17,15 @@ _BODY: ContextVar[bytes | None] = ContextVar("_BODY", default=None)
 class Operation:
     """One operation of a client, called with a body that is ready."""
 
-    def __init__(self, client: Any, service: str, name: str, method: str) -> None:
-        """`service` and `name` as in the service's API (`kinesis`, `PutRecords`); `method` as the client names it."""
-        # an event of the SDK's own, made to change what is about to be signed and sent:
-        # https://docs.aws.amazon.com/boto3/latest/guide/events.html
-        client.meta.events.register(f"before-call.{service}.{name}", _replace_body)
+    def __init__(self, client: Any, service: str, name: str, method: str, answer: type) -> None:
+        """`service` and `name` as in the service's API (`kinesis`, `PutRecords`); `method` as the client names it.
+
+        `answer` is the TypedDict of an answer. One that is not like it is left for the SDK to refuse.
+        """
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(answer).decode
         self._method = getattr(client, method)
+        client.meta.events.register(f"before-call.{service}.{name}", _replace_body)
+        client.meta.events.register(f"before-parse.{service}.{name}", self._read)
 
     async def __call__(self, body: bytes, **target: str) -> Mapping[str, Any]:
         """The answer to `body`. `target` is what end points are chosen by: the stream, as in the body.
@@ -32,6 +38,15 @@ class Operation:
         finally:
             _BODY.reset(mark)
         return answer
+
+    def _read(self, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any) -> None:
+        if response_dict["status_code"] == 200:
+            try:
+                found = self._decode(response_dict["body"])
+            except msgspec.MsgspecError:
+                return
+            customized_response_dict.update(found)
+            response_dict["body"] = b"{}"
 
 
 def _replace_body(params: dict[str, Any], **_: Any) -> None:

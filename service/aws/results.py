@@ -28,4 +28,9 @@ def _outcome(result: Mapping[str, Any], receipt: str) -> Outcome:
     if code := result.get("ErrorCode"):
         # the service's message beside it may name accounts, and adds nothing to its code
         return Retry(reason_of(code, 200), detail=code)
-    return DELIVERED if result.get(receipt) else Retry(Reason.BAD_ANSWER, detail=f"a result without {receipt}")
+    proof = result.get(receipt)
+    return (
+        DELIVERED
+        if proof and isinstance(proof, str)
+        else Retry(Reason.BAD_ANSWER, detail=f"a result without {receipt}")
+    )

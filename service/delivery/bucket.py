@@ -5,8 +5,6 @@ delivered in the last second (others may use the rest): the rate goes just below
 first. What is sent may leave a debt, so that one large event can pass a small bucket.
 """
 
-from math import inf
-
 from service.sinks.contract import Pace
 
 BURST_SECONDS = 0.25
@@ -44,17 +42,14 @@ class Bucket:
     def open(self, now: float) -> bool:
         """Whether anything may be sent now."""
         self._fill(now)
-        return self._bound(self._events, self._pace.events) > 0 and self._bound(self._bytes, self._pace.bytes) > 0
-
-    @staticmethod
-    def _bound(tokens: float, pace: float) -> float:
-        return tokens if pace else inf
+        return (self._events > 0 or not self._pace.events) and (self._bytes > 0 or not self._pace.bytes)
 
     def take(self, size: int) -> bool:
         """Pay for one event that costs `size` bytes. False once nothing is left for another one."""
         self._events -= 1
         self._bytes -= size
-        return self._bound(self._events, self._pace.events) > 0 and self._bound(self._bytes, self._pace.bytes) > 0
+        # what has no pace has no bound: said in one line, because each event asks
+        return (self._events > 0 or not self._pace.events) and (self._bytes > 0 or not self._pace.bytes)
 
     def refund(self, events: int, size: int) -> None:
         """Give back what was paid for events that took nothing of the partition: throttled, or never sent."""

@@ -207,27 +207,24 @@ class LaneQueue:
         if bucket is not None and not bucket.open(now):
             self.close(partition, bucket.opens_at(now))
             return space
+        cost = self._partitioned.cost if self._partitioned is not None else None
         for _ in range(most):
             first = partition.first()
             if first is None or (batch and first.size > space):
                 break
             batch.append(partition.pop())
             space -= first.size
-            if bucket is not None and not self._pay(bucket, first):
-                self.close(partition, bucket.opens_at(now))
-                break
+            if bucket is not None and cost is not None:
+                first.paid = cost(first.event)
+                if not bucket.take(first.paid):
+                    self.close(partition, bucket.opens_at(now))
+                    break
         if partition in self._open:
             # to the end of the ring
             del self._open[partition]
             if len(partition):
                 self._open[partition] = None
         return space
-
-    def _pay(self, bucket: Bucket, entry: Entry) -> bool:
-        """Charge the bucket for one entry. False once nothing is left for another one."""
-        assert self._partitioned is not None, "only its partitions have buckets"
-        entry.paid = self._partitioned.cost(entry.event)
-        return bucket.take(entry.paid)
 
     def refund(self, entries: Iterable[Entry], now: float) -> None:
         """Give back what was paid for entries that took nothing of their partitions.

@@ -4,7 +4,7 @@ import re
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypedDict
 
 import msgspec
 from pydantic import Field, field_validator, model_validator
@@ -36,6 +36,20 @@ REQUEST_FACTOR = 3.7
 network has taken it (measured: `tests/flow/test_memory.py`)."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+
+
+class Result(TypedDict, total=False):
+    """What became of one record."""
+
+    RecordId: str | None
+    ErrorCode: str | None
+
+
+class Answer(TypedDict, total=False):
+    """Of PutRecordBatch."""
+
+    FailedPutCount: int
+    RequestResponses: list[Result]
 
 
 class Firehose:
@@ -179,7 +193,7 @@ class Firehose:
         self._client = await self._exit.enter_async_context(
             client("firehose", settings, concurrency=settings.concurrency, call_timeout=settings.call_timeout)
         )
-        self._put_record_batch = Operation(self._client, "firehose", "PutRecordBatch", "put_record_batch")
+        self._put_record_batch = Operation(self._client, "firehose", "PutRecordBatch", "put_record_batch", Answer)
         return self
 
     async def __aexit__(self, *_: object) -> None:

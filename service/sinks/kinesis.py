@@ -24,6 +24,7 @@ from service.sinks.contract import Batch, Limits, Pace, ProbeError, SinkConfig
 from service.sinks.kinesis_records import (
     ID_BYTES,
     RECORDS,
+    Answer,
     Bill,
     Overhead,
     Packing,
@@ -170,7 +171,8 @@ class Kinesis:
 
     def partition(self, event: Event) -> int:
         """The number of the shard to which `event` would go; 0 while the shards are not known."""
-        return self.shards.number(hash_key(partition_key(event))) if self.shards.known else 0
+        shards = self.shards
+        return shards.number(hash_key(partition_key(event))) if shards.generation else 0
 
     def cost(self, event: Event) -> int:
         """Bytes of `event` in its shard: the body, and what the events of the last calls took beside theirs.
@@ -259,7 +261,7 @@ class Kinesis:
         self._client = await self._exit.enter_async_context(
             client("kinesis", settings, concurrency=settings.concurrency, call_timeout=settings.call_timeout)
         )
-        self._put_records = Operation(self._client, "kinesis", "PutRecords", "put_records")
+        self._put_records = Operation(self._client, "kinesis", "PutRecords", "put_records", Answer)
         if self._aggregates:
             await self._refuse_automatic()
         self.shards.start(self._client)

@@ -3,6 +3,7 @@
 import hashlib
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,21 @@ _KEY_UNITS = 256
 """Most characters of a partition key. Counted as UTF-16 units here, which no way of counting exceeds."""
 
 _json = msgspec.json.Encoder().encode
+
+
+class Result(TypedDict, total=False):
+    """What became of one record."""
+
+    SequenceNumber: str | None
+    ShardId: str | None
+    ErrorCode: str | None
+
+
+class Answer(TypedDict, total=False):
+    """Of PutRecords."""
+
+    FailedRecordCount: int
+    Records: list[Result]
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -116,7 +132,7 @@ class Bill:
             if outcome is DELIVERED:
                 self._units += -(-(len(record.data) + len(record.key.encode())) // UNIT_BYTES)
                 self._records += 1
-        self._events += sum(place >= 0 and told[place] is DELIVERED for place in put.places)
+        self._events += sum([place >= 0 and told[place] is DELIVERED for place in put.places])
 
     def counts(self) -> dict[str, int]:
         """PUT payload units, records, and the events in them, by the names of their counters."""
