@@ -3,14 +3,16 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypedDict
 
+import msgspec
 from msgspec.structs import replace
 from pydantic import Field, field_validator, model_validator
 
 from service.aws.advice import advice
 from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.queue import Queue
+from service.aws.requests import Operation
 from service.aws.session import client
 from service.aws.settings import AwsConfig
 from service.event import Event
@@ -39,6 +41,25 @@ PACKED_REQUEST_FACTOR = REQUEST_FACTOR + 1
 """The messages in addition."""
 SUSPECTS = 10_000
 """Most events remembered as having been in a packed message that the queue refused; the oldest are forgotten."""
+
+
+_json = msgspec.json.Encoder().encode
+
+
+class Entry(TypedDict, total=False):
+    """What became of one message."""
+
+    Id: str
+    MessageId: str | None
+    Code: str | None
+    SenderFault: bool | None
+
+
+class Answer(TypedDict, total=False):
+    """Of SendMessageBatch."""
+
+    Successful: list[Entry] | None
+    Failed: list[Entry] | None
 
 
 class Sqs:
@@ -180,7 +201,9 @@ class Sqs:
     async def _send(self, entries: list[dict[str, str]], size: int) -> dict[str, Outcome]:
         """The outcome of each entry by its Id. `size`: bytes of all the bodies."""
         try:
-            answer = await self._client.send_message_batch(QueueUrl=await self._find(), Entries=entries)
+            url = await self._find()
+            body = _json({"QueueUrl": url, "Entries": entries})
+            answer = await self._send_message_batch(body, QueueUrl=url)
         except AWS_ERRORS as error:
             retry = retry_for(error)
             if retry.reason is Reason.NOT_FOUND:
@@ -233,6 +256,7 @@ class Sqs:
         self._client = await self._exit.enter_async_context(
             client("sqs", settings, concurrency=settings.concurrency, call_timeout=settings.call_timeout)
         )
+        self._send_message_batch = Operation(self._client, "sqs", "SendMessageBatch", "send_message_batch", Answer)
         return self
 
     async def __aexit__(self, *_: object) -> None:
