@@ -63,6 +63,8 @@ class Admission:
         self._keys = keys
         self._room = Room(meter, server.body_memory, server.max_requests)
         self._labels = frozenset(pipeline.routes) | {RESERVED_ROUTE}
+        self.targets: Mapping[bytes, str] = {f"/v1/{name}".encode(): name for name in self._labels}
+        """Plain request targets, and the name in each."""
 
     def admit(self, route: str, headers: Mapping[str, str], raw: Collection[tuple[bytes, bytes]]) -> Admitted:
         """Take a request in, until it is released. Raises IngestError if it is refused from its head alone.

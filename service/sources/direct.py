@@ -26,7 +26,6 @@ _LONG_WAY: Final = frozenset({b"expect", b"origin", b"content-encoding", b"trans
 """Headers of requests that are not taken here."""
 _COUNTED: Final = frozenset({b"host"})
 """Headers of which the long way's protocol keeps count, on both ways."""
-_PREFIX: Final = b"/v1/"
 
 
 class DirectProtocol(BoundedProtocol):
@@ -66,7 +65,7 @@ class DirectProtocol(BoundedProtocol):
             headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._plain and self.url.startswith(_PREFIX) and (self.cycle is None or self.cycle.response_complete):
+        if self._plain and (self.cycle is None or self.cycle.response_complete):
             self._complete_head()
             exchange = self._begun()
             if exchange is not None:
@@ -82,17 +81,15 @@ class DirectProtocol(BoundedProtocol):
     def _begun(self) -> Exchange | None:
         """The exchange of the request whose head is complete; None if it is not for the short way."""
         parser = self.parser
-        if parser.get_method() != b"POST":
-            return None
-        route = self.url[len(_PREFIX) :]
-        if not route.isalnum() and not route.replace(b"_", b"").isalnum():
+        route = self._exchanges.admission.targets.get(self.url)
+        if route is None or parser.get_method() != b"POST":
             return None
         headers = header_map(self.headers)
         length = headers.get("content-length", "")
         if not (length.isascii() and length.isdigit()) or int(length) > MOST_BYTES:
             return None
         try:
-            admitted = self._exchanges.admission.admit(route.decode(), headers, self.headers)
+            admitted = self._exchanges.admission.admit(route, headers, self.headers)
         except IngestError:
             return None  # the long way refuses it the same
         keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()

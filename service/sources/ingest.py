@@ -178,6 +178,9 @@ class Ingest:
         return reading.charge + self._answer_bytes(reading)
 
     def _count(self, reading: Reading) -> None:
+        if not reading.rejected and (fixed := reading.fixed) is not None:
+            self._meter.edge_received[SOURCE, fixed.name] += len(reading.parcels)
+            return
         for route, count in reading.received().items():
             self._meter.edge_received[SOURCE, route] += count
         for (route, code), count in reading.rejected.items():

@@ -60,7 +60,7 @@ class Reading:
     """What is known of a request while its body is read."""
 
     def __init__(self, pipeline: Pipeline, request: Request, fixed: Route | None) -> None:
-        """`fixed`: the route of every event; None to route by type. Raises Unreadable for a malformed header."""
+        """Raises Unreadable for a malformed header."""
         self.items: list[Refused | Taken] = []
         self.parcels: list[Parcel] = []
         self.charge = 0
@@ -71,14 +71,15 @@ class Reading:
         """The same by route."""
         self._pipeline = pipeline
         self._request = request
-        self._fixed = fixed
+        self.fixed = fixed
+        """The route of every event; None if each event's type tells."""
         self._key = idempotency_key(request.headers)
         self._is_batch = self._key is not None and _is_batch(request)
         self._origin = Origin(SOURCE, time(), request.address, request.request_id)
 
     def add(self, found: Draft | Refusal) -> None:
         """Make an event of `found`, or note why it is none."""
-        route = self._fixed
+        route = self.fixed
         if isinstance(found, Refusal):
             self._refuse(found.error, found.id, route, found, self._declared(found))
             return
@@ -116,9 +117,9 @@ class Reading:
     def received(self) -> Mapping[str, int]:
         """Events by route, whatever became of them; by the empty name where none was found."""
         counts = dict(self._refused)
-        if self._fixed is not None:
+        if self.fixed is not None:
             if self.parcels:
-                counts[self._fixed.name] = counts.get(self._fixed.name, 0) + len(self.parcels)
+                counts[self.fixed.name] = counts.get(self.fixed.name, 0) + len(self.parcels)
         else:
             for parcel in self.parcels:
                 counts[parcel.route.name] = counts.get(parcel.route.name, 0) + 1
