@@ -12,16 +12,16 @@ _M_MMAP_THRESHOLD: Final = -3
 _M_TRIM_THRESHOLD: Final = -1
 
 
-def return_large_blocks() -> bool:
-    """Keep bodies and requests out of the heap proper, which they would leave full of holes. False where there is no
-    such setting: it is glibc's.
+def return_large_blocks() -> None:
+    """Keep bodies and requests out of the heap proper, which they would leave full of holes. glibc only: elsewhere
+    nothing happens.
 
     Left alone glibc raises the bound to the largest block that was ever freed, 32 MiB at most (mallopt(3),
     M_MMAP_THRESHOLD).
     """
     if not sys.platform.startswith("linux"):
-        return False
+        return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)) and bool(mallopt(_M_TRIM_THRESHOLD, _SPARE_BYTES))
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _SPARE_BYTES)

@@ -5,11 +5,13 @@ Everything else stays the SDK's: end points, signatures, credentials, connection
 offers (https://docs.aws.amazon.com/boto3/latest/guide/events.html).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 import msgspec
+
+encode = msgspec.json.Encoder().encode
 
 _BODY: ContextVar[bytes | None] = ContextVar("_BODY", default=None)
 
@@ -52,3 +54,14 @@ class Operation:
 def _replace_body(params: dict[str, Any], **_: Any) -> None:
     if (body := _BODY.get()) is not None:
         params["body"] = body
+
+
+def body_of(target: Mapping[str, str], records: Iterable[bytes]) -> bytes:
+    """The JSON of a request: the stream that `target` names, and its `Records`, each in JSON already."""
+    made = bytearray(encode(target))
+    made[-1:] = b',"Records":['
+    for record in records:
+        made += record
+        made += b","
+    made[-1:] = b"]}"
+    return bytes(made)  # what is sent is held until the answer comes: of a bytearray a second copy would be

@@ -45,19 +45,13 @@ class Partition:
 
     def first(self) -> Entry | None:
         """The entry that leaves next."""
-        if self._fresh and not self._again and not self._patient:
-            return self._fresh[0]  # as it mostly is
         room = self._room()
         return room[0] if room else None
 
     def pop(self) -> Entry:
         """Remove and return the entry that leaves next."""
-        if self._again:
-            entry = heapq.heappop(self._again)
-        elif self._patient and self._room() is self._patient:
-            entry = self._patient.popleft()
-        else:
-            entry = self._fresh.popleft()
+        room = self._room()
+        entry = room.popleft() if isinstance(room, deque) else heapq.heappop(room)
         self.bytes -= entry.size
         return entry
 

@@ -21,7 +21,6 @@ class Parcel(Struct, gc=False):
     """An event, ready for every lane of its route."""
 
     route: Route
-    id: str
     entries: list[Entry]
     """In the order of the route's legs; legs with the same format share one event. Nobody owns them yet."""
 
@@ -83,7 +82,7 @@ class Pipeline:
             if leg.partitioned:
                 entry.partition = leg.lane.partition(version)
             entries.append(entry)
-        return Parcel(route, event.id, entries)
+        return Parcel(route, entries)
 
     def accept(self, parcels: Sequence[Parcel]) -> Receipt:
         """Put every parcel into every lane of its route, or raise having taken nothing.

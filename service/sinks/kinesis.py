@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from service.aws.advice import advice
 from service.aws.arn import Arn, is_arn, name_or_arn
 from service.aws.failures import AWS_ERRORS, retry_for
-from service.aws.requests import Operation
+from service.aws.requests import Operation, body_of
 from service.aws.results import by_index
 from service.aws.session import client
 from service.aws.settings import AwsConfig
@@ -30,10 +30,10 @@ from service.sinks.kinesis_records import (
     Packing,
     Put,
     aggregated,
-    body,
     hash_of,
     one_each,
     partition_key,
+    written,
 )
 from service.sinks.packing import with_linger
 from service.units import ByteSize
@@ -171,8 +171,7 @@ class Kinesis:
 
     def partition(self, event: Event) -> int:
         """The number of the shard to which `event` would go; 0 while the shards are not known."""
-        shards = self.shards
-        return shards.number(hash_key(partition_key(event))) if shards.generation else 0
+        return self.shards.number(hash_key(partition_key(event))) if self.shards.known else 0
 
     def cost(self, event: Event) -> int:
         """Bytes of `event` in its shard: the body, and what the events of the last calls took beside theirs.
@@ -195,7 +194,7 @@ class Kinesis:
             put = one_each(batch.events)
         self._overhead.add(put, batch.events)
         try:
-            answer = await self._put_records(body(self._target, put.records), **self._target)
+            answer = await self._put_records(body_of(self._target, map(written, put.records)), **self._target)
         except AWS_ERRORS as error:
             return put.outcomes([retry_for(error)] * len(put.records))
         told = by_index(

@@ -2,12 +2,12 @@
 
 import hashlib
 from binascii import b2a_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
-import msgspec
 from msgspec import Struct
 
+from service.aws.requests import encode
 from service.aws.shardmap import ShardMap, hash_key
 from service.codecs.kpl import PARTITION_KEY, Aggregate
 from service.event import Event
@@ -24,8 +24,6 @@ _REMEMBERED = 0.9
 """Weight of the calls before, at each call."""
 _KEY_UNITS = 256
 """Most characters of a partition key. Counted as UTF-16 units here, which no way of counting exceeds."""
-
-_json = msgspec.json.Encoder().encode
 
 
 class Result(TypedDict, total=False):
@@ -65,20 +63,10 @@ def _hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def body(target: Mapping[str, str], records: Sequence[Record]) -> bytes:
-    """The JSON of PutRecords: what `target` names (StreamName or StreamARN), and the records."""
-    made = bytearray(_json(target))
-    made[-1:] = b',"Records":['
-    for record in records:
-        made += b'{"Data":"'
-        made += b2a_base64(record.data, newline=False)
-        made += b'","PartitionKey":'
-        made += _json(record.key)
-        if record.explicit is not None:
-            made += b',"ExplicitHashKey":"%d"' % record.explicit
-        made += b"},"
-    made[-1:] = b"]}"
-    return bytes(made)  # what is sent is held until the answer comes: of a bytearray a second copy would be
+def written(record: Record) -> bytes:
+    """The record in the JSON of PutRecords."""
+    hashed = b"" if record.explicit is None else b',"ExplicitHashKey":"%d"' % record.explicit
+    return b'{"Data":"%b","PartitionKey":%b%b}' % (b2a_base64(record.data, newline=False), encode(record.key), hashed)
 
 
 def hash_of(record: Record) -> int:

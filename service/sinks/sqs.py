@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar, Self, TypedDict
 
-import msgspec
 from msgspec.structs import replace
 from pydantic import Field, field_validator, model_validator
 
 from service.aws.advice import advice
 from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.queue import Queue
-from service.aws.requests import Operation
+from service.aws.requests import Operation, encode
 from service.aws.session import client
 from service.aws.settings import AwsConfig
 from service.event import Event
@@ -41,9 +40,6 @@ PACKED_REQUEST_FACTOR = REQUEST_FACTOR + 1
 """The messages in addition."""
 SUSPECTS = 10_000
 """Most events remembered as having been in a packed message that the queue refused; the oldest are forgotten."""
-
-
-_json = msgspec.json.Encoder().encode
 
 
 class Entry(TypedDict, total=False):
@@ -202,7 +198,7 @@ class Sqs:
         """The outcome of each entry by its Id. `size`: bytes of all the bodies."""
         try:
             url = await self._find()
-            body = _json({"QueueUrl": url, "Entries": entries})
+            body = encode({"QueueUrl": url, "Entries": entries})
             answer = await self._send_message_batch(body, QueueUrl=url)
         except AWS_ERRORS as error:
             retry = retry_for(error)
