@@ -14,9 +14,10 @@ from service.errors import InvalidEvent
 from service.event import Event
 from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
-from service.sinks.contract import Batch
+from service.sinks.contract import Batch, Pace, SinkConfig
 from service.telemetry.meter import Meter
 from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
 
@@ -141,5 +142,36 @@ def test_an_event_without_a_key_is_refused_where_order_is_kept() -> None:
         pipeline = Pipeline({"r": route}, {"s": target})
         with pytest.raises(InvalidEvent, match="no key"):
             pipeline.parcel(route, event(1))
+
+    run(main())
+
+
+def test_keys_stay_in_order_through_a_reshard_with_calls_in_flight_and_throttling() -> None:
+    async def main() -> None:
+        sink = Shards(shards=2, rate=40, pace=Pace(events=200, bytes=0))
+        sink.seconds = 0.5
+        meter = Meter()
+        settings = SinkConfig.model_validate({"type": "shards", "order": "key", "patience": "200s"})
+        target = Lane("s", sink, settings, meter, random.Random(3))
+        receipt = Receipt([("s",)] * 300)
+        entries = []
+        for number in range(300):
+            one = event(number, key=str(number % 10))
+            entry = Entry(one, one, target.size(one), one.charge, REQUIRED, "s", receipt, number)
+            entry.partition = target.partition(one)
+            entries.append(entry)
+        target.put(entries)
+        await asyncio.sleep(1.2)
+        assert target.calls, "some are on their way to the shards that were"
+        for shards in (7, 3):
+            sink.shards, sink.generation = shards, sink.generation + 1
+            await asyncio.sleep(2.2)
+        await receipt.wait()
+        assert receipt.all_delivered
+        for key in range(10):
+            numbers = [int(name[1:]) for name in sink.order if int(name[1:]) % 10 == key]
+            assert numbers == list(range(key, 300, 10))
+        assert sink.throttled
+        assert_conserved(meter, [target])
 
     run(main())
