@@ -148,7 +148,7 @@ def test_an_event_without_a_key_is_refused_where_order_is_kept() -> None:
 
 def test_keys_stay_in_order_through_a_reshard_with_calls_in_flight_and_throttling() -> None:
     async def main() -> None:
-        sink = Shards(shards=2, rate=40, pace=Pace(events=200, bytes=0))
+        sink = Shards(shards=2, rate=6, pace=Pace(events=1000, bytes=0))
         sink.seconds = 0.5
         meter = Meter()
         settings = SinkConfig.model_validate({"type": "shards", "order": "key", "patience": "200s"})
