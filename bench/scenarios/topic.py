@@ -14,6 +14,7 @@ from deploy.local.faultproxy.ledger import Ledger, ids_in
 from deploy.local.mock_cluster import MockCluster
 
 PARTITIONS: Final = 4
+READ_SECONDS: Final = 30.0
 
 
 class Topic:
@@ -23,6 +24,8 @@ class Topic:
         self.name = name
         self._cluster = MockCluster([name], PARTITIONS)
         self._ledger = Ledger()
+        self._read_up_to = dict.fromkeys(range(PARTITIONS), 0)
+        """By partition, the offset after the last message in the ledger."""
         self._ended = threading.Event()
         self._reader = threading.Thread(target=self._read, name=f"reader of topic {name}")
 
@@ -46,7 +49,14 @@ class Topic:
         return len(self._ledger.taken) - self._ledger.taken.count(0)
 
     async def taken(self) -> bytes:
-        """How often it has each event, by event number; up to the last one."""
+        """How often it has each event, by event number; up to the last one. All that the brokers have now is read.
+
+        Raises TimeoutError if that takes longer than READ_SECONDS.
+        """
+        ends = await asyncio.to_thread(self._ends)
+        async with asyncio.timeout(READ_SECONDS):
+            while any(self._read_up_to[number] < end for number, end in ends.items()):
+                await asyncio.sleep(0.01)
         return bytes(self._ledger.taken)
 
     async def die(self) -> None:
@@ -57,8 +67,8 @@ class Topic:
         """They serve again, and have what they had."""
         await asyncio.to_thread(self._cluster.up)
 
-    def _read(self) -> None:
-        consumer = Consumer(
+    def _consumer(self) -> Consumer:
+        return Consumer(
             {
                 "bootstrap.servers": self.brokers,
                 "group.id": "ledger",
@@ -68,9 +78,23 @@ class Topic:
                 "log_level": 0,
             }
         )
+
+    def _ends(self) -> dict[int, int]:
+        """By partition, the offset after the last message that the brokers have."""
+        consumer = self._consumer()
+        try:
+            places = [TopicPartition(self.name, number) for number in range(PARTITIONS)]
+            return {each.partition: consumer.get_watermark_offsets(each, READ_SECONDS)[1] for each in places}
+        finally:
+            consumer.close()
+
+    def _read(self) -> None:
+        consumer = self._consumer()
         consumer.assign([TopicPartition(self.name, number, OFFSET_BEGINNING) for number in range(PARTITIONS)])
         while not self._ended.is_set():
             for message in consumer.consume(1000, 0.05):
-                if message.error() is None:
+                number, offset = message.partition(), message.offset()
+                if message.error() is None and number is not None and offset is not None:
                     self._ledger.note(ids_in(message.value() or b""), taken=True)
+                    self._read_up_to[number] = offset + 1
         consumer.close()
