@@ -74,8 +74,7 @@ def started(side: Side, row: Row, stubs: Stubs, core: int, folder: Path, ways: W
     with Child(side, bound, log, environment) as child:
         address = f"127.0.0.1:{port}"
         if side is Side.OURS:
-            child.wait_until(lambda: _serving(log) is not None)
-            address = (_serving(log) or "").removeprefix("http://")
+            address = str(child.logged("serving")["address"]).removeprefix("http://")
         else:
             child.wait_until(lambda: _listens(port))
         yield Contestant(side, address, child.pid, requests)
@@ -91,13 +90,6 @@ def _configuration(row: Row, stubs: Stubs, folder: Path) -> Path:
     file = folder / "penstock.yaml"
     file.write_text(yaml.safe_dump(tree), "utf-8")
     return file
-
-
-def _serving(log: Path) -> str | None:
-    for line in log.read_text("utf-8", errors="replace").splitlines():
-        if line.startswith("{") and (found := json.loads(line)).get("message") == "serving":
-            return str(found["address"])
-    return None
 
 
 def _listens(port: int) -> bool:

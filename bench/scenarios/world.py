@@ -1,7 +1,6 @@
 """The service and the fault proxy as child processes, each on a core of its own where that can be had."""
 
 import asyncio
-import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping
@@ -99,9 +98,7 @@ async def world(
             command = [*_BINDING, *leashed("service.cli", "serve", "--config", file)]
             environment = isolated(os.environ, endpoint)
             with Child("Penstock", command, log, environment, grace_seconds=30) as service:
-                await asyncio.to_thread(service.wait_until, lambda: _serving(log) is not None)
-                serving = _serving(log)
-                assert serving is not None
+                serving = await asyncio.to_thread(service.logged, "serving")
                 yield World(session, endpoint, proxy, service, serving["address"], serving["admin"])
                 service.check()
 
@@ -123,10 +120,3 @@ def divide_cores() -> None:
     if others:
         os.sched_setaffinity(0, others)
         _BINDING[:] = ["taskset", "-c", str(first)]
-
-
-def _serving(log: Path) -> Mapping[str, str] | None:
-    for line in log.read_text("utf-8", errors="replace").splitlines():
-        if line.startswith("{") and (found := json.loads(line)).get("message") == "serving":
-            return dict(found)
-    return None

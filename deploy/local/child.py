@@ -102,6 +102,18 @@ class Child:
                 raise self._failed(f"was not ready after {timeout_seconds:g} s")
             time.sleep(0.05)
 
+    def logged(self, message: str) -> dict[str, Any]:
+        """The fields of the first line of its log, in JSON, that has this `message`; waits for it as `wait_until`."""
+        found: list[dict[str, Any]] = []
+
+        def read() -> bool:
+            lines = self.log.read_text("utf-8", errors="replace").split("\n")[:-1]
+            found.extend(json.loads(line) for line in lines if line.startswith("{") and f'"{message}"' in line)
+            return any(each.get("message") == message for each in found)
+
+        self.wait_until(read)
+        return next(each for each in found if each.get("message") == message)
+
     def check(self) -> None:
         """Raise ChildError if it has ended by itself."""
         if self.process.poll() is not None:

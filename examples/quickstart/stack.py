@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from deploy.local.child import Child, leashed
 from deploy.local.emulator import LAB, answers, emulator, isolated
@@ -57,7 +58,8 @@ class Stack:
         self.brokers = child.announcement(120)["bootstrap"]
 
     def start_gateway(self, overrides: Mapping[str, str] = MappingProxyType({})) -> Child:
-        """Start Penstock, and wait until both ports say it is ready. `overrides`: environment. Raises ChildError."""
+        """Start Penstock, and wait until both ports say it is ready. A port that was 0 is then the one that the system
+        has picked. `overrides`: environment. Raises ChildError."""
         environment = {
             **isolated(os.environ, self.endpoint),
             "KAFKA_BROKERS": self.brokers,
@@ -70,6 +72,8 @@ class Stack:
         command = leashed("service.cli", "serve", "--config", CONFIGURATION)
         child = Child("Penstock", command, self._logs / "service.log", environment, grace_seconds=30)
         self._start(child)
+        serving = child.logged("serving")
+        self.port, self.admin_port = (urlsplit(serving[each]).port or 0 for each in ("address", "admin"))
         for port in (self.port, self.admin_port):
             url = f"http://127.0.0.1:{port}/readyz"
             child.wait_until(lambda url=url: answers(url))  # type: ignore[misc]

@@ -12,7 +12,6 @@ import aiohttp
 import orjson
 
 from deploy.local.child import Child
-from deploy.local.emulator import free_port
 from examples.quickstart.ledger import REQUIRED, Fate, Ledger
 from examples.quickstart.readback import ReadBack
 from examples.quickstart.replay import HEADERS
@@ -47,7 +46,7 @@ class Gateway:
 @asynccontextmanager
 async def gateway(logs: Path, overrides: Mapping[str, str]) -> AsyncIterator[Gateway]:
     """A running stack of its own: emulator, mock cluster, gateway; all four destinations are read all along."""
-    with Stack(free_port(), free_port(), logs) as stack:
+    with Stack(0, 0, logs) as stack:
         await asyncio.to_thread(stack.start_emulator)
         await asyncio.to_thread(stack.start_broker, "mock")
         async with Clients(stack.endpoint) as aws:
