@@ -55,7 +55,8 @@ class IngestPath:
 
     async def send(self, body: bytes, content_type: str) -> None:
         """One request, until it is answered."""
-        pending = await self._ingest.taken(Request("orders", {"content-type": content_type}, body, "bench"))
+        head = self._ingest.head("orders", {"content-type": content_type}, None)
+        pending = await self._ingest.taken(Request(head, body, "bench"))
         await pending.wait(10)
         assert pending.answer().status == 200
         self._sink.take()

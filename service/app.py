@@ -27,7 +27,7 @@ from service.sinks.contract import Sink
 from service.sources.admission import Admission
 from service.sources.connections import Connections
 from service.sources.direct import DirectProtocol
-from service.sources.exchange import Exchanges
+from service.sources.exchanges import Exchanges
 from service.sources.http import Http
 from service.sources.keys import Keys, open_keys
 from service.sources.protocol import BoundedProtocol

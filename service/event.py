@@ -82,14 +82,24 @@ class Event(Struct, frozen=True, gc=False):
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _RANDOM_AT_ONCE = 256
 _random: list[str] = []
-"""Unused random numbers of 80 bits, in hexadecimal: one call of the system gives many."""
+"""Unused endings of ids, all but their time: one call of the system gives the bits for many."""
+
+
+class _Clock:
+    """The beginning of ids, which many of a millisecond share."""
+
+    milliseconds = 0
+    text = ""
 
 
 def uuid7() -> str:
     """A new UUID version 7 (RFC 9562 section 5.7): 48 bits of Unix milliseconds, then random bits."""
     if not _random:
         digits = os.urandom(10 * _RANDOM_AT_ONCE).hex()
-        _random.extend([digits[start : start + 20] for start in range(0, len(digits), 20)])
-    noise = _random.pop()
-    when = f"{time.time_ns() // 1_000_000:012x}"
-    return f"{when[:8]}-{when[8:]}-7{noise[:3]}-{_VARIANTS[noise[3]]}{noise[4:7]}-{noise[7:19]}"
+        noises = [digits[start : start + 20] for start in range(0, len(digits), 20)]
+        _random.extend([f"-7{n[:3]}-{_VARIANTS[n[3]]}{n[4:7]}-{n[7:19]}" for n in noises])
+    now = time.time_ns() // 1_000_000
+    if now != _Clock.milliseconds:
+        when = f"{now:012x}"
+        _Clock.milliseconds, _Clock.text = now, f"{when[:8]}-{when[8:]}"
+    return _Clock.text + _random.pop()

@@ -1,7 +1,7 @@
 """The receipt a source awaits: one per request or poll, settled exactly once per (event, required lane)."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -51,11 +51,16 @@ class Receipt:
 
     __slots__ = ("_callbacks", "_failed", "_pending", "lanes")
 
-    def __init__(self, lanes: Sequence[tuple[str, ...]]) -> None:
-        self.lanes = lanes
-        self._pending = sum(map(len, lanes))
+    def __init__(self, lanes: Iterable[tuple[str, ...]] = ()) -> None:
+        self.lanes = list(lanes)
+        self._pending = sum(map(len, self.lanes))
         self._failed: dict[int, dict[str, Settlement]] = {}
-        self._callbacks: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], object]] = []
+
+    def expect(self, lanes: tuple[str, ...]) -> None:
+        """One event more, with these required lanes."""
+        self.lanes.append(lanes)
+        self._pending += len(lanes)
 
     @property
     def done(self) -> bool:
@@ -84,12 +89,16 @@ class Receipt:
             for callback in callbacks:
                 callback()
 
-    def on_done(self, callback: Callable[[], None]) -> None:
+    def on_done(self, callback: Callable[[], object]) -> None:
         """Call `callback` when everything is settled; at once if it is already."""
         if self.done:
             callback()
         else:
             self._callbacks.append(callback)
+
+    def forget(self) -> None:
+        """Call nobody any more."""
+        self._callbacks.clear()
 
     async def wait(self) -> None:
         """Return once everything is settled. Cancelling the waiter cancels nothing else."""

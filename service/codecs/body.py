@@ -1,7 +1,8 @@
 """Bodies to drafts: which of the formats a request's body has, and the items in it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import NoReturn
 
@@ -14,12 +15,21 @@ from service.errors import Code, InvalidEvent, TooLarge, Unreadable, Unsupported
 from service.event import NO_ATTRIBUTES, STRUCTURED
 
 LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
-_BATCH = "application/cloudevents-batch"
+_BATCH = "application/cloudevents-batch+json"
 _ENVELOPE = "application/cloudevents"
 _ALLOWED = (
     "application/json, application/x-ndjson, application/jsonl, application/cloudevents+json, "
     "application/cloudevents-batch+json, or any type with ce-* headers"
 )
+Reader = Callable[[bytes], Iterable[Decoded]]
+"""From a body to what it holds, item by item, so that a caller may pause on a huge one; what is no event is a Refusal.
+
+Before the first item it raises Unreadable (EMPTY_BODY, MALFORMED_BODY also for a body that is to be one event and is
+not JSON, NESTED_TOO_DEEP) or TooLarge (BATCH_TOO_LARGE) about the whole. An empty batch is refused although CloudEvents
+allows it: there is nothing to answer for. What nests too deep is refused by item, unless it is so deep that its array
+cannot be split. Of a body that is one event the items are a tuple.
+"""
+
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _BLANK = b" \t\r\n"
@@ -28,58 +38,57 @@ _MOST_UNCOUNTED = 100_000
 """An array that may have more items is counted before it is split: each item of the list takes 72 bytes."""
 
 
-def decode(
-    content_type: str | None,
-    headers: Mapping[str, str],
-    body: bytes,
-    caps: Caps,
-    plain_text_as_json: bool = False,
-) -> Iterator[Decoded]:
-    """Yield what `body` holds, item by item, so that a caller may pause on a huge one.
+def reader(
+    content_type: str | None, headers: Mapping[str, str], caps: Caps, plain_text_as_json: bool = False
+) -> Reader:
+    """What reads the bodies of requests with these headers (lower-cased names): found once for all that have the same.
 
-    `headers` have lower-cased names. The mode is found as the CloudEvents HTTP binding says: batch, structured,
-    binary by `ce-*` headers; then plain JSON (an object, or an array of objects) and lines of JSON. An item that
-    is no event is yielded as a Refusal. Before the first item, raises Unreadable (EMPTY_BODY, MALFORMED_BODY also for
-    a body that is to be one event and is not JSON, MALFORMED_HEADER, NESTED_TOO_DEEP), TooLarge (BATCH_TOO_LARGE) or
-    Unsupported (UNSUPPORTED_MEDIA_TYPE) about the whole. An empty batch is refused although CloudEvents allows it:
-    there is nothing to answer for. What nests too deep is refused by item, unless it is so deep that its array cannot
-    be split.
+    The mode is found as the CloudEvents HTTP binding says: batch, structured, binary by `ce-*` headers; then plain JSON
+    (an object, or an array of objects) and lines of JSON. Raises Unreadable (MALFORMED_HEADER) or Unsupported
+    (UNSUPPORTED_MEDIA_TYPE).
     """
     media = parse(content_type) if content_type is not None else None
     if media is not None and media.essence.startswith(_ENVELOPE):
         _demand_utf8(media)
-        if media.essence.startswith(_BATCH):
-            if media.essence != _BATCH + "+json":
-                _unsupported(media)
-            if _first(body) != b"[":
-                raise Unreadable(Code.MALFORMED_BODY, "a batch is a JSON array of CloudEvents")
-            return _array(body, caps, True)
+        if media.essence == _BATCH:
+            return partial(_batch, caps)
         if media.essence != STRUCTURED:
             _unsupported(media)
-        _first(body)
-        return _only(_structured(body, caps))
+        return partial(_one, partial(_structured, caps))
     if any(name.startswith("ce-") for name in headers):
-        return iter((_binary(headers, content_type or "", body, caps),))
+        return partial(_one_binary, headers, content_type or "", caps)
     if media is None:
         raise Unsupported(
             Code.UNSUPPORTED_MEDIA_TYPE, f"Content-Type is missing; allowed: {_ALLOWED}", allowed=_ALLOWED
         )
     if media.essence in LINES:
         _demand_utf8(media)
-        return _lines(body, caps)
+        return partial(_lines, caps)
     if not media.is_json and not (plain_text_as_json and media.essence == "text/plain"):
         _unsupported(media)
     _demand_utf8(media)
+    return partial(_json, caps)
+
+
+def _batch(caps: Caps, body: bytes) -> Iterable[Decoded]:
+    if _first(body) != b"[":
+        raise Unreadable(Code.MALFORMED_BODY, "a batch is a JSON array of CloudEvents")
+    return _array(body, partial(_structured, caps), caps)
+
+
+def _json(caps: Caps, body: bytes) -> Iterable[Decoded]:
     if _first(body) == b"[":
-        return _array(body, caps, False)
-    return _only(_plain(body, caps))
+        return _array(body, partial(_plain, caps), caps)
+    return _one(partial(_plain, caps), body)
 
 
-def _only(found: Decoded) -> Iterator[Decoded]:
+def _one(decode: Callable[[bytes], Decoded], body: bytes) -> Iterable[Decoded]:
     """The one item of a body that has no others: if that is not JSON, nothing of the request can be read."""
-    if isinstance(found, Refusal) and isinstance(found.error, json.NotJson):
+    found = decode(body)
+    if type(found) is Refusal and isinstance(found.error, json.NotJson):
+        _first(body)
         raise Unreadable(Code.MALFORMED_BODY, found.error.detail)
-    return iter((found,))
+    return (found,)
 
 
 def _demand_utf8(media: MediaType) -> None:
@@ -110,7 +119,7 @@ def _first(body: bytes) -> bytes:
     return match[0]
 
 
-def _array(body: bytes, caps: Caps, enveloped: bool) -> Iterator[Decoded]:
+def _array(body: bytes, decode: Callable[[bytes], Decoded], caps: Caps) -> Iterable[Decoded]:
     if body.count(b",") >= _MOST_UNCOUNTED and (count := json.count_items(body, caps.events)) > caps.events:
         raise _too_many(f"more than {caps.events}", count, caps)
     try:
@@ -124,20 +133,23 @@ def _array(body: bytes, caps: Caps, enveloped: bool) -> Iterator[Decoded]:
         raise Unreadable(Code.EMPTY_BODY, "the array is empty; send at least one event")
     if len(items) > caps.events:
         raise _too_many(str(len(items)), len(items), caps)
-    one = _structured if enveloped else _plain
-    return (one(bytes(item), caps) for item in items)
+    return map(decode, map(bytes, items))
 
 
-def _lines(body: bytes, caps: Caps) -> Iterator[Decoded]:
+def _lines(caps: Caps, body: bytes) -> Iterable[Decoded]:
     _first(body)
     if body.count(b"\n") >= caps.events:
         count = sum(1 for _ in islice(_filled_lines(body), caps.events + 1))
         if count > caps.events:
             raise _too_many(f"more than {caps.events}", count, caps)
-    return (_plain(line, caps) for line in _filled_lines(body))
+        lines = _filled_lines(body)
+    else:
+        lines = filter(None, [line.strip(_BLANK) for line in body.split(b"\n")])
+    return map(partial(_plain, caps), lines)
 
 
 def _filled_lines(body: bytes) -> Iterator[bytes]:
+    """The lines that are not blank, without a list of those that are."""
     end = 0
     while (filled := _FILLED.search(body, end)) is not None:
         start = filled.start()
@@ -156,35 +168,35 @@ def _too_many(found: str, actual: int, caps: Caps) -> TooLarge:
     )
 
 
-def _structured(body: bytes, caps: Caps) -> Decoded:
+def _structured(caps: Caps, body: bytes) -> Decoded:
     if len(body) > caps.event_bytes:
         return _oversize(body, STRUCTURED, caps)
     try:
-        return cloudevents.structured(body, caps.nesting)
+        return cloudevents.structured(body, caps.nesting, caps.reads)
     except InvalidEvent as error:
         return Refusal(body, STRUCTURED, error, cloudevents.id_in_body(body))
 
 
-def _binary(headers: Mapping[str, str], content_type: str, body: bytes, caps: Caps) -> Decoded:
+def _one_binary(headers: Mapping[str, str], content_type: str, caps: Caps, body: bytes) -> Iterable[Decoded]:
     media = content_type or "application/octet-stream"
     if len(body) > caps.event_bytes:
-        return _oversize(body, media, caps)
+        return (_oversize(body, media, caps),)
     try:
-        return cloudevents.binary(headers, content_type, body, caps.nesting)
+        return (cloudevents.binary(headers, content_type, body, caps.nesting),)
     except InvalidEvent as error:
-        return Refusal(body, media, error, cloudevents.id_in_headers(headers))
+        return (Refusal(body, media, error, cloudevents.id_in_headers(headers)),)
 
 
-def _plain(body: bytes, caps: Caps) -> Decoded:
+def _plain(caps: Caps, body: bytes) -> Decoded:
     if len(body) > caps.event_bytes:
         return _oversize(body, "application/json", caps)
     try:
-        data = json.loads(body, caps.nesting)
-        if not isinstance(data, dict):
+        content = json.loads(body, caps.nesting) if caps.reads else json.check(body, caps.nesting)
+        if body[:1] != b"{" and _first(body) != b"{":
             raise InvalidEvent(Code.MALFORMED_EVENT, "an event is a JSON object, not another value", errors=[])
     except InvalidEvent as error:
         return Refusal(body, "application/json", error)
-    return Draft(body, "application/json", NO_ATTRIBUTES, data)
+    return Draft(body, "application/json", NO_ATTRIBUTES, content)
 
 
 def _oversize(body: bytes, content_type: str, caps: Caps) -> Refusal:

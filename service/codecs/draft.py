@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from service.codecs.json import MOST_NESTING
+from service.codecs.json import MOST_NESTING, loads
 from service.errors import InvalidEvent, TooLarge
 
 
@@ -27,8 +27,15 @@ class Draft(Struct, gc=False):
     """Media type of `body`, as it was given in binary mode; STRUCTURED for structured CloudEvents."""
     attributes: Mapping[str, str]
     """CloudEvents context attributes; empty for an event without an envelope."""
-    data: Any
-    """The decoded JSON of the event's data; None if it has none; NOT_JSON if it is not JSON."""
+    content: Any
+    """`data`, or JSON that is not decoded yet."""
+
+    @property
+    def data(self) -> Any:
+        """The decoded JSON of the event's data; None if it has none; NOT_JSON if it is not JSON."""
+        if type(self.content) is Raw:
+            self.content = loads(bytes(self.content), MOST_NESTING)
+        return self.content
 
 
 class Refusal(Struct, gc=False):
@@ -40,6 +47,11 @@ class Refusal(Struct, gc=False):
     id: str | None = None
     """Its id, where one could be read."""
 
+    def __post_init__(self) -> None:
+        # what was raised holds on to the frames, and so to the bodies, that it came through; and to this very item, of
+        # which the collector does not know
+        self.error.__context__ = self.error.__traceback__ = None
+
 
 class Caps(Struct, frozen=True):
     """Limits of what a decoder takes. Raises ValueError for a nesting above MOST_NESTING."""
@@ -47,6 +59,8 @@ class Caps(Struct, frozen=True):
     event_bytes: int
     events: int
     nesting: int
+    reads: bool = True
+    """Whether what is in an event is read anyway: then it is decoded while it is checked."""
 
     def __post_init__(self) -> None:
         if self.nesting > MOST_NESTING:

@@ -6,14 +6,16 @@ In any one snapshot: received = the sum of the settled, by fate, + held.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import ParamSpec
 
-from service.delivery.entry import Entry
+from msgspec import Struct
+
+from service.delivery.entry import Entry, Settles, Terms
 from service.delivery.rate import Rate
 from service.outcome import Reason
-from service.receipt import SETTLED_DELIVERED, Fate, Receipt, Settlement
+from service.receipt import Fate, Settlement
 from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,31 @@ SHORTEST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
 UNKNOWN_RETRY_SECONDS = 5.0
 """What is told when nothing was delivered lately, so that no rate is known."""
+
+
+class _Run(Struct, gc=False):
+    """Entries in a row that differ in nothing that the books ask for."""
+
+    terms: Terms
+    owner: Settles | None
+    partition: int
+    events: int
+    charge: int
+
+
+def _runs(entries: Iterable[Entry]) -> list[_Run]:
+    runs: list[_Run] = []
+    terms = owner = run = None
+    partition = 0
+    for entry in entries:
+        if run is not None and entry.terms is terms and entry.owner is owner and entry.partition == partition:
+            run.events += 1
+            run.charge += entry.charge
+        else:
+            terms, owner, partition = entry.terms, entry.owner, entry.partition
+            run = _Run(terms, owner, partition, 1, entry.charge)
+            runs.append(run)
+    return runs
 
 
 class Books:
@@ -48,21 +75,13 @@ class Books:
         if len(entries) == 1:
             self._receive_one(entries[0])
             return
-        routes: dict[str, int] = {}
-        partitions: dict[int, int] = {}
-        charge = 0
-        for entry in entries:
-            route, partition, own = entry.terms.route, entry.partition, entry.charge
-            routes[route] = routes.get(route, 0) + 1
-            partitions[partition] = partitions.get(partition, 0) + own
-            charge += own
-        for route, count in routes.items():
+        runs = _runs(entries)
+        events, charge = self._count(runs, 1)
+        for route, count in events.items():
             self._meter.lane_received[self._sink, route] += count
             self._meter.lane_held[self._sink, route] += count
-        for partition, own in partitions.items():
-            self._shift(partition, own)
+            self.held_events += count
         self.held_bytes += charge
-        self.held_events += len(entries)
 
     def _receive_one(self, entry: Entry) -> None:
         """What is done most often, without sums."""
@@ -72,6 +91,17 @@ class Books:
         self._shift(entry.partition, entry.charge)
         self.held_bytes += entry.charge
         self.held_events += 1
+
+    def _count(self, runs: Iterable["_Run"], sign: int) -> tuple[dict[str, int], int]:
+        """Events by route, and bytes, of `runs`; partitions hold so many more, or fewer."""
+        events: dict[str, int] = {}
+        charge = 0
+        for run in runs:
+            route = run.terms.route
+            events[route] = events.get(route, 0) + run.events
+            self._shift(run.partition, sign * run.charge)
+            charge += run.charge
+        return events, charge
 
     def move(self, entry: Entry, partition: int) -> None:
         """The entry goes to another partition than was thought."""
@@ -86,35 +116,20 @@ class Books:
         else:
             self.partition_bytes.pop(partition, None)
 
-    def deliver(self, entries: list[Entry]) -> None:
+    def deliver(self, entries: Iterable[Entry]) -> None:
         """Settle all of a call's deliveries: one counter update per route, one receipt update per request."""
-        routes: dict[str, int] = {}
-        partitions: dict[int, int] = {}
-        receipts: dict[Receipt, int] = {}
-        others: list[Entry] = []
-        charge = 0
         for entry in entries:
             entry.settled = True
-            route, partition, own, owner = entry.terms.route, entry.partition, entry.charge, entry.owner
-            routes[route] = routes.get(route, 0) + 1
-            partitions[partition] = partitions.get(partition, 0) + own
-            charge += own
-            if isinstance(owner, Receipt):
-                receipts[owner] = receipts.get(owner, 0) + 1
-            elif owner is not None:
-                others.append(entry)
-        for partition, own in partitions.items():
-            self._shift(partition, -own)
-        for route, count in routes.items():
+        runs = _runs(entries)
+        events, charge = self._count(runs, -1)
+        for route, count in events.items():
             self._meter.lane_settled[self._sink, route, Fate.DELIVERED.value, ""] += count
             self._meter.lane_held[self._sink, route] -= count
         self._rate.add(charge, self._loop.time())
-        self._released(len(entries), charge)
-        for receipt, count in receipts.items():
-            self._tell(receipt.settle_delivered, count)
-        for entry in others:
-            if entry.owner is not None:
-                self._tell(entry.owner.settle, entry.index, entry.lane, SETTLED_DELIVERED)
+        self._released(sum(events.values()), charge)
+        for run in runs:
+            if run.owner is not None:
+                self._tell(run.owner.settle_delivered, run.events)
 
     def _tell(self, hears: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:

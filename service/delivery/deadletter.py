@@ -260,5 +260,12 @@ class _Burial:
 
     def settle(self, index: int, lane: str, settlement: Settlement) -> None:
         del index, lane
-        self.done(settlement.fate is Fate.DELIVERED)
+        self._end(settlement.fate is Fate.DELIVERED)
+
+    def settle_delivered(self, count: int) -> None:
+        del count  # there is one letter
+        self._end(True)
+
+    def _end(self, kept: bool) -> None:
+        self.done(kept)
         self._advance()

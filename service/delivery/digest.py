@@ -1,13 +1,9 @@
 """A call's outcomes, sorted by what the lane has to do with each event."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from operator import is_
+from collections.abc import Sequence
 
 from service.delivery.entry import Entry
 from service.outcome import DELIVERED, Delivered, Outcome, Reason, Rejected, Retry
-
-_delivered: Callable[[object], bool] = partial(is_, DELIVERED)
 
 
 class Digest:
@@ -25,7 +21,7 @@ class Digest:
         """To be tried again when their partition opens."""
         self.unplaced: list[Entry] = []
         """To be tried again at once: a packing sink had no room for them."""
-        if all(map(_delivered, outcomes)) and len(outcomes) == len(batch):
+        if outcomes.count(DELIVERED) == len(outcomes) == len(batch):
             # as it should be, and mostly is
             self.delivered.extend(batch)
             return

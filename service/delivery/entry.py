@@ -16,7 +16,10 @@ class Settles(Protocol):
     """Whoever must hear how an entry ended: a `Receipt`, or a burial."""
 
     def settle(self, index: int, lane: str, settlement: Settlement) -> None:
-        """Called exactly once per (index, lane)."""
+        """Called exactly once per (index, lane), except for what `settle_delivered` tells."""
+
+    def settle_delivered(self, count: int) -> None:
+        """So many (index, lane) were delivered."""
 
 
 class Graveyard(Protocol):

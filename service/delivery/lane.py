@@ -123,11 +123,7 @@ class Lane:
     def put(self, entries: Sequence[Entry]) -> None:
         """Take responsibility for `entries`. The caller has asked `fits` and whether there is room."""
         now = self._loop.time()
-        deadline = now + self.settings.patience
-        for entry in entries:
-            entry.deadline = inf if entry.terms.patient else deadline
-            entry.queued_at = now
-        self._queue.put(entries, now)
+        self._queue.put(entries, now, now + self.settings.patience)
         self.books.receive(entries)
         self._wake()
 

@@ -48,16 +48,21 @@ class LaneQueue:
 
     # --- in
 
-    def put(self, entries: Iterable[Entry], now: float) -> None:
-        """Append new entries."""
+    def put(self, entries: Iterable[Entry], now: float, deadline: float) -> None:
+        """Append new entries, which get `deadline` unless they are patient."""
         sequence, soonest, order = self._sequence, self._soonest, self._order
         filled: dict[Partition, None] = {}
         partition, number = None, 0
         for entry in entries:
             sequence += 1
             entry.sequence = sequence
-            if entry.deadline < soonest:
-                soonest = entry.deadline
+            entry.queued_at = now
+            if entry.terms.patient:
+                entry.deadline = inf
+            else:
+                entry.deadline = deadline
+                if deadline < soonest:
+                    soonest = deadline
             if order is None or order.admit(entry):
                 if partition is None or entry.partition != number:
                     number = entry.partition
@@ -207,15 +212,16 @@ class LaneQueue:
         if bucket is not None and not bucket.open(now):
             self.close(partition, bucket.opens_at(now))
             return space
-        cost = self._partitioned.cost if self._partitioned is not None else None
-        for _ in range(most):
+        if bucket is None and partition.fits(most, space):
+            space -= partition.give(batch)
+        for _ in range(min(most, len(partition))):
             first = partition.first()
             if first is None or (batch and first.size > space):
                 break
             batch.append(partition.pop())
             space -= first.size
-            if bucket is not None and cost is not None:
-                first.paid = cost(first.event)
+            if bucket is not None and self._partitioned is not None:
+                first.paid = self._partitioned.cost(first.event)
                 if not bucket.take(first.paid):
                     self.close(partition, bucket.opens_at(now))
                     break

@@ -55,6 +55,18 @@ class Partition:
         self.bytes -= entry.size
         return entry
 
+    def fits(self, events: int, size: float) -> bool:
+        """Whether all that is here is fresh, and is at most so many events of so many bytes together."""
+        fresh = self._fresh
+        return self.bytes <= size and len(fresh) <= events and not self._again and not self._patient
+
+    def give(self, batch: list[Entry]) -> int:
+        """Move what is fresh into `batch`, all at once. Returns its bytes; only after `fits`."""
+        given, self.bytes = self.bytes, 0
+        batch.extend(self._fresh)
+        self._fresh.clear()
+        return given
+
     def _room(self) -> list[Entry] | deque[Entry]:
         """The room whose first entry leaves next; empty only if all are."""
         if self._again:

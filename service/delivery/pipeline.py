@@ -3,26 +3,15 @@
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from msgspec import Struct
-from msgspec.structs import replace
-
-from service.codecs.formats import Form, encode
 from service.delivery.deadletter import DeadLetters
-from service.delivery.entry import Entry
+from service.delivery.entry import Entry, Settles
+from service.delivery.intake import Intake, shaped
 from service.delivery.lane import Lane
 from service.delivery.route import Route, Router
-from service.errors import Busy, Code, Draining, InvalidEvent, TooLarge
+from service.errors import Busy, Code, Draining, TooLarge
 from service.event import Event
 from service.outcome import Reason
 from service.receipt import Receipt
-
-
-class Parcel(Struct, gc=False):
-    """An event, ready for every lane of its route."""
-
-    route: Route
-    entries: list[Entry]
-    """In the order of the route's legs; legs with the same format share one event. Nobody owns them yet."""
 
 
 class Pipeline:
@@ -40,78 +29,34 @@ class Pipeline:
         self.draining = False
         self._dead_letters = tuple(dead_letters)
 
-    def parcel(self, route: Route, event: Event) -> Parcel:
-        """Shape `event` for the lanes of `route`.
-
-        Raises TooLarge (EVENT_TOO_LARGE, with `limit`, `actual`, `sink`) if a required sink could never take it;
-        InvalidEvent (INVALID_KEY) if it has no key, and a sink keeps the order of keys.
-        """
-        charge = event.charge
-        key = len(event.key.encode()) if event.key else 0
-        others: dict[Form, tuple[Event, int]] | None = None
-        entries = []
-        for leg in route.legs:
-            version, taken = event, charge
-            form = leg.forms[event.id_in_body]
-            if form != "original":
-                others = {} if others is None else others
-                if form not in others:
-                    body, content_type = encode(event, form)
-                    made = replace(event, body=body, content_type=content_type)
-                    others[form] = made, made.charge
-                version, taken = others[form]
-                if leg.keeps_original:
-                    taken += event.charge_beside
-            if leg.ordered and event.key is None:
-                raise InvalidEvent(
-                    Code.INVALID_KEY, f"the event has no key, and sink {leg.name!r} keeps the order of keys", errors=[]
-                )
-            size = len(version.body) + key + leg.overhead_bytes
-            if size > leg.largest and leg.terms.required:
-                lane, own = leg.lane, size - leg.overhead_bytes
-                raise TooLarge(
-                    Code.EVENT_TOO_LARGE,
-                    f"the event has {own} bytes with its key; sink {lane.name!r} takes at most "
-                    f"{lane.largest_event}; split it, or send a reference to it",
-                    limit=lane.largest_event,
-                    actual=own,
-                    sink=lane.name,
-                )
-            original = event if leg.keeps_original else version
-            entry = Entry(version, original, size, taken, leg.terms, leg.name)
-            if leg.partitioned:
-                entry.partition = leg.lane.partition(version)
-            entries.append(entry)
-        return Parcel(route, entries)
-
-    def accept(self, parcels: Sequence[Parcel]) -> Receipt:
-        """Put every parcel into every lane of its route, or raise having taken nothing.
+    def accept(self, intake: Intake) -> Receipt:
+        """Put every event of `intake` into every lane of its route, or raise having taken nothing.
 
         Raises Unavailable when draining, Busy when a required lane, or the partition of one, has no room now,
         TooLarge (BATCH_TOO_LARGE) when a required lane would not have room even if it were empty. Never waits.
         """
+        self._put(intake.lanes, intake.optional)
+        return intake.receipt
+
+    def accept_one(self, route: Route, event: Event, owner: Settles) -> None:
+        """The same of one event, of whose end `owner` hears. Raises also what `Intake.add` raises."""
+        entries = shaped(route, event, owner, 0)
+        if len(entries) == 1 and not self.draining:
+            # what is asked most often, without sums
+            lane, entry = entries[0]
+            if (
+                entry.terms.required
+                and lane.has_room(entry.charge)
+                and lane.partition_has_room(entry.partition, entry.charge)
+            ):
+                lane.put([entry])
+                return
+        self._put({lane: [entry] for lane, entry in entries}, len(route.required) < len(entries))
+
+    def _put(self, lanes: Mapping[Lane, list[Entry]], optional: bool) -> None:
+        """Put all, or raise. `optional`: a lane may refuse some of it."""
         if self.draining:
             raise Draining()
-        receipt = Receipt([parcel.route.required for parcel in parcels])
-        if len(parcels) == 1 and len(entries := parcels[0].entries) == 1 and (entry := entries[0]).terms.required:
-            # what is asked most often, without sums by lane
-            lane = parcels[0].route.legs[0].lane
-            if lane.has_room(entry.charge) and lane.partition_has_room(entry.partition, entry.charge):
-                entry.owner = receipt
-                lane.put(entries)
-                return receipt
-        lanes: dict[Lane, list[Entry]] = {}
-        optional = False
-        for index, parcel in enumerate(parcels):
-            for leg, entry in zip(parcel.route.legs, parcel.entries, strict=True):
-                entry.index = index
-                if leg.terms.required:
-                    entry.owner = receipt
-                else:
-                    optional = True
-                if (batch := lanes.get(leg.lane)) is None:
-                    batch = lanes[leg.lane] = []
-                batch.append(entry)
         _demand_room(lanes, optional)
         for lane, batch in lanes.items():
             if not optional:
@@ -121,7 +66,6 @@ class Pipeline:
             lane.put(kept)
             for entry, reason in turned_away:
                 lane.turn_away(entry, reason, "the lane did not take it")
-        return receipt
 
     def demand_room(self, route: Route, size: int) -> None:
         """Raise Busy if a required lane of `route` has no room for `size` bytes now, before a body is read for it.

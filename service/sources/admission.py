@@ -1,55 +1,19 @@
 """What a request must pass before its body is read, whichever way it came: room, credentials, route, announced size."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping
-
-from msgspec import Struct
 
 from service.config.settings import RESERVED_ROUTE, ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Route
 from service.errors import Busy, Code, Draining, Unreadable
-from service.event import uuid7
-from service.sources.arrival import Arrival, Room
+from service.sources.arrival import Hold, Room
+from service.sources.head import Head
 from service.sources.ingest import Ingest
 from service.sources.keys import Keys
-from service.sources.reading import Request
 from service.telemetry.meter import Meter
 
 ENDED = "this replica ended before the request had arrived; nothing was taken"
 """What a client hears whose body the end of the service overtook."""
-
-_GIVEN = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
-
-
-class Admitted(Struct):
-    """A request whose body may come."""
-
-    route: str
-    target: Route | None
-    """None: the route is found by each event's type."""
-    allowed: Collection[str] | None
-    """Routes that the producer may send to; None for all."""
-    arrival: Arrival
-    room: Room
-
-    def release(self) -> None:
-        """The answer is sent, or nobody is left to read it."""
-        self.arrival.hold(0)
-        self.room.leave()
-
-    def request(self, headers: Mapping[str, str], body: bytes, request_id: str, address: str) -> Request:
-        """The request, once its body is there."""
-        return Request(
-            route=self.route,
-            headers=headers,
-            body=body,
-            request_id=request_id,
-            address=address,
-            allowed=self.allowed,
-            keep=self.arrival.keep,
-            plain_text=self.target is not None and self.target.allows(headers.get("origin")),
-        )
 
 
 class Admission:
@@ -66,65 +30,53 @@ class Admission:
         self.targets: Mapping[bytes, str] = {f"/v1/{name}".encode(): name for name in self._labels}
         """Plain request targets, and the name in each."""
 
-    def admit(self, route: str, headers: Mapping[str, str], raw: Collection[tuple[bytes, bytes]]) -> Admitted:
-        """Take a request in, until it is released. Raises IngestError if it is refused from its head alone.
+    @property
+    def capacity(self) -> int:
+        """Bytes of memory for the bodies of all requests."""
+        return self._room.capacity
 
-        Whether its lanes have room is for `refusal` to say. `headers` have lower-cased names, each of them once;
-        `raw` are the same as they came.
+    def head(self, route: str, headers: Mapping[str, str], raw: Collection[tuple[bytes, bytes]]) -> Head:
+        """What the head of a request says. Raises IngestError if it is refused for that alone, at any time.
+
+        `headers` have lower-cased names, each of them once; `raw` are the same as they came.
         """
-        self._room.enter()
-        try:
-            principal = self._keys.principal(headers)
-            target = self.ingest.find(route, principal.routes)
-            if self.pipeline.draining:
-                raise Draining()
-            if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():
-                # httptools leaves the body of such a request unparsed (its on_headers_complete skips it)
-                raise Unreadable(
-                    Code.MALFORMED_HEADER,
-                    "Upgrade: is not taken here; send plain HTTP/1.1 (with Java's HttpClient: version(HTTP_1_1))",
-                )
-            if len(headers) < len(raw):
-                _demand_single(raw)
-            arrival = Arrival(self._room, self.server, headers)
-        except BaseException:
-            self._room.leave()
-            raise
-        return Admitted(route, target, principal.routes, arrival, self._room)
+        principal = self._keys.principal(headers)
+        if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():
+            # httptools leaves the body of such a request unparsed (its on_headers_complete skips it)
+            raise Unreadable(
+                Code.MALFORMED_HEADER,
+                "Upgrade: is not taken here; send plain HTTP/1.1 (with Java's HttpClient: version(HTTP_1_1))",
+            )
+        if len(headers) < len(raw):
+            _demand_single(raw)
+        return self.ingest.head(route, headers, principal.routes)
 
-    def refusal(self, admitted: Admitted) -> Busy | None:
+    def enter(self, size: int = 0) -> Hold:
+        """Let a request in, with `size` bytes of memory, until the hold ends.
+
+        Raises Draining, or Busy if there is no place, or no memory now. Whether its lanes have room is for `refusal` to
+        say.
+        """
+        if self.pipeline.draining:
+            raise Draining()
+        return Hold(self._room, size)
+
+    def refusal(self, target: Route | None, hold: Hold) -> Busy | None:
         """Why the body of a request is not worth reading: what it announces has no room in a lane now.
 
         Nothing is known before it is read of one that announces no size, or whose route its events will tell.
         """
-        if admitted.target is not None and admitted.arrival.reserved:
+        if target is not None and hold.reserved:
             try:
-                self.pipeline.demand_room(admitted.target, admitted.arrival.reserved)
+                self.pipeline.demand_room(target, hold.reserved)
             except Busy as busy:
-                admitted.arrival.hold(0)
+                hold.hold(0)
                 return busy
         return None
 
     def observe(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request; what is no route of ours is counted under the empty one."""
         self.meter.observe_request(route if route in self._labels else "", status, seconds)
-
-
-def given_id(text: str | None) -> str:
-    """A producer's own X-Request-Id if it is a plain one, else a new id."""
-    return text if text is not None and _GIVEN.match(text) else uuid7()
-
-
-def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """The headers by name; values of a repeated one are joined (RFC 9110 section 5.3). Octets are Latin-1.
-
-    The names in `raw` are in lower case.
-    """
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in raw:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
 
 
 def _demand_single(raw: Iterable[tuple[bytes, bytes]]) -> None:

@@ -50,21 +50,33 @@ class Room:
         self._meter.body_bytes -= size
 
 
-class Arrival:
-    """One body. Whoever makes one calls `hold(0)` in the end, for the memory that it takes."""
+class Hold:
+    """What one request takes of a room, until `end`: its place, and memory for its body or its answer."""
 
-    def __init__(self, room: Room, server: ServerConfig, headers: Mapping[str, str]) -> None:
-        """Raises TooLarge, Unsupported, Unreadable or Busy before anything is read, from the headers alone."""
-        self._room = room
-        self._server = server
+    __slots__ = ("_room", "reserved")
+
+    def __init__(self, room: Room, size: int = 0) -> None:
+        """Take a place, and `size` bytes. Raises Busy if there is none, or no room for them now."""
         self.reserved = 0
-        """Bytes of memory that are kept for the body: its Content-Length at first, more as it grows beyond."""
-        self._received = 0
-        self._inflater: Inflater | None = inflater(headers.get("content-encoding", ""), server.max_decompressed)
-        length = headers.get("content-length")
-        if length is not None and length.isascii() and length.isdigit():
-            self._demand_size(int(length))
-            self._reserve(int(length))
+        self._room = room
+        room.enter()
+        if size:
+            try:
+                room.reserve(size)
+            except Busy:
+                room.leave()
+                raise
+            self.reserved = size
+
+    def grow(self, size: int) -> None:
+        """Hold `size` bytes more. Raises Busy if there is no room for them now."""
+        self._room.reserve(size)
+        self.reserved += size
+
+    @property
+    def capacity(self) -> int:
+        """Bytes that there are for all requests."""
+        return self._room.capacity
 
     def keep(self, size: int) -> None:
         """Hold `size` bytes from now on, instead of what the body took.
@@ -80,7 +92,7 @@ class Arrival:
                 actual=size,
             )
         if size > self.reserved:
-            self._reserve(size - self.reserved)
+            self.grow(size - self.reserved)
         else:
             self._room.release(self.reserved - size)
             self.reserved = size
@@ -89,6 +101,26 @@ class Arrival:
         """Hold `size` bytes from now on: of an answer that there is already, so this refuses nothing."""
         self._room.release(self.reserved - size)
         self.reserved = size
+
+    def end(self) -> None:
+        """The answer is sent, or nobody is left to read it."""
+        self.hold(0)
+        self._room.leave()
+
+
+class Arrival:
+    """One body on its way. It takes memory of its request's `hold` as it comes."""
+
+    def __init__(self, hold: Hold, server: ServerConfig, headers: Mapping[str, str]) -> None:
+        """Raises TooLarge, Unsupported, Unreadable or Busy before anything is read, from the headers alone."""
+        self._hold = hold
+        self._server = server
+        self._received = 0
+        self._inflater: Inflater | None = inflater(headers.get("content-encoding", ""), server.max_decompressed)
+        length = headers.get("content-length")
+        if length is not None and length.isascii() and length.isdigit():
+            self._demand_size(int(length))
+            self._reserve(int(length))
 
     async def read(self, chunks: AsyncIterable[bytes]) -> bytes:
         """The whole body, inflated. Raises TooLarge, Unreadable, Busy or SlowClient."""
@@ -132,21 +164,20 @@ class Arrival:
                 began = perf_counter()
 
     def _grow(self, kept: int) -> None:
-        if kept > self.reserved:
-            self._reserve(kept - self.reserved)
+        if kept > self._hold.reserved:
+            self._reserve(kept - self._hold.reserved)
 
     def _reserve(self, size: int) -> None:
-        if self.reserved + size > self._room.capacity:
+        capacity, needed = self._hold.capacity, self._hold.reserved + size
+        if needed > capacity:
             # not even an idle service has room for it
             raise TooLarge(
                 Code.BODY_TOO_LARGE,
-                f"the body takes at least {self.reserved + size} bytes of memory; at most {self._room.capacity} are "
-                "there: send fewer events",
-                limit=self._room.capacity,
-                actual=self.reserved + size,
+                f"the body takes at least {needed} bytes of memory; at most {capacity} are there: send fewer events",
+                limit=capacity,
+                actual=needed,
             )
-        self._room.reserve(size)
-        self.reserved += size
+        self._hold.grow(size)
 
     def _demand_size(self, size: int) -> None:
         if size > self._server.max_body:

@@ -14,9 +14,11 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import Draining, IngestError
-from service.sources.admission import ENDED, header_map
+from service.sources.admission import ENDED
 from service.sources.connections import MOST_HEADERS, UNSENT_BYTES, Connections
-from service.sources.exchange import Exchange, Exchanges
+from service.sources.exchange import Exchange
+from service.sources.exchanges import Exchanges
+from service.sources.head import Head, header_map
 from service.sources.protocol import BoundedProtocol
 
 MOST_BYTES: Final = 256 * 1024
@@ -43,6 +45,39 @@ class DirectProtocol(BoundedProtocol):
         self._idle_until = inf
         """The loop time at which the connection has been idle for too long; inf while it is not."""
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._between = False
+        """Whether the last request was on the short way, and nothing of it is to come or to go, nor of another one."""
+        self._whole: bytes | None = None
+        """What has just come, if it begins with a head that has not ended before."""
+        most = min(MOST_BYTES, exchanges.admission.server.max_body, exchanges.admission.capacity)
+        self._most = most
+        """Bytes of a body that is taken here."""
+
+    # --- a request whose head is known
+
+    def data_received(self, data: bytes) -> None:
+        if self._between and self._broken is None:
+            known = self._exchanges.heads.find(data)
+            if known is not None and self._take(*known):
+                return
+        ended = self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
+        self._whole = data if ended and not self._in_head else None
+        super().data_received(data)
+        self._whole = None
+
+    def _take(self, head: Head, body: bytes) -> bool:
+        """Take a request that came at once, and whose head was parsed before. False if it is for the long way."""
+        try:
+            hold = self._exchanges.admission.enter(len(body))
+        except IngestError:
+            return False  # the long way refuses it the same
+        self._between = False
+        self._idle_until = inf
+        exchange = Exchange(self, self._exchanges, head, hold, self._address(head.headers), keep_alive=True)
+        self._exchange = exchange
+        self.cycle = exchange  # type: ignore[assignment]  # it is to uvicorn what a cycle of its own would be
+        exchange.take(body)
+        return True
 
     # --- the head
 
@@ -52,6 +87,7 @@ class DirectProtocol(BoundedProtocol):
         self.headers = []
         self.expect_100_continue = False
         self._plain = True
+        self._between = False
         self._idle_until = inf
         self._begin_head()
 
@@ -75,6 +111,7 @@ class DirectProtocol(BoundedProtocol):
         url, headers, expect = self.url, self.headers, self.expect_100_continue
         HttpToolsProtocol.on_message_begin(self)
         self.url, self.expect_100_continue = url, expect
+        self._whole = None
         self.headers += headers
         super().on_headers_complete()
 
@@ -86,14 +123,17 @@ class DirectProtocol(BoundedProtocol):
             return None
         headers = header_map(self.headers)
         length = headers.get("content-length", "")
-        if not (length.isascii() and length.isdigit()) or int(length) > MOST_BYTES:
+        if not (length.isascii() and length.isdigit()) or int(length) > self._most:
             return None
         try:
-            admitted = self._exchanges.admission.admit(route, headers, self.headers)
+            head = self._exchanges.admission.head(route, headers, self.headers)
+            hold = self._exchanges.admission.enter(int(length))
         except IngestError:
             return None  # the long way refuses it the same
         keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
-        return Exchange(self, self._exchanges, admitted, headers, self._address(headers), keep_alive)
+        if not keep_alive:
+            self._whole = None
+        return Exchange(self, self._exchanges, head, hold, self._address(headers), keep_alive)
 
     def _address(self, headers: Mapping[str, str]) -> str:
         """The producer's address: what a trusted proxy says it is, else the other end of the connection."""
@@ -118,6 +158,9 @@ class DirectProtocol(BoundedProtocol):
 
     def on_message_complete(self) -> None:
         if self._exchange is not None and self._exchange.more_body:
+            if self._whole is not None:
+                self._exchanges.heads.learn(self._whole, self._exchange.head, self._exchange.body)
+                self._whole = None
             self._exchange.complete()
         else:
             super().on_message_complete()
@@ -126,17 +169,13 @@ class DirectProtocol(BoundedProtocol):
 
     def write(self, status: bytes, head: bytes, body: bytes, written: Callable[[], None]) -> None:
         """Write an answer, with the headers that all have, as its client reads it; then call `written`."""
-        lines = [status]
-        for name, value in self.server_state.default_headers:
-            lines += (name, b": ", value, b"\r\n")
-        lines.append(head)
+        common = self._exchanges.common(self.server_state.default_headers)
         if len(body) <= UNSENT_BYTES and not self.flow.write_paused:
-            lines.append(body)
-            self.transport.write(b"".join(lines))
+            self.transport.write(b"".join((status, common, head, body)))
             written()
             return
         self._pieces = True
-        task = self.loop.create_task(self._in_pieces(b"".join(lines), body, written))
+        task = self.loop.create_task(self._in_pieces(b"".join((status, common, head)), body, written))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
@@ -168,6 +207,7 @@ class DirectProtocol(BoundedProtocol):
         if self.pipeline or self._broken is not None or self.flow.read_paused or self._answer_timer is not None:
             self.on_response_complete()
             return
+        self._between = keep_alive and not self._in_head
         self.server_state.total_requests += 1
         # one timer for the life of the connection, not one for each answer
         self._idle_until = self.loop.time() + self.timeout_keep_alive

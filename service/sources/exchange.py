@@ -1,22 +1,23 @@
-"""One request on the short way, from its head to its answer, and what all of them share."""
+"""One request on the short way, from its head to its answer."""
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from time import perf_counter
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from service.errors import Code, Defect, IngestError
+from service.errors import Busy, Code, Defect, IngestError
+from service.event import uuid7
 from service.sources import answer
-from service.sources.admission import Admission, Admitted, given_id
+from service.sources.admission import Admission
 from service.sources.answer import Answer
-from service.sources.arrival import late
-from service.sources.ingest import is_large
-from service.sources.pending import Pending
+from service.sources.arrival import Hold, late
+from service.sources.head import Head
+from service.sources.ingest import is_large, is_short
+from service.sources.pending import Pending, PendingOne
+from service.sources.reading import Request
 from service.sources.unread import LINGER_SECONDS
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,21 @@ class Wire(Protocol):
         """Read nothing more: the answer came before the end of a body."""
 
 
+class Shared(Protocol):
+    """What the exchanges of a port share (`exchanges.Exchanges`)."""
+
+    admission: Admission
+
+    def settled(self, exchange: "Exchange", loop: asyncio.AbstractEventLoop) -> None:
+        """Answer `exchange` soon."""
+
+    def await_settlement(self, exchange: "Exchange", loop: asyncio.AbstractEventLoop) -> None:
+        """Call `exchange.respond()` after `request_timeout`, unless it is forgotten before."""
+
+    def forget(self, exchange: "Exchange") -> None:
+        """The exchange waits no more."""
+
+
 class _NobodyWaits(asyncio.Event):
     """Stands for the event by which uvicorn wakes the task of a request: here is none."""
 
@@ -47,56 +63,24 @@ class _NobodyWaits(asyncio.Event):
 _NOBODY_WAITS: Final = _NobodyWaits()
 
 
-class Exchanges:
-    """What the exchanges of a port share."""
-
-    def __init__(self, admission: Admission) -> None:
-        self.admission = admission
-        self.proxies = ProxyHeadersMiddleware(_nothing, list(admission.server.trusted_proxies)).trusted_hosts
-        self._seconds = admission.server.request_timeout
-        self._waiting: OrderedDict[Exchange, float] = OrderedDict()
-        """Exchanges that wait for their events, and until when (loop time): all have the same time, so in order."""
-        self._timer: asyncio.TimerHandle | None = None
-
-    def await_settlement(self, exchange: "Exchange", loop: asyncio.AbstractEventLoop) -> None:
-        """Call `exchange.respond()` after `request_timeout`, unless it is forgotten before."""
-        self._waiting[exchange] = loop.time() + self._seconds
-        if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._ring, loop)
-
-    def forget(self, exchange: "Exchange") -> None:
-        """The exchange waits no more."""
-        self._waiting.pop(exchange, None)
-
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time()
-        while self._waiting:
-            exchange, moment = next(iter(self._waiting.items()))
-            if moment > now:
-                self._timer = loop.call_at(moment, self._ring, loop)
-                return
-            exchange.respond()
-
-
 class Exchange:
     """One request on the short way. To uvicorn's protocol it is the cycle of the connection."""
 
     __slots__ = (
         "_address",
-        "_admitted",
         "_answered",
         "_began",
-        "_body",
         "_exchanges",
-        "_headers",
+        "_hold",
         "_identity",
         "_pending",
         "_refusal",
         "_timer",
         "_wire",
         "_written",
+        "body",
         "disconnected",
+        "head",
         "keep_alive",
         "message_event",
         "more_body",
@@ -106,25 +90,25 @@ class Exchange:
     def __init__(
         self,
         wire: Wire,
-        exchanges: Exchanges,
-        admitted: Admitted,
-        headers: Mapping[str, str],
+        exchanges: Shared,
+        head: Head,
+        hold: Hold,
         address: str,
         keep_alive: bool,
     ) -> None:
-        """`address`: the producer's. `admitted` is released when the answer is sent, or nobody is left to read it."""
+        """`address`: the producer's. `hold` ends when the answer is sent, or nobody is left to read it."""
         self._began = perf_counter()
         self._wire = wire
         self._exchanges = exchanges
-        self._admitted = admitted
-        self._headers = headers
+        self.head = head
+        self._hold = hold
         self._address = address
-        self._identity = given_id(headers.get("x-request-id"))
-        self._body: bytes | bytearray = b""
+        self._identity = head.request_id or uuid7()
+        self.body: bytes | bytearray = b""
         self._timer: asyncio.TimerHandle | None = None
-        self._pending: Pending | None = None
+        self._pending: Pending | PendingOne | None = None
         self._answered = self._written = False
-        self._refusal = exchanges.admission.refusal(admitted)
+        self._refusal: Busy | None = None
         """Why the body is not read; it is dropped as it comes."""
         # what uvicorn's protocol reads and sets of its own cycles
         self.disconnected = False
@@ -139,18 +123,19 @@ class Exchange:
         """A piece of the body."""
         if self._refusal is not None:
             return
-        if not self._body:
-            self._body = piece
+        if not self.body:
+            self.body = piece
         else:
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += piece
+            if isinstance(self.body, bytes):
+                self.body = bytearray(self.body)
+            self.body += piece
 
     def await_body(self) -> None:
         """The body did not come with the head: it has `body_timeout` from now on. One that is not read has less, and
         its answer goes before it."""
         if self._timer is not None:
             return
+        self._refusal = self._exchanges.admission.refusal(self.head.target, self._hold)
         if self._refusal is not None:
             self.refuse(self._refusal)
         seconds = self._exchanges.admission.server.body_timeout if self._refusal is None else LINGER_SECONDS
@@ -163,6 +148,11 @@ class Exchange:
         else:
             self.refuse(late(self._exchanges.admission.server.body_timeout))
 
+    def take(self, body: bytes) -> None:
+        """The whole body came with the head."""
+        self.body = body
+        self.complete()
+
     def complete(self) -> None:
         """The body is there."""
         self._forget_timer()
@@ -172,15 +162,29 @@ class Exchange:
                 self._make_way()
         elif self._refusal is not None:
             self.refuse(self._refusal)
-        elif not is_large(self._body):
-            self._step(self._taking())
-        else:
+        elif is_short(self.body):
+            self._take_at_once()
+        elif is_large(self.body):
             self._exchanges.admission.ingest.large.take(self._begin_large)
+        else:
+            self._step(self._taking())
+
+    def _request(self) -> Request:
+        body, self.body = bytes(self.body), b""
+        return Request(self.head, body, self._identity, self._address, self._hold.keep)
+
+    def _take_at_once(self) -> None:
+        try:
+            self._accepted(self._exchanges.admission.ingest.take_at_once(self._request()))
+        except IngestError as error:
+            self.refuse(error)
+        except Exception:
+            # Ours: above is the parser, which would make a 400 of it.
+            log.exception("a request could not be read")
+            self.refuse(Defect())
 
     def _taking(self) -> Generator[None, None, Pending]:
-        body, self._body = bytes(self._body), b""
-        request = self._admitted.request(self._headers, body, self._identity, self._address)
-        return self._exchanges.admission.ingest.take(request)
+        return self._exchanges.admission.ingest.take(self._request())
 
     def _begin_large(self) -> None:
         self._step(self._large())
@@ -206,7 +210,7 @@ class Exchange:
         else:
             self._wire.loop.call_soon(self._step, taking)
 
-    def _accepted(self, pending: Pending) -> None:
+    def _accepted(self, pending: Pending | PendingOne) -> None:
         self._pending = pending
         self._exchanges.await_settlement(self, self._wire.loop)
         pending.on_settled(self._settled)
@@ -214,8 +218,7 @@ class Exchange:
     # --- the answer
 
     def _settled(self) -> None:
-        """Called in the midst of a lane's work, which must not fail for what is wrong here."""
-        self._wire.loop.call_soon(self.respond)
+        self._exchanges.settled(self, self._wire.loop)
 
     def respond(self) -> None:
         """Answer from what is settled by now."""
@@ -232,7 +235,7 @@ class Exchange:
             log.exception("a request could not be answered")
             self.refuse(Defect())
         else:
-            self._admitted.arrival.hold(len(found.body))
+            self._hold.hold(len(found.body))
             self._write(found)
 
     def refuse(self, error: IngestError) -> None:
@@ -240,7 +243,7 @@ class Exchange:
         if (self.more_body and self._refusal is None) or error.code is Code.DRAINING:
             # what comes of a body after its answer has no meaning
             self.keep_alive = False
-        self._admitted.arrival.hold(0)
+        self._hold.hold(0)
         self._write(answer.of_error(error, self._identity))
 
     def _write(self, found: Answer) -> None:
@@ -248,11 +251,11 @@ class Exchange:
             return
         self._answered = True
         self._forget_timer()
-        self._exchanges.admission.observe(self._admitted.route, found.status, perf_counter() - self._began)
+        self._exchanges.admission.observe(self.head.route, found.status, perf_counter() - self._began)
         if self.disconnected:
             self._end()
             return
-        target = self._admitted.target
+        target = self.head.target
         headers = {**found.headers, "Vary": "Origin"} if target is not None and target.origins else found.headers
         extra = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()]) if headers else ""
         if not self.keep_alive:
@@ -266,7 +269,7 @@ class Exchange:
     def _end(self) -> None:
         """The answer is written, or nobody is left to read it."""
         self._written = True
-        self._admitted.release()
+        self._hold.end()
         if not self.more_body or self.disconnected:
             self._make_way()
         elif self._refusal is None:
@@ -293,8 +296,3 @@ class Exchange:
 
 
 _GONE: Final = Answer(400, b"", answer.PROBLEM)
-
-
-async def _nothing(scope: Any, receive: Any, send: Any) -> None:
-    """An application that is never called."""
-    del scope, receive, send

@@ -15,10 +15,13 @@ from service.config.settings import RESERVED_ROUTE
 from service.delivery.health import Health
 from service.errors import Code, Defect, Draining, IngestError, SlowClient, TooLarge
 from service.sources import answer, openapi
-from service.sources.admission import ENDED, Admission, header_map
+from service.sources.admission import ENDED, Admission
 from service.sources.answer import Answer
+from service.sources.arrival import Arrival
 from service.sources.cors import ALLOW, cors_headers, preflight
+from service.sources.head import header_map
 from service.sources.observed import Observed, request_id, until_answered
+from service.sources.reading import Request as Asked
 from service.sources.unread import EarlyResponse, Incoming
 
 RouteName = Annotated[str, Path(description=f"A route's name, or `{RESERVED_ROUTE}` to route CloudEvents by type.")]
@@ -68,28 +71,29 @@ class Http:
         self, route: str, request: Request, incoming: Incoming, headers: Mapping[str, str], identity: str
     ) -> Answer:
         """The answer of the ingest endpoint. Raises IngestError for trouble outside events."""
-        admitted = self._admission.admit(route, headers, request.scope["headers"])
-        until_answered(request.scope).callback(admitted.release)
-        arrival = admitted.arrival
+        head = self._admission.head(route, headers, request.scope["headers"])
+        hold = self._admission.enter()
+        until_answered(request.scope).callback(hold.end)
         try:
-            if (refusal := self._admission.refusal(admitted)) is not None:
+            arrival = Arrival(hold, self._server, headers)
+            if (refusal := self._admission.refusal(head.target, hold)) is not None:
                 raise refusal
             address = request.client.host if request.client else ""
             body = await arrival.read(incoming)
-            pending = await self._admission.ingest.taken(admitted.request(headers, body, identity, address))
+            pending = await self._admission.ingest.taken(Asked(head, body, identity, address, hold.keep))
         except asyncio.CancelledError:
-            arrival.hold(0)
+            hold.hold(0)
             if self._pipeline.draining:
                 # the server is at its end, and did not wait for the rest of the body
                 raise Draining(ENDED) from None
             raise
         except IngestError:
-            arrival.hold(0)
+            hold.hold(0)
             raise
         del body
         await pending.wait(self._server.request_timeout)
         found = pending.answer()
-        arrival.hold(len(found.body))
+        hold.hold(len(found.body))
         return found
 
     async def options(self, route: RouteName, request: Request) -> Response:

@@ -6,18 +6,19 @@ yields whenever it has worked for YIELD_SECONDS, so that a huge body does not st
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Generator
-from time import perf_counter
+from collections.abc import Callable, Collection, Generator, Mapping
+from time import perf_counter, time
 
-from service.codecs.body import decode
-from service.codecs.draft import Caps
+from service.codecs.body import reader
+from service.codecs.draft import Caps, Draft
 from service.config.settings import RESERVED_ROUTE, ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Route
-from service.errors import Code, Forbidden, IngestError, NotFound
-from service.receipt import Receipt
-from service.sources.pending import Pending
-from service.sources.preferences import Preferences, preferences
+from service.errors import Code, Forbidden, IngestError, NotFound, Unavailable
+from service.event import Origin
+from service.sources.head import Head
+from service.sources.pending import Pending, PendingOne
+from service.sources.preferences import idempotency_key, plain_id, preferences
 from service.sources.reading import SOURCE, Reading, Request
 from service.telemetry.meter import Meter
 
@@ -32,6 +33,8 @@ LARGE_AT_ONCE = 2
 """Large bodies that are read in turns: each holds several times its size until it is accepted, the others wait."""
 
 
+SHORT_BYTES = 16 * 1024
+"""A body of so much at most, with few events, is read at once."""
 MANY_EVENTS = 500
 """A body with more events than this is large, however small they are."""
 _LOOK_EVERY = 128
@@ -45,6 +48,11 @@ def is_large(body: bytes | bytearray) -> bool:
         size > 2 * MANY_EVENTS
         and (body.count(b"\n") > MANY_EVENTS or body.count(b"{") + body.count(b",") > MANY_EVENTS)
     )
+
+
+def is_short(body: bytes | bytearray) -> bool:
+    """Whether a body is read within YIELD_SECONDS, whatever is in it."""
+    return len(body) <= SHORT_BYTES and not is_large(body)
 
 
 class Turns:
@@ -94,9 +102,13 @@ class Ingest:
     def __init__(self, pipeline: Pipeline, server: ServerConfig, meter: Meter) -> None:
         self._pipeline = pipeline
         self._meter = meter
-        most = {name: route.max_event for name, route in pipeline.routes.items()}
-        most[RESERVED_ROUTE] = max(most.values(), default=0)
-        self._caps = {name: Caps(each, server.max_events, server.max_nesting) for name, each in most.items()}
+        routes = pipeline.routes.values()
+        most = {route.name: (route.max_event, route.reads) for route in routes}
+        most[RESERVED_ROUTE] = (max((route.max_event for route in routes), default=0), any(r.reads for r in routes))
+        self._caps = {
+            name: Caps(event_bytes, server.max_events, server.max_nesting, reads)
+            for name, (event_bytes, reads) in most.items()
+        }
         self.large = Turns(LARGE_AT_ONCE)
         """Bodies from LARGE_BYTES on, whichever way they came."""
 
@@ -111,31 +123,63 @@ class Ingest:
             raise NotFound(Code.UNKNOWN_ROUTE, f"there is no route {name[:80]!r}; check the path /v1/ROUTE")
         return route
 
-    def take(self, request: Request) -> Generator[None, None, Pending]:
-        """Read, validate and accept every event of `request`; yields to let others run, returns what is pending.
+    def head(self, route: str, headers: Mapping[str, str], allowed: Collection[str] | None) -> Head:
+        """What is known of every request to `route` with these headers (lower-cased names), by who is `allowed` what.
+
+        Raises NotFound, Forbidden, Unreadable (MALFORMED_HEADER) or Unsupported.
+        """
+        target = self.find(route, allowed)
+        plain_text = target is not None and target.allows(headers.get("origin"))
+        read = reader(headers.get("content-type"), headers, self._caps[route], plain_text)
+        given = plain_id(headers.get("x-request-id"))
+        key = idempotency_key(headers)
+        return Head(route, target, allowed, headers, read, preferences(headers), key, given)
+
+    def take_at_once(self, request: Request) -> Pending | PendingOne:
+        """Read, validate and accept every event of `request`, whose body is short (`is_short`); what is pending.
 
         Raises IngestError about the request as a whole, having taken nothing.
         """
-        fixed = self.find(request.route, request.allowed)
-        prefer = preferences(request.headers)
-        reading = Reading(self._pipeline, request, fixed)
-        caps = self._caps[request.route]
+        items, target = request.head.read(request.body), request.head.target
+        if type(items) is tuple and target is not None:
+            draft = items[0]
+            if type(draft) is Draft and (one := self._take_one(request, target, draft)) is not None:
+                return one
+        reading = Reading(self._pipeline.router, request)
+        for item in items:
+            reading.add(item)
+        return self._accepted(reading, request)
+
+    def _take_one(self, request: Request, route: Route, draft: Draft) -> PendingOne | None:
+        """The same of a body that is one event. None, having taken nothing, if the event is refused for what it is."""
+        head = request.head
+        origin = Origin(SOURCE, time(), request.address, request.request_id)
+        try:
+            event = route.event(draft, head.headers, origin, head.key)
+            pending = PendingOne(event.id, route.required, self._pipeline, request.request_id, head.prefer)
+            request.keep(PER_RESULT_BYTES)
+            self._pipeline.accept_one(route, event, pending)
+        except Unavailable as error:
+            self._meter.edge_received[SOURCE, route.name] += 1
+            self._meter.edge_rejected[SOURCE, route.name, error.code.value] += 1
+            raise
+        except IngestError:
+            return None
+        self._meter.edge_received[SOURCE, route.name] += 1
+        return pending
+
+    def take(self, request: Request) -> Generator[None, None, Pending]:
+        """The same of any body: yields to let others run."""
+        reading = Reading(self._pipeline.router, request)
         began = perf_counter()
-        content_type = request.headers.get("content-type")
-        for found in decode(content_type, request.headers, request.body, caps, request.plain_text):
+        for found in request.head.read(request.body):
             reading.add(found)
             if not len(reading.items) % _LOOK_EVERY:
                 request.keep(max(len(request.body), self._held(reading)))
             if perf_counter() - began > YIELD_SECONDS:
                 yield
                 began = perf_counter()
-        try:
-            receipt = self._accept(reading, prefer, request)
-        finally:
-            self._count(reading)
-        pending = Pending(reading.items, receipt, self._pipeline, request.request_id, prefer)
-        pending.bury_invalid()
-        return pending
+        return self._accepted(reading, request)
 
     async def taken(self, request: Request) -> Pending:
         """`take`, letting others run whenever it yields; large bodies wait for each other."""
@@ -157,29 +201,37 @@ class Ingest:
                 return pending
             await asyncio.sleep(0)
 
-    def _accept(self, reading: Reading, prefer: Preferences, request: Request) -> Receipt | None:
-        """The receipt of what was valid; None if there was nothing, or nothing may be taken."""
+    def _accepted(self, reading: Reading, request: Request) -> Pending:
+        prefer = request.head.prefer
         if prefer.strict and reading.rejected:
             reading.refuse_the_rest()
+        receipt = None
         try:
             # what was taken is charged to the lanes; its results, and what was refused, are held here until answered
             request.keep(self._answer_bytes(reading))
-            return self._pipeline.accept(reading.parcels) if reading.parcels else None
+            if reading.intake.routes:
+                receipt = self._pipeline.accept(reading.intake)
         except IngestError as error:
             reading.refuse_all(error.code)
             raise
+        finally:
+            self._count(reading)
+        pending = Pending(reading.items, receipt, self._pipeline, request.request_id, prefer)
+        if reading.rejected:
+            pending.bury_invalid()
+        return pending
 
     def _answer_bytes(self, reading: Reading) -> int:
-        taken = len(reading.parcels)
+        taken = len(reading.intake.routes)
         return PER_RESULT_BYTES * taken + PER_REFUSAL_BYTES * (len(reading.items) - taken)
 
     def _held(self, reading: Reading) -> int:
         """Bytes of what was read so far: the events, which no lane has yet, and what is to be answered."""
-        return reading.charge + self._answer_bytes(reading)
+        return reading.intake.charge + self._answer_bytes(reading)
 
     def _count(self, reading: Reading) -> None:
-        if not reading.rejected and (fixed := reading.fixed) is not None:
-            self._meter.edge_received[SOURCE, fixed.name] += len(reading.parcels)
+        if not reading.rejected and (target := reading.head.target) is not None:
+            self._meter.edge_received[SOURCE, target.name] += len(reading.intake.routes)
             return
         for route, count in reading.received().items():
             self._meter.edge_received[SOURCE, route] += count

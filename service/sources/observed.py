@@ -8,8 +8,10 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.sources.admission import Admission, given_id
+from service.event import uuid7
+from service.sources.admission import Admission
 from service.sources.connections import UNSENT_BYTES
+from service.sources.preferences import plain_id
 
 _NAME = "penstock.request_id"
 _HELD = "penstock.held"
@@ -39,7 +41,7 @@ class Observed:
             return
         began = perf_counter()
         given = [value for name, value in scope["headers"] if name == b"x-request-id"]
-        identity = given_id(given[0].decode("latin-1") if len(given) == 1 else None)
+        identity = (plain_id(given[0].decode("latin-1")) if len(given) == 1 else None) or uuid7()
         scope[_NAME] = identity
         status, answered = 500, 0.0
 

@@ -1,12 +1,12 @@
 """A request whose events are on their way: what it waits for, and the answer once that has come."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from service.delivery.pipeline import Pipeline
 from service.errors import DRAINING_RETRY_SECONDS
-from service.receipt import Receipt
+from service.receipt import Fate, Receipt, Settlement
 from service.sources import answer
 from service.sources.answer import Answer, Result
 from service.sources.preferences import Preferences
@@ -74,36 +74,34 @@ class Pending:
         self._pipeline = pipeline
         self._request_id = request_id
         self._prefer = prefer
-        self._burials = _Burials()
-        self._callback: Callable[[], object] | None = None
+        self._burials: _Burials | None = None
 
     def bury_invalid(self) -> None:
         """Send a copy of each invalid event to the dead letters of its route, where the route keeps them."""
+        self._burials = burials = _Burials()
         for index, item in enumerate(self._items):
             if isinstance(item, Refused) and item.letter is not None and item.route is not None:
                 letters, letter, item.letter = item.route.dead_letters, item.letter, None
                 if letters is None:
                     continue
                 errors = item.error.members.get("errors", ())
-                ended = partial(self._burials.ended, index)
-                self._burials.open += letters.bury_invalid(letter, item.error.detail, errors, ended)
+                ended = partial(burials.ended, index)
+                burials.open += letters.bury_invalid(letter, item.error.detail, errors, ended)
 
     def on_settled(self, callback: Callable[[], object]) -> None:
         """Call `callback`, which may not raise, when every event is settled, maybe at once; unless it is forgotten."""
-        self._callback = callback
+        then = callback if self._burials is None else partial(self._burials.await_all, callback)
         if self._receipt is None:
-            self._burials.await_all(callback)
+            then()
         else:
-            self._receipt.on_done(self._receipted)
-
-    def _receipted(self) -> None:
-        if self._callback is not None:
-            self._burials.await_all(self._callback)
+            self._receipt.on_done(then)
 
     def forget(self) -> None:
         """Call nobody any more: what is not settled by now is answered as unknown."""
-        self._callback = None
-        self._burials.forget()
+        if self._receipt is not None:
+            self._receipt.forget()
+        if self._burials is not None:
+            self._burials.forget()
 
     async def wait(self, seconds: float) -> None:
         """Return once every event is settled, or after `seconds`."""
@@ -131,7 +129,7 @@ class Pending:
 
     def _result(self, index: int, item: Refused | Taken) -> Result:
         if isinstance(item, Refused):
-            return answer.refused(index, item.id, item.error, index in self._burials.kept)
+            return answer.refused(index, item.id, item.error, self._burials is not None and index in self._burials.kept)
         receipt = self._receipt
         assert receipt is not None
         failures = receipt.failures(item.position)
@@ -140,14 +138,76 @@ class Pending:
         return answer.undelivered(index, item.id, receipt.lanes[item.position], failures, receipt.done)
 
     def _retry_after(self) -> float:
-        """Seconds after which the lanes whose events may be sent again should have room."""
-        if self._pipeline.draining:
-            return DRAINING_RETRY_SECONDS
-        failed: set[str] = set()
-        for item in self._items:
-            if isinstance(item, Taken) and self._receipt is not None:
-                failures = self._receipt.failures(item.position)
-                if not any(settlement.refused for settlement in failures.values()):
-                    failed.update(failures)
-        lanes = self._pipeline.lanes
-        return max((lanes[lane].retry_after() for lane in failed), default=1.0)
+        receipt = self._receipt
+        taken = [item.position for item in self._items if isinstance(item, Taken)] if receipt is not None else []
+        return _retry_after(self._pipeline, [receipt.failures(each) for each in taken] if receipt is not None else [])
+
+
+class PendingOne:
+    """What `Pending` is, of a request whose one event a lane has taken: receipt and answer in one."""
+
+    __slots__ = ("_callback", "_failures", "_id", "_lanes", "_left", "_pipeline", "_prefer", "_request_id")
+
+    def __init__(
+        self, id: str, lanes: tuple[str, ...], pipeline: Pipeline, request_id: str, prefer: Preferences
+    ) -> None:
+        """`id`: the event's. `lanes`: those that are required."""
+        self._id = id
+        self._lanes = lanes
+        self._left = len(lanes)
+        self._failures: dict[str, Settlement] | None = None
+        self._pipeline = pipeline
+        self._request_id = request_id
+        self._prefer = prefer
+        self._callback: Callable[[], object] | None = None
+
+    def settle(self, index: int, lane: str, settlement: Settlement) -> None:
+        """The event has ended at one lane. Raises RuntimeError if it has already."""
+        del index
+        if settlement.fate is not Fate.DELIVERED:
+            if self._failures is None:
+                self._failures = {}
+            if lane in self._failures:
+                raise RuntimeError(f"an event was settled twice by lane {lane!r}")
+            self._failures[lane] = settlement
+        self.settle_delivered(1)
+
+    def settle_delivered(self, count: int) -> None:
+        """It has ended at so many lanes. Raises RuntimeError if there are not so many."""
+        if count > self._left:
+            raise RuntimeError("an event was settled by more lanes than it was put into")
+        self._left -= count
+        if not self._left and self._callback is not None:
+            self._callback()
+
+    def on_settled(self, callback: Callable[[], object]) -> None:
+        """Call `callback`, which may not raise, when the event is settled, maybe at once; unless it is forgotten."""
+        self._callback = callback
+        if not self._left:
+            callback()
+
+    def forget(self) -> None:
+        """Call nobody any more: what is not settled by now is answered as unknown."""
+        self._callback = None
+
+    def answer(self) -> Answer:
+        """The answer, from what is settled by now."""
+        minimal = self._prefer.minimal
+        if not self._left and self._failures is None:
+            return answer.all_delivered((self._id,), self._request_id, minimal)
+        failures = self._failures or {}
+        result = answer.undelivered(0, self._id, self._lanes, failures, not self._left)
+        retry_after = partial(_retry_after, self._pipeline, (failures,))
+        return answer.of_results([result], self._request_id, retry_after, minimal)
+
+
+def _retry_after(pipeline: Pipeline, failures: Iterable[Mapping[str, Settlement]]) -> float:
+    """Seconds after which the lanes to which events may be sent again should have room. `failures`: of each event, by
+    lane."""
+    if pipeline.draining:
+        return DRAINING_RETRY_SECONDS
+    failed: set[str] = set()
+    for each in failures:
+        if not any(settlement.refused for settlement in each.values()):
+            failed.update(each)
+    return max((pipeline.lanes[lane].retry_after() for lane in failed), default=1.0)

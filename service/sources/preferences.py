@@ -1,4 +1,4 @@
-"""What a producer asks for in headers: `Prefer` (RFC 7240) and `Idempotency-Key`."""
+"""What a producer asks for in headers: `Prefer` (RFC 7240), `Idempotency-Key` and `X-Request-Id`."""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +9,8 @@ from service.errors import Code, Unreadable
 
 _PREFERENCE = re.compile(r'\s*(handling|return)\s*=\s*"?([a-z]+)"?\s*(?:;.*)?\Z', re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 
 class Preferences(Struct, frozen=True):
@@ -46,3 +48,8 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
             Code.MALFORMED_HEADER, "Idempotency-Key: must have 1 to 255 printable ASCII characters, quoted or bare"
         )
     return text
+
+
+def plain_id(text: str | None) -> str | None:
+    """A producer's own X-Request-Id; None if there is none, or it is not a plain one."""
+    return text if text is not None and _PLAIN_ID.match(text) else None

@@ -95,7 +95,7 @@ async def main(kind: str) -> None:
 
     async def send(number: int) -> None:
         sent = body(number, size, enveloped, attribute)
-        request = Request("orders", {"content-type": content_type}, sent, f"request-{number}")
+        request = Request(ingest.head("orders", {"content-type": content_type}, None), sent, f"request-{number}")
         kept.append(await ingest.taken(request))
         await asyncio.sleep(0)
 

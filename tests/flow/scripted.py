@@ -3,12 +3,14 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from service.delivery.entry import Terms
+from service.delivery.intake import Intake
 from service.delivery.lane import Lane
+from service.delivery.route import Route
 from service.event import NO_ATTRIBUTES, Event, Origin
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, SinkConfig
@@ -115,3 +117,11 @@ def assert_conserved(meter: Meter, lanes: Sequence[Lane]) -> None:
         assert each.held_bytes >= 0
         if not held:
             assert each.held_bytes == 0
+
+
+def intake(route: Route, events: Iterable[Event]) -> Intake:
+    """Events on their way into the lanes of `route`."""
+    made = Intake()
+    for each in events:
+        made.add(route, each)
+    return made

@@ -18,7 +18,7 @@ from service.errors import Busy, TooLarge
 from service.receipt import Fate, Receipt
 from service.sinks.contract import Limits
 from service.telemetry.meter import Meter
-from tests.flow.scripted import Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.scripted import Faults, ScriptedSink, assert_conserved, event, intake, lane
 from tests.flow.simulated import run
 
 shares = st.sampled_from([0.0, 0.0, 0.1, 0.5, 1.0])
@@ -75,10 +75,10 @@ async def live(w: World, seed: int, requests: int, drain_at_once: bool) -> list[
         route = w.pipeline.routes[rng.choice("rs")]
         numbers = list(range(number, number + rng.randint(1, 12)))
         number = numbers[-1] + 1
-        parcels = [w.pipeline.parcel(route, event(n, rng.choice([10, 500, 4000]), route.name)) for n in numbers]
+        events = [event(n, rng.choice([10, 500, 4000]), route.name) for n in numbers]
         before = {name: each.held_events for name, each in w.lanes.items()}
         try:
-            receipt = w.pipeline.accept(parcels)
+            receipt = w.pipeline.accept(intake(route, events))
         except Busy as busy:
             wait = busy.retry_after
             assert wait >= 1
@@ -157,9 +157,9 @@ def test_a_request_that_could_not_fit_an_empty_lane_is_too_large_not_busy() -> N
     async def main() -> None:
         w = world([Faults()] * 4, 1, "0s", True)
         route = w.pipeline.routes["r"]
-        parcels = [w.pipeline.parcel(route, event(n, 4000)) for n in range(30)]
+        events = [event(n, 4000) for n in range(30)]
         with pytest.raises(TooLarge) as caught:
-            w.pipeline.accept(parcels)
+            w.pipeline.accept(intake(route, events))
         assert caught.value.members["limit"] == 65536
         assert all(not each.held_events for each in w.lanes.values())
         await w.pipeline.drain(1)

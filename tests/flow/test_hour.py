@@ -17,7 +17,7 @@ from service.errors import Busy
 from service.receipt import Fate, Receipt
 from service.sinks.contract import Limits, Pace
 from service.telemetry.meter import Meter
-from tests.flow.scripted import Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.scripted import Faults, ScriptedSink, assert_conserved, event, intake, lane
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
@@ -104,12 +104,9 @@ class World:
             route = self.pipeline.routes[rng.choice(("main", "side"))]
             numbers = list(range(number, number + rng.randint(1, 6)))
             number += len(numbers)
-            parcels = [
-                self.pipeline.parcel(route, event(n, rng.choice([50, 500]), route.name, key=str(n % 13)))
-                for n in numbers
-            ]
+            events = [event(n, rng.choice([50, 500]), route.name, key=str(n % 13)) for n in numbers]
             try:
-                taken.append((self.pipeline.accept(parcels), numbers, route.name))
+                taken.append((self.pipeline.accept(intake(route, events)), numbers, route.name))
             except Busy as busy:
                 await asyncio.sleep(busy.retry_after)
             await asyncio.sleep(rng.uniform(0, 30))

@@ -16,7 +16,7 @@ from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch, Pace, SinkConfig
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, intake, lane
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
@@ -141,7 +141,7 @@ def test_an_event_without_a_key_is_refused_where_order_is_kept() -> None:
         route = Route("r", (Leg(target, REQUIRED, "original"),))
         pipeline = Pipeline({"r": route}, {"s": target})
         with pytest.raises(InvalidEvent, match="no key"):
-            pipeline.parcel(route, event(1))
+            pipeline.accept(intake(route, [event(1)]))
 
     run(main())
 

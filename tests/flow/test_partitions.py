@@ -15,7 +15,7 @@ from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch, Limits, Pace, SinkConfig
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, assert_conserved, event
+from tests.flow.scripted import REQUIRED, assert_conserved, event, intake
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
@@ -247,8 +247,7 @@ def test_a_best_effort_lane_takes_of_one_request_no_more_than_a_partition_may_ho
         leg = Leg(target, Terms("r", required=False, patient=False), "original")
         pipeline = Pipeline({"r": Route("r", (leg,))}, {"s": target})
         put(target, range(100))
-        hot = [pipeline.parcel(pipeline.routes["r"], event(n, 10_000, key="7")) for n in range(80)]
-        pipeline.accept(hot)
+        pipeline.accept(intake(pipeline.routes["r"], [event(n, 10_000, key="7") for n in range(80)]))
         assert max(target.books.partition_bytes.values()) <= 2**20 // 4
         assert 0 < meter.lane_settled["s", "r", "dropped", "lane_full"] < 80
         await target.abandon()

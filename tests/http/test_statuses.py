@@ -133,7 +133,8 @@ async def test_408_for_a_body_that_does_not_arrive(service: Service) -> None:
 
 
 async def test_413_by_content_length_before_the_body_is_read(service: Service) -> None:
-    answer = await service.raw(head("POST", "/v1/orders", {"Content-Length": str(2**30)}))
+    long = {"Content-Type": "application/json", "Content-Length": str(2**30)}
+    answer = await service.raw(head("POST", "/v1/orders", long))
     assert_problem(answer, 413, "body_too_large")
     assert (answer.json["limit"], answer.json["actual"]) == (256 * 1024, 2**30)
 

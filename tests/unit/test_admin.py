@@ -18,7 +18,7 @@ from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.telemetry.meter import Meter
-from tests.flow.scripted import Faults, ScriptedSink, event, lane
+from tests.flow.scripted import Faults, ScriptedSink, event, intake, lane
 
 TOKEN = "a token of the admin"
 
@@ -39,8 +39,8 @@ class Service:
 
     async def send(self, count: int) -> None:
         """Put events through the pipeline, and wait until they are settled."""
-        parcels = [self.pipeline.parcel(self.route, event(number, route="orders")) for number in range(count)]
-        await self.pipeline.accept(parcels).wait()
+        events = [event(number, route="orders") for number in range(count)]
+        await self.pipeline.accept(intake(self.route, events)).wait()
 
     @asynccontextmanager
     async def client(self, token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:

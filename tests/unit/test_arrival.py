@@ -4,31 +4,32 @@ import pytest
 
 from service.config.settings import ServerConfig
 from service.errors import Busy, TooLarge
-from service.sources.arrival import Arrival, Room
+from service.sources.arrival import Arrival, Hold, Room
 from service.telemetry.meter import Meter
 
 
 def test_what_an_answer_takes_is_held_instead_of_the_body_and_given_back() -> None:
     meter = Meter()
     room = Room(meter, capacity=1000, requests=10)
-    arrival = Arrival(room, ServerConfig(), {"content-length": "400"})
-    assert meter.body_bytes == 400
-    arrival.keep(100)
+    hold = Hold(room)
+    Arrival(hold, ServerConfig(), {"content-length": "400"})
+    assert (meter.body_bytes, meter.requests_open) == (400, 1)
+    hold.keep(100)
     assert meter.body_bytes == 100
-    arrival.keep(900)
+    hold.keep(900)
     assert meter.body_bytes == 900
-    arrival.hold(50)
+    hold.hold(50)
     assert meter.body_bytes == 50
-    arrival.hold(0)
-    assert meter.body_bytes == 0
+    hold.end()
+    assert (meter.body_bytes, meter.requests_open) == (0, 0)
 
 
 def test_an_answer_without_room_now_is_busy_and_one_that_never_has_room_is_too_large() -> None:
     meter = Meter()
     room = Room(meter, capacity=1000, requests=10)
     server = ServerConfig()
-    Arrival(room, server, {"content-length": "400"})
-    second = Arrival(room, server, {"content-length": "400"})
+    Arrival(Hold(room), server, {"content-length": "400"})
+    second = Hold(room, 400)
     with pytest.raises(Busy):
         second.keep(700)
     with pytest.raises(TooLarge, match="send fewer events"):

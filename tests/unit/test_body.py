@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.codecs.body import decode
+from service.codecs.body import reader
 from service.codecs.draft import Caps, Decoded, Draft, Refusal
 from service.errors import Code, Unreadable, Unsupported
 from service.event import NO_ATTRIBUTES, STRUCTURED
@@ -21,7 +21,7 @@ ONE = json.dumps(MINIMAL).encode()
 def read(
     content_type: str | None, body: bytes, headers: Mapping[str, str] = NO_ATTRIBUTES, caps: Caps = CAPS
 ) -> list[Decoded]:
-    return list(decode(content_type, headers, body, caps))
+    return list(reader(content_type, headers, caps)(body))
 
 
 def shape(found: list[Decoded]) -> list[Any]:
@@ -102,7 +102,8 @@ def test_form_types_are_unsupported_with_a_hint(content_type: str) -> None:
 
 
 def test_text_plain_is_json_only_where_it_is_allowed() -> None:
-    (draft,) = decode("text/plain;charset=UTF-8", {}, b'{"a": 1}', CAPS, plain_text_as_json=True)
+    (draft,) = reader("text/plain;charset=UTF-8", {}, CAPS, plain_text_as_json=True)(b'{"a": 1}')
+    assert isinstance(draft, Draft)
     assert (draft.content_type, shape([draft])) == ("application/json", [{"a": 1}])
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.codecs.body import decode
+from service.codecs.body import reader
 from service.codecs.draft import Caps, Draft, Refusal
 from service.errors import Code, IngestError, TooLarge, Unreadable
 from service.event import STRUCTURED
@@ -123,7 +123,7 @@ def test_a_huge_single_line_is_one_refusal() -> None:
 
 
 def test_items_are_read_one_by_one_as_they_are_asked_for() -> None:
-    found = decode("application/x-ndjson", {}, b"{}\n{\n", CAPS)
+    found = iter(reader("application/x-ndjson", {}, CAPS)(b"{}\n{\n"))
     assert isinstance(next(found), Draft)
     assert isinstance(next(found), Refusal)
 

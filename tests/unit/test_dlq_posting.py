@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.codecs.body import decode
+from service.codecs.body import reader
 from service.codecs.draft import Caps, Draft
 from service.config.settings import RouteConfig
 from service.delivery.deadletter import envelope
@@ -42,7 +42,7 @@ def routes(**settings: Any) -> dict[str, RouteConfig]:
 def read(found: Posting) -> Draft:
     """The draft that the HTTP source makes of it."""
     headers = {name.lower(): value for name, value in found.headers.items()}
-    (draft,) = decode(headers.get("content-type"), headers, found.body, CAPS)
+    (draft,) = reader(headers.get("content-type"), headers, CAPS)(found.body)
     assert isinstance(draft, Draft), draft
     return draft
 

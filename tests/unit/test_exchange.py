@@ -35,18 +35,14 @@ class Wire:
 def refused(wire: Wire) -> Exchange:
     """One whose lane has no room for its body."""
     admission: Any = SimpleNamespace(
-        refusal=lambda admitted: Busy("no room", 1.0),
+        refusal=lambda target, hold: Busy("no room", 1.0),
         server=SimpleNamespace(body_timeout=15.0),
         observe=lambda *observed: None,
     )
-    admitted: Any = SimpleNamespace(
-        arrival=SimpleNamespace(hold=lambda size: None),
-        release=lambda: wire.log.append("released"),
-        route="r",
-        target=None,
-    )
+    hold: Any = SimpleNamespace(hold=lambda size: None, end=lambda: wire.log.append("released"))
+    head: Any = SimpleNamespace(route="r", target=None, request_id=None)
     exchanges: Any = SimpleNamespace(admission=admission, forget=lambda exchange: None)
-    return Exchange(wire, exchanges, admitted, {}, "127.0.0.1", True)
+    return Exchange(wire, exchanges, head, hold, "127.0.0.1", True)
 
 
 async def test_a_body_that_is_refused_unread_makes_way_once_it_is_over() -> None:

@@ -1,0 +1,98 @@
+"""The intake: the events of one request or poll on their way into the lanes of their routes, which nobody owns yet."""
+
+from msgspec.structs import replace
+
+from service.codecs.formats import Form, encode
+from service.delivery.entry import Entry, Settles
+from service.delivery.lane import Lane
+from service.delivery.route import Leg, Route
+from service.errors import Code, InvalidEvent, TooLarge
+from service.event import Event
+from service.receipt import Receipt
+
+
+class Intake:
+    """Collects events; `Pipeline.accept` hands all of them to their lanes, or none."""
+
+    __slots__ = ("charge", "lanes", "optional", "receipt", "routes")
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+        """The route of each event: its index is the event's in the receipt."""
+        self.lanes: dict[Lane, list[Entry]] = {}
+        """What each lane is to get."""
+        self.receipt = Receipt()
+        self.charge = 0
+        """Bytes of memory that the events take, in one lane each."""
+        self.optional = False
+        """Whether a lane may refuse some of it."""
+
+    def add(self, route: Route, event: Event) -> int:
+        """Shape `event` for the lanes of `route`. Returns its index.
+
+        Raises TooLarge (EVENT_TOO_LARGE, with `limit`, `actual`, `sink`) if a required sink could never take it;
+        InvalidEvent (INVALID_KEY) if it has no key, and a sink keeps the order of keys. Then nothing is added.
+        """
+        index, lanes = len(self.routes), self.lanes
+        entries = shaped(route, event, self.receipt, index)
+        for lane, entry in entries:
+            if lane in lanes:
+                lanes[lane].append(entry)
+            else:
+                lanes[lane] = [entry]
+        self.charge += entries[0][1].charge
+        if len(route.required) < len(route.legs):
+            self.optional = True
+        self.routes.append(route)
+        self.receipt.expect(route.required)
+        return index
+
+
+def shaped(route: Route, event: Event, owner: Settles, index: int) -> list[tuple[Lane, Entry]]:
+    """An entry for each leg of `route`; legs with the same format share one event. `owner` hears of those that are
+    required, by `index`.
+
+    Raises what `Intake.add` raises.
+    """
+    charge = event.charge
+    key = len(event.key.encode()) if event.key else 0
+    others: dict[Form, tuple[Event, int]] | None = None
+    entries: list[tuple[Lane, Entry]] = []
+    for leg in route.legs:
+        version, taken = event, charge
+        form = leg.forms[event.id_in_body]
+        if form != "original":
+            others = {} if others is None else others
+            if form not in others:
+                body, content_type = encode(event, form)
+                made = replace(event, body=body, content_type=content_type)
+                others[form] = made, made.charge
+            version, taken = others[form]
+            if leg.keeps_original:
+                taken += event.charge_beside
+        if leg.ordered and event.key is None:
+            raise InvalidEvent(
+                Code.INVALID_KEY, f"the event has no key, and sink {leg.name!r} keeps the order of keys", errors=[]
+            )
+        terms = leg.terms
+        size = len(version.body) + key + leg.overhead_bytes
+        if size > leg.largest and terms.required:
+            raise _too_large(leg, size)
+        original = event if leg.keeps_original else version
+        partition = leg.lane.partition(version) if leg.partitioned else 0
+        hears = owner if terms.required else None
+        entry = Entry(version, original, size, taken, terms, leg.name, hears, index, partition)
+        entries.append((leg.lane, entry))
+    return entries
+
+
+def _too_large(leg: Leg, size: int) -> TooLarge:
+    lane, own = leg.lane, size - leg.overhead_bytes
+    return TooLarge(
+        Code.EVENT_TOO_LARGE,
+        f"the event has {own} bytes with its key; sink {lane.name!r} takes at most "
+        f"{lane.largest_event}; split it, or send a reference to it",
+        limit=lane.largest_event,
+        actual=own,
+        sink=lane.name,
+    )
