@@ -36,7 +36,7 @@ class Seat:
         self.served = asyncio.Event()
         """Set once a worker has served here."""
         self.clean = False
-        """Whether the last one settled everything."""
+        """Whether the worker that was here at the end, if one was, settled everything."""
         self.snapshot: Snapshot | None = None
         """The last report of the worker that is here; None while there is none, or it starts."""
         self.ended = summed("", ())
@@ -73,6 +73,7 @@ class Seat:
                 "a worker ended; another takes its place",
                 extra={"worker": self.number, "ended": _how(code), "pause_seconds": pause, "detail": self._mistakes},
             )
+            self.clean = True  # nobody is here who holds anything
             try:
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
