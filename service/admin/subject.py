@@ -67,7 +67,11 @@ class Process:
                 )
                 for lane in lanes
             ],
-            bills={lane.name: dict(lane.sink.bill()) for lane in lanes if isinstance(lane.sink, Billed)},
+            bills={
+                lane.name: {counter: int(count) for counter, count in lane.sink.bill().items()}
+                for lane in lanes
+                if isinstance(lane.sink, Billed)
+            },
             troubles=self._health.troubles(),
         )
 

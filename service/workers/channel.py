@@ -108,8 +108,3 @@ class Channel:
         self._writer.close()
         with contextlib.suppress(ConnectionError):  # the other side was first
             await self._writer.wait_closed()
-
-
-def pair() -> tuple[socket.socket, socket.socket]:
-    """Both ends, connected; the second one is for another process."""
-    return socket.socketpair()

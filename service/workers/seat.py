@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from service.errors import ConfigError, StartError
 from service.telemetry.meter import Loss
 from service.telemetry.snapshot import Snapshot, summed
 from service.threads import off_loop
-from service.workers.channel import MESSAGES, Assignment, Channel, Command, Ended, Message, Refused, Report, pair
+from service.workers.channel import MESSAGES, Assignment, Channel, Command, Ended, Message, Refused, Report
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ STEADY_SECONDS: Final = 30.0
 """A worker that served so long was sound: the next one is not waited for as after a row of failures."""
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 30.0
+NOT_STARTED: Final = 1
 LEAVING_SECONDS: Final = 10.0
 """How long a worker that has said its last word may take to end."""
 
@@ -84,9 +86,11 @@ class Seat:
     async def _live(self) -> int:
         """One worker, from its start to its end. Returns its exit code."""
         self.clean, self._mistakes, self._serving_since = False, [], 0.0
-        ours, theirs = pair()
-        with theirs:
-            self._process = _started(theirs.fileno())
+        try:
+            ours, self._process = _started()
+        except OSError as error:
+            log.error("no process can be started", extra={"worker": self.number, "detail": error.strerror})
+            return NOT_STARTED
         self._channel = await Channel.over(ours)
         self._channel.send(self._assignment)
         if self._stopping.is_set():
@@ -191,19 +195,25 @@ class Seat:
         }
 
 
-def _started(descriptor: int) -> "subprocess.Popen[bytes]":
-    """A worker: a fresh interpreter that finds its modules where this one does.
+def _started() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
+    """A worker, and our end of its channel: a fresh interpreter that finds its modules where this one does.
 
     In a process group of its own, so that a Ctrl-C of the terminal reaches it only by way of the supervisor.
     """
     path = os.pathsep.join(each or os.getcwd() for each in sys.path)
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-m", "service.workers.worker", str(descriptor)],
-        env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
-        pass_fds=[descriptor],
-        process_group=0,
-    )
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            return ours, subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-P", "-m", "service.workers.worker", str(theirs.fileno())],
+                env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                process_group=0,
+            )
+        except OSError:
+            ours.close()
+            raise
 
 
 def _how(code: int) -> str:

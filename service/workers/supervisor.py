@@ -46,10 +46,12 @@ async def serve(config: Config) -> bool:
                 if await _all_serve(seats, keeping, stop):
                     crew.phase = Phase.SERVING
                     announce(config, address(server.host, listener), admin_address)
-                    await stop.wait()
+                    await _until(stop, keeping)
                 await _drain(config, crew, seats, keeping, now)
             finally:
                 await _end(seats, keeping)
+        for kept in keeping:
+            await kept
     clean = all(seat.clean for seat in seats)
     log.info("drained", extra={"everything_settled": clean})
     return clean
@@ -81,6 +83,13 @@ async def _all_serve(seats: Sequence[Seat], keeping: Collection["asyncio.Task[No
 async def _served(seats: Sequence[Seat]) -> None:
     for seat in seats:
         await seat.served.wait()
+
+
+async def _until(stop: asyncio.Event, keeping: Collection["asyncio.Task[None]"]) -> None:
+    """Return once told to stop; or when a seat is given up, which is a defect, and raised after the drain."""
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopped, *keeping], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
 
 
 async def _drain(

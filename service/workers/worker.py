@@ -104,14 +104,17 @@ class Reports:
         self._tick()
 
     def _tick(self) -> None:
+        asyncio.get_running_loop().call_later(REPORT_EVERY_SECONDS, self._tick)
         if not self._channel.backlogged:  # a supervisor that is stopped must not fill our memory
             self.send()
-        asyncio.get_running_loop().call_later(REPORT_EVERY_SECONDS, self._tick)
 
     def send(self, asked: bool = False) -> None:
-        """Report now."""
-        if self._process is not None:
-            self._channel.send(Report(self._process.taken(), asked))
+        """Report now. Never raises: a supervisor's commands must be heard in any case."""
+        try:
+            if self._process is not None:
+                self._channel.send(Report(self._process.taken(), asked))
+        except Exception:
+            log.exception("no report can be made")
 
     def end(self, clean: bool) -> None:
         """Report for the last time."""

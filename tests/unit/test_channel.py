@@ -1,18 +1,19 @@
 """What a supervisor and a worker say to each other, and how either notices that the other is gone."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
 from msgspec.msgpack import Decoder
 
-from service.workers.channel import COMMANDS, MESSAGES, Channel, Command, Message, Refused, pair
+from service.workers.channel import COMMANDS, MESSAGES, Channel, Command, Message, Refused
 
 
 @pytest.fixture
 async def ends() -> AsyncIterator[tuple[Channel, Channel]]:
     """Both ends of a channel."""
-    first, second = [await Channel.over(end) for end in pair()]
+    first, second = [await Channel.over(end) for end in socket.socketpair()]
     yield first, second
     await first.close()
     await second.close()
