@@ -46,6 +46,17 @@ async def test_an_end_that_is_gone_is_noticed_and_may_still_be_told_something(en
     supervisor.send(Command.NOW)
 
 
+async def test_an_end_that_went_without_reading_has_still_said_what_it_said(ends: tuple[Channel, Channel]) -> None:
+    supervisor, worker = ends
+    worker.send(Refused(["last words"]))
+    for _ in range(2):
+        supervisor.send(Command.REPORT)
+    await worker.close()
+    assert await heard(supervisor, MESSAGES) == Refused(["last words"])
+    with pytest.raises(EOFError):
+        await heard(supervisor, MESSAGES)
+
+
 async def test_a_side_that_reads_nothing_is_seen(ends: tuple[Channel, Channel]) -> None:
     supervisor, worker = ends
     assert not worker.backlogged
