@@ -130,6 +130,7 @@ def share(listener: socket.socket) -> None:
     """Let other processes of this user bind the address too; the system spreads connections over those that listen.
 
     Set only now, it has not kept the socket from finding out that the address was taken (socket(7), SO_REUSEPORT).
+    Linux would also do without it on a socket that does not listen, for SO_REUSEADDR is set; BSDs would not.
     """
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 

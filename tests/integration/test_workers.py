@@ -155,7 +155,7 @@ async def test_both_workers_take_connections_and_their_books_are_one(tmp_path: P
 
 
 async def test_killed_under_load_a_worker_is_replaced_and_nothing_acknowledged_is_missing(tmp_path: Path) -> None:
-    written(tmp_path, takes="5ms")
+    written(tmp_path, takes="30ms")
     with Serving("serve", folder=tmp_path, more=TWO) as serving:
         load = Load(serving.url)
         running = asyncio.create_task(load.run())
@@ -180,7 +180,9 @@ async def test_killed_under_load_a_worker_is_replaced_and_nothing_acknowledged_i
         await fresh.reaches(500)
         fresh.stopped = True
         await running
-        assert_conserved(samples(await asyncio.to_thread(serving.get, "/metrics")))
+        found = samples(await asyncio.to_thread(serving.get, "/metrics"))
+        assert_conserved(found)
+        assert total(found, "penstock_lane_events_settled_total", outcome="expired", reason="worker_lost") > 0
         shown = (await asyncio.to_thread(status, serving))["workers"]
         serving.signal(signal.SIGTERM)
         assert serving.end() == 0
