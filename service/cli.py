@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service import __version__, dlq_command
-from service.errors import ConfigError
+from service.errors import ConfigError, StartError
 from service.terminal import FAILED, File, counted, fail, fail_with, loaded
 
 if TYPE_CHECKING:
@@ -180,8 +180,12 @@ def _run(config: "Config") -> None:
 
     import uvloop
 
-    from service.app import serve as run
     from service.telemetry import logs
+
+    if config.server.workers == 1:
+        from service.app import serve as run
+    else:
+        from service.workers.supervisor import serve as run
 
     logs.setup(config.logs.level, config.logs.form)
     try:
@@ -189,6 +193,8 @@ def _run(config: "Config") -> None:
             everything_settled = runner.run(run(config))
     except ConfigError as error:
         fail_with(error)
+    except StartError as error:
+        fail(str(error))
     if not everything_settled:
         raise typer.Exit(GIVEN_BACK)
 

@@ -172,3 +172,7 @@ class ConfigError(Exception):
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+class StartError(Exception):
+    """A process of the service ended before it served, and has not told why but in its log. The message says which."""

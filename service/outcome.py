@@ -42,6 +42,9 @@ class Reason(StrEnum):
     LANE_FULL = "lane_full"
     INVALID = "invalid"
     """Refused by the route's schema or envelope rules: only ever on a dead letter."""
+    # the process: only ever in the books of its supervisor
+    WORKER_LOST = "worker_lost"
+    """The worker that held the event died; the event may have been written."""
 
     @property
     def may_have_written(self) -> bool:
@@ -50,7 +53,14 @@ class Reason(StrEnum):
 
 
 _MAY_HAVE_WRITTEN: Final = frozenset(
-    {Reason.INTERNAL, Reason.TIMEOUT, Reason.CONNECTION_LOST, Reason.BAD_ANSWER, Reason.SINK_ERROR}
+    {
+        Reason.INTERNAL,
+        Reason.TIMEOUT,
+        Reason.CONNECTION_LOST,
+        Reason.BAD_ANSWER,
+        Reason.SINK_ERROR,
+        Reason.WORKER_LOST,
+    }
 )
 
 

@@ -76,14 +76,16 @@ async def listen(
     keep_alive: float = 75.0,
     trusted: tuple[str, ...] = (),
     last_answers: float,
+    shared: bool = False,
 ) -> tuple[Server, str]:
     """A server that accepts connections until the stack unwinds, and its address, such as `http://127.0.0.1:8080`.
 
     `section` is the part of the configuration that says `host` and `port`; `protocol` makes a connection's protocol of
     what uvicorn gives it. Idle connections end after `keep_alive` seconds; open ones get `last_answers` seconds once
-    the server is told to exit. Raises ConfigError if the address cannot be bound.
+    the server is told to exit. `shared`: other processes listen there too (`share`). Raises ConfigError if the address
+    cannot be bound.
     """
-    listener = _bound(section, host, port)
+    listener = bound(section, host, port, shared)
     server = Server(
         uvicorn.Config(
             app,
@@ -115,12 +117,29 @@ async def listen(
         listener.close()
         await running
         raise RuntimeError(f"the {section} port ended before it opened")
+    return server, address(host, listener)
+
+
+def address(host: str, listener: socket.socket) -> str:
+    """The address of a socket that is bound to `host`, such as `http://127.0.0.1:8080`."""
     shown = f"[{host}]" if ":" in host else host
-    return server, f"http://{shown}:{listener.getsockname()[1]}"
+    return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def _bound(section: str, host: str, port: int) -> socket.socket:
-    """A socket bound to the address. Raises ConfigError if it is taken or not ours."""
+def share(listener: socket.socket) -> None:
+    """Let other processes of this user bind the address too; the system spreads connections over those that listen.
+
+    Set only now, it has not kept the socket from finding out that the address was taken (socket(7), SO_REUSEPORT).
+    Linux would also do without it on a socket that does not listen, for SO_REUSEADDR is set; BSDs would not.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+def bound(section: str, host: str, port: int, shared: bool = False) -> socket.socket:
+    """A socket bound to the address. Raises ConfigError if it is not ours, or taken; `shared`: by others than sharers.
+
+    It does not listen, and takes no connections, before a server runs on it.
+    """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -128,6 +147,8 @@ def _bound(section: str, host: str, port: int) -> socket.socket:
         raise ConfigError([f"{section}.host: {host!r} is no address of this machine: {error.strerror}"]) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            share(listener)
         # what is accepted inherits it: an answer that is not read would take megabytes of the kernel, which charges
         # them to the container
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_UNSENT_BYTES)

@@ -13,19 +13,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from service import __version__
-from service.delivery.health import Health
-from service.delivery.pipeline import Pipeline
+from service.admin.subject import Subject
 from service.errors import Code
-from service.sinks.contract import Billed
-from service.telemetry.meter import Meter
 from service.telemetry.prometheus import LaneGauges, registry
+from service.telemetry.snapshot import Snapshot
 
 
-def build(pipeline: Pipeline, meter: Meter, health: Health, token: str | None) -> FastAPI:
+def build(subject: Subject, token: str | None) -> FastAPI:
     """The admin application. With a `token`, everything but the health checks demands it as Bearer token."""
     app = FastAPI(title="Penstock admin", version=__version__, openapi_url=None)
     app.add_exception_handler(HTTPException, _refused)
-    metrics = registry(meter, lambda: _gauges(pipeline), lambda: _bills(pipeline))
     started_at = time.time()
 
     @app.middleware("http")
@@ -42,35 +39,33 @@ def build(pipeline: Pipeline, meter: Meter, health: Health, token: str | None) -
 
     @app.get("/livez")
     async def livez() -> JSONResponse:
-        status, body = health.livez()
+        status, body = subject.livez()
         return JSONResponse(body, status)
 
     @app.get("/readyz")
     async def readyz() -> JSONResponse:
-        status, body = health.readyz()
+        status, body = subject.readyz()
         return JSONResponse(body, status)
 
     @app.get("/metrics")
     async def scrape() -> Response:
-        return Response(generate_latest(metrics), media_type=CONTENT_TYPE_LATEST)
+        found = await subject.snapshot()
+        page = registry(found.meter, lambda: found.lanes, found.bills.items)
+        return Response(generate_latest(page), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/status")
     async def status() -> JSONResponse:
+        found = await subject.snapshot()
+        workers = subject.workers()
         return JSONResponse(
             {
                 "version": __version__,
-                "phase": health.phase.value,
+                "phase": found.phase,
                 "uptime_seconds": round(time.time() - started_at, 1),
-                "troubles": health.troubles(),
-                "lanes": {name: _lane(name, pipeline, meter) for name in pipeline.lanes},
-                "routes": {
-                    name: {
-                        "types": list(route.types),
-                        "to": [{"sink": leg.lane.name, "required": leg.terms.required} for leg in route.legs],
-                        "dead_letter": route.dead_letters.lane.name if route.dead_letters else None,
-                    }
-                    for name, route in pipeline.routes.items()
-                },
+                **({"workers": workers} if workers else {}),
+                "troubles": found.troubles,
+                "lanes": {lane.sink: _lane(lane, found) for lane in found.lanes},
+                "routes": subject.routes(),
             }
         )
 
@@ -104,50 +99,27 @@ def _problem(status: HTTPStatus, code: Code, detail: str, headers: Mapping[str, 
     return JSONResponse(body, status, headers, media_type="application/problem+json")
 
 
-def _gauges(pipeline: Pipeline) -> list[LaneGauges]:
-    return [
-        LaneGauges(
-            sink=lane.name,
-            held_bytes=lane.held_bytes,
-            capacity_bytes=lane.capacity,
-            calls_in_flight=len(lane.calls),
-            calls_limit=lane.limiter.limit,
-            request_bytes=round(lane.calls.taken),
-            request_capacity_bytes=lane.calls.capacity,
-            base_seconds=lane.limiter.base,
-            oldest_seconds=lane.oldest_age(),
-            breaker=lane.breaker.state.value,
-        )
-        for lane in pipeline.lanes.values()
-    ]
-
-
-def _bills(pipeline: Pipeline) -> list[tuple[str, Mapping[str, int]]]:
-    return [(lane.name, lane.sink.bill()) for lane in pipeline.lanes.values() if isinstance(lane.sink, Billed)]
-
-
-def _lane(name: str, pipeline: Pipeline, meter: Meter) -> dict[str, Any]:
-    lane = pipeline.lanes[name]
+def _lane(lane: LaneGauges, found: Snapshot) -> dict[str, Any]:
     settled: dict[str, int] = defaultdict(int)
-    for (sink, _route, fate, _reason), count in meter.lane_settled.items():
-        if sink == name:
+    for (sink, _route, fate, _reason), count in found.meter.lane_settled.items():
+        if sink == lane.sink:
             settled[fate] += count
     return {
-        "state": "failing" if lane.breaker.failures else "healthy",
-        "breaker": lane.breaker.state.value,
-        "fallback": lane.settings.fallback,
-        "failed_calls_in_a_row": lane.breaker.failures,
-        "last_failure": lane.breaker.reason.value if lane.breaker.reason else None,
-        "received": sum(count for (sink, _), count in meter.lane_received.items() if sink == name),
+        "state": "failing" if lane.failures else "healthy",
+        "breaker": lane.breaker,
+        "fallback": lane.fallback,
+        "failed_calls_in_a_row": lane.failures,
+        "last_failure": lane.last_failure,
+        "received": sum(count for (sink, _), count in found.meter.lane_received.items() if sink == lane.sink),
         "settled": dict(settled),
         "held_events": lane.held_events,
         "held_bytes": lane.held_bytes,
-        "capacity_bytes": lane.capacity,
-        "calls_in_flight": len(lane.calls),
-        "calls_limit": lane.limiter.limit,
-        "request_bytes": round(lane.calls.taken),
-        "request_capacity_bytes": lane.calls.capacity,
-        "base_seconds": round(lane.limiter.base, 4),
-        "oldest_seconds": round(lane.oldest_age(), 3),
-        "billed": dict(lane.sink.bill()) if isinstance(lane.sink, Billed) else {},
+        "capacity_bytes": lane.capacity_bytes,
+        "calls_in_flight": lane.calls_in_flight,
+        "calls_limit": lane.calls_limit,
+        "request_bytes": lane.request_bytes,
+        "request_capacity_bytes": lane.request_capacity_bytes,
+        "base_seconds": round(lane.base_seconds, 4),
+        "oldest_seconds": round(lane.oldest_seconds, 3),
+        "billed": found.bills.get(lane.sink, {}),
     }

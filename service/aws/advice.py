@@ -34,6 +34,7 @@ def advice(retry: Retry, what: str, action: str, region: str) -> str:
             | Reason.PATIENCE_OVER
             | Reason.LANE_FULL
             | Reason.INVALID
+            | Reason.WORKER_LOST
         ):
             told = f"{what} in {region} refuses {action}: correct its settings or ours"
         case _:

@@ -6,10 +6,18 @@ from collections.abc import Collection, Iterator, Mapping
 from service.aws.settings import AwsConfig
 from service.config import ways
 from service.config.file import Document, Place
-from service.config.settings import LAST_ANSWERS_SECONDS, RESERVED_ROUTE, RouteConfig, ServerConfig, Tree, is_loopback
+from service.config.settings import (
+    LAST_ANSWERS_SECONDS,
+    LEAST_MEMORY,
+    RESERVED_ROUTE,
+    RouteConfig,
+    ServerConfig,
+    Tree,
+    is_loopback,
+)
 from service.delivery.deadletter import ENVELOPE_BYTES, largest_envelope
 from service.errors import ConfigError
-from service.sinks.contract import Sink, SinkConfig
+from service.sinks.contract import LEAST_LANE_MEMORY, Sink, SinkConfig
 from service.units import format_duration, format_size
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -23,21 +31,41 @@ def check_name(document: Document, place: Place, text: str) -> None:
 
 def shared_memory(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) -> dict[str, SinkConfig]:
     """The sinks with a lane memory each: its own where it says so, else a fair share of the lanes' third."""
+    _divisible(document, tree.server, sinks)
     budget = tree.server.lane_memory
     silent = [sink for sink in sinks.values() if "memory" not in sink.model_fields_set]
     said = sum(sink.memory for sink in sinks.values() if "memory" in sink.model_fields_set)
     share = (budget - said) // len(silent) if silent else 0
-    if said > budget or (silent and share < 2**16):
+    if said > budget or (silent and share // tree.server.workers < LEAST_LANE_MEMORY):
         document.add(
             ("server", "memory"),
             f"its third for the lanes, {format_size(budget)}, is less than the sinks ask for "
-            f"({format_size(said)}, and at least 64KiB for each of {len(silent)} others); raise it, or lower theirs",
+            f"({format_size(said)}, and at least {format_size(LEAST_LANE_MEMORY * tree.server.workers)} for each of "
+            f"{len(silent)} others); raise it, or lower theirs",
         )
         return dict(sinks)
     return {
         name: sink if "memory" in sink.model_fields_set else sink.model_copy(update={"memory": min(sink.memory, share)})
         for name, sink in sinks.items()
     }
+
+
+def _divisible(document: Document, server: ServerConfig, sinks: Mapping[str, SinkConfig]) -> None:
+    """Each worker's part of the memory is at least what a service of one process needs."""
+    workers = server.workers
+    if server.memory // workers < LEAST_MEMORY:
+        document.add(
+            ("server", "workers"),
+            f"{workers} workers need {format_size(LEAST_MEMORY)} each, and memory is {format_size(server.memory)}: "
+            f"raise it to {format_size(LEAST_MEMORY * workers)}, or have fewer",
+        )
+    for name, sink in sinks.items():
+        if "memory" in sink.model_fields_set and sink.memory // workers < LEAST_LANE_MEMORY:
+            document.add(
+                ("sinks", name, "memory"),
+                f"{workers} workers need {format_size(LEAST_LANE_MEMORY)} each: at least "
+                f"{format_size(LEAST_LANE_MEMORY * workers)}",
+            )
 
 
 def everything(

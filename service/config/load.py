@@ -53,6 +53,8 @@ class Config:
     """What it was compiled from."""
     origin: Path | None
     """The file; None when there was none."""
+    tree: Mapping[str, Any]
+    """What all of it was made of: values as YAML has them, the environment's among them. Secrets stand in clear."""
     warnings: tuple[str, ...] = ()
     """What is allowed, but hardly meant."""
 
@@ -84,6 +86,15 @@ def load(
         _print_all(document)
     unreadable = bool(document.mistakes) and not document.value
     config = None if unreadable else _Loader(document, path).config(inspect)
+    if document.mistakes or config is None:
+        raise ConfigError(list(dict.fromkeys(document.mistakes)))
+    return config
+
+
+def again(tree: Mapping[str, Any], origin: Path | None) -> Config:
+    """The configuration that was loaded as `tree` from `origin`, in another process. Raises ConfigError."""
+    document = Document(dict(tree), origin=str(origin) if origin else "")
+    config = _Loader(document, origin).config(None)
     if document.mistakes or config is None:
         raise ConfigError(list(dict.fromkeys(document.mistakes)))
     return config
@@ -134,6 +145,7 @@ class _Loader:
             schemas=schemas,
             schema_settings=schema_settings,
             origin=self._path,
+            tree=document.value,
             warnings=tuple(checks.warnings(settings, started)),
         )
 

@@ -15,6 +15,9 @@ from service.units import ByteSize, ConfigPath, Duration, Host
 LAST_ANSWERS_SECONDS = 2.0
 """How long connections get, after the drain, to send the answers that it settled. Part of `grace`."""
 
+LEAST_MEMORY = 32 * 2**20
+"""Bytes that a process needs of `server.memory`."""
+
 RESERVED_ROUTE = "events"
 """`POST /v1/events` routes CloudEvents by `type`; no route may have this name."""
 
@@ -92,10 +95,16 @@ class ServerConfig(Settings):
 
     host: Host = Field(default="127.0.0.1", description="Address to bind. Other than loopback demands `auth`.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to bind; 0 lets the system pick.")
-    workers: int = Field(default=1, ge=1, le=1, description="Processes. Only 1 so far; run more replicas.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes: one for each core. They divide `memory`, `max_requests` and `max_connections`, and "
+        "the memory, the calls and the rates of each sink.",
+    )
     memory: ByteSize = Field(
         default=512 * 2**20,
-        ge=32 * 2**20,
+        ge=LEAST_MEMORY,
         description="Budget: a third for what the lanes hold, a sixth for their calls in flight, three eighths for "
         "bodies being read and answers being sent, a 32nd for request heads.",
     )

@@ -16,6 +16,9 @@ Format = Literal["auto", "original", "cloudevents", "data"]
 CloudEvent in JSON), `data` (the CloudEvent's data alone). `auto`: `original` where the destination carries
 attributes beside the body, or the event's id is in its body; else `cloudevents`."""
 
+LEAST_LANE_MEMORY = 2**16
+"""Bytes of events that a lane must be able to hold."""
+
 
 class Limits(Struct, frozen=True):
     """What one write may hold, in user events. The lane composes batches within it.
@@ -52,8 +55,9 @@ class SinkConfig(BaseModel):
     format: Format = Field(default="auto", description="What of an event is delivered.")
     memory: ByteSize = Field(
         default=64 * 2**20,
-        ge=2**16,
-        description="Most bytes of events the lane holds. Its calls in flight take half as much at most.",
+        ge=LEAST_LANE_MEMORY,
+        description="Most bytes of events the lane holds. Its calls in flight take half as much at most. Divided among "
+        "`server.workers`.",
     )
     linger: Duration = Field(
         default=0.0,
@@ -68,7 +72,11 @@ class SinkConfig(BaseModel):
     )
     call_timeout: Duration = Field(default=8.0, gt=0, description="Total time of one call to the destination.")
     concurrency: int = Field(
-        default=64, ge=1, le=1024, description="Most calls in flight; how many there are follows what the sink can do."
+        default=64,
+        ge=1,
+        le=1024,
+        description="Most calls in flight; how many there are follows what the sink can do. Divided among "
+        "`server.workers`, of which each has one at least.",
     )
     concurrency_floor: int = Field(
         default=1, ge=1, le=1024, description="Least calls in flight allowed; equal to `concurrency` it never changes."
@@ -83,6 +91,19 @@ class SinkConfig(BaseModel):
     def exclusive(self) -> tuple[str, str] | None:
         """A setting's name and what it stands for, if no other sink may have the same; None if there is none."""
         return None
+
+    def share(self, workers: int) -> Self:
+        """The settings of one of `workers` processes that have this sink together.
+
+        A sink with more that is meant for all of them together (rates) divides that too.
+        """
+        return self.model_copy(
+            update={
+                "memory": self.memory // workers,
+                "concurrency": max(1, self.concurrency // workers),
+                "concurrency_floor": max(1, self.concurrency_floor // workers),
+            }
+        )
 
 
 @runtime_checkable

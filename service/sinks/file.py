@@ -28,7 +28,7 @@ class File:
     class Config(SinkConfig):
         """Settings of a file sink."""
 
-        path: ConfigPath = Field(description="Folder of the files; made if missing. One process at a time uses it.")
+        path: ConfigPath = Field(description="Folder of the files; made if missing. Processes may share it.")
         max_bytes: ByteSize = Field(
             default=64 * 2**20, ge=1, description="A file is finished once it is at least this large."
         )
@@ -122,7 +122,7 @@ class File:
             self._rotation = asyncio.get_running_loop().call_later(due - time.monotonic(), self._wake)
 
     async def probe(self) -> None:
-        """Raise ProbeError if the folder cannot be made, written to, or is another process's.
+        """Raise ProbeError if the folder cannot be made or written to.
 
         Waits for the write that is under way: a disk that hangs has not come back because its folder is there.
         """
@@ -137,7 +137,7 @@ class File:
             self._probes = [each for each in self._probes if each is not answer]
 
     async def __aenter__(self) -> Self:
-        """Take the folder and finish what a crash left open. If it is not usable yet, writes try again."""
+        """Make the folder and finish what a crash left open. If it is not usable yet, writes try again."""
         try:
             await off_loop(self._folder.enter)
         except OSError as error:

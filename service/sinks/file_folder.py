@@ -1,10 +1,13 @@
-"""A folder of NDJSON files that one process at a time appends to, fsync by fsync.
+"""A folder of NDJSON files. Each process appends to a file of its own, fsync by fsync.
 
-The file being written is `<utc>-<n>.ndjson.open`; finished, it is renamed to `<utc>-<n>.ndjson` and never changes
-again. A finished file, and an open one up to its last newline, holds whole lines of JSON, whatever crashed.
+The file being written is `<utc>-<n>.ndjson.open`, locked by who writes it; finished, it is renamed to
+`<utc>-<n>.ndjson` and never changes again. An open file without a lock is one that a crash left: whoever next opens a
+file finishes it. A finished file, and an open one up to its last newline, holds whole lines of JSON, whatever crashed.
 """
 
+import errno
 import fcntl
+import itertools
 import logging
 import os
 import time
@@ -28,8 +31,6 @@ _NEWLINES: Final = bytes.maketrans(b"\r\n", b"  ")
 
 def explain(error: OSError) -> str:
     """What is wrong and what to do."""
-    if isinstance(error, BlockingIOError):
-        return "another process writes to this folder; give each its own `path`"
     return f"{error.strerror or error}; free space, or make the folder writable for this user"
 
 
@@ -42,26 +43,17 @@ class Folder:
         """Monotonic time at which the open file is to be finished; None if none is open."""
         self._max_bytes = max_bytes
         self._max_age = max_age
-        self._lock: int | None = None
         self._file: int | None = None
         self._name = ""
         self._size = 0
         """Bytes of the open file that are known to be on the disk; the rest was never acknowledged."""
 
     def enter(self) -> None:
-        """Make the folder, take its lock and finish what a crash left open; nothing if all that is so already."""
-        if self._holds_lock():
-            return
-        self._give_back()
+        """Make the folder, and finish what crashes left open in it. Raises OSError if it cannot be used."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._recover()
-        except OSError:
-            os.close(lock)
-            raise
-        self._lock = lock
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        self._recover()
 
     def append(self, batches: Sequence[Batch]) -> list[list[Outcome]]:
         """Append the batches with one fsync for all; what failed is Retry, and not in the file."""
@@ -89,33 +81,12 @@ class Folder:
         return answers
 
     def leave(self) -> None:
-        """Finish the open file and give the folder back."""
+        """Finish the open file."""
         self._finish()
-        self._give_back()
-
-    @property
-    def _lock_path(self) -> Path:
-        return self.path / ".lock"
-
-    def _holds_lock(self) -> bool:
-        """False also if the folder was taken away from beneath us: what we would write then is nowhere."""
-        if self._lock is None:
-            return False
-        try:
-            return os.path.samestat(os.stat(self._lock_path), os.fstat(self._lock))
-        except FileNotFoundError:
-            return False
-
-    def _give_back(self) -> None:
-        self._close()
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            os.close(lock)
 
     def _append(self, data: bytes) -> None:
-        self.enter()
-        if self._file is not None and not os.fstat(self._file).st_nlink:
-            self._close()  # somebody removed it
+        if self._file is not None and not _stands(self._file, self._path(OPEN)):
+            self._close()  # somebody removed it, or the folder: what we would write then is nowhere
         file = self._open() if self._file is None else self._file
         try:
             view = memoryview(data)
@@ -142,30 +113,48 @@ class Folder:
             self._close()
 
     def _open(self) -> int:
-        # a file that was given up is finished first, so that the folder holds one open file at most
-        self._recover()
+        self.enter()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        number = 0
-        while any((self.path / f"{stamp}-{number}{suffix}").exists() for suffix in (OPEN, DONE)):
-            number += 1
-        self._name = f"{stamp}-{number}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._file = os.open(self.path / f"{self._name}{OPEN}", flags, 0o600)
+        file, numbers = None, itertools.count()
+        while file is None:
+            self._name = f"{stamp}-{next(numbers)}"
+            file = self._made()
+        self._file = file
         self._size = 0
         self.due = time.monotonic() + self._max_age
         self._sync_folder()
-        return self._file
+        return file
+
+    def _made(self) -> int | None:
+        """A new file under the present name, locked; None if the name is somebody else's."""
+        if self._path(DONE).exists():
+            return None
+        try:
+            file = os.open(self._path(OPEN), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return None
+        ours = False
+        try:
+            # looked for once more: it may have been finished in between, and must not be replaced
+            ours = _locked(file) and _stands(file, self._path(OPEN)) and not self._path(DONE).exists()
+        finally:
+            if not ours:
+                os.close(file)  # empty, and not locked: whoever opens a file next removes it
+        return file if ours else None
+
+    def _path(self, suffix: str) -> Path:
+        return self.path / f"{self._name}{suffix}"
 
     def _finish(self) -> None:
         """Close the open file under its final name. If that fails, `_recover` does it later."""
         if self._file is None:
             return
-        self._close()
         try:
-            (self.path / f"{self._name}{OPEN}").rename(self.path / f"{self._name}{DONE}")
+            self._path(OPEN).rename(self._path(DONE))
             self._sync_folder()
         except OSError as error:
             log.warning("a file could not be finished", extra={"path": str(self.path), "detail": explain(error)})
+        self._close()
 
     def _close(self) -> None:
         file, self._file = self._file, None
@@ -175,16 +164,23 @@ class Folder:
 
     def _recover(self) -> None:
         """Finish the files that a crash left open, up to their last newline: the rest was never acknowledged."""
-        left = sorted(self.path.glob(f"*{OPEN}"))
-        for path in left:
-            with path.open("r+b") as file:
+        left = False
+        for path in sorted(self.path.glob(f"*{OPEN}")):
+            try:
+                file = path.open("r+b")
+            except FileNotFoundError:
+                continue  # finished meanwhile
+            with file:
+                if not _locked(file.fileno()) or not _stands(file.fileno(), path):
+                    continue  # being written, or finished meanwhile
+                left = True
                 whole = _whole_lines(file.fileno())
                 file.truncate(whole)
                 _sync(file.fileno())
-            if whole:
-                path.rename(path.with_suffix(""))
-            else:
-                path.unlink()
+                if whole:
+                    path.rename(path.with_suffix(""))
+                else:
+                    path.unlink()
         if left:
             self._sync_folder()
 
@@ -194,6 +190,23 @@ class Folder:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _locked(file: int) -> bool:
+    """Whether the file is ours alone now, until it is closed, however this process ends (flock(2))."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _stands(file: int, path: Path) -> bool:
+    """Whether an open file is still the one at `path`."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except FileNotFoundError:
+        return False
 
 
 def _is_json(body: bytes) -> bool:

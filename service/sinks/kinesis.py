@@ -102,13 +102,13 @@ class Kinesis:
         shard_events_per_second: float = Field(
             default=1000.0,
             ge=0,
-            description="Most records a second to one shard, by this process; 0 for no bound. With N replicas: 1/N of "
-            "what a shard takes. Not used with `aggregate: kpl`, whose records are few.",
+            description="Most records a second to one shard, by this service, whose workers divide it; 0 for no bound. "
+            "With N replicas: 1/N of what a shard takes. Not used with `aggregate: kpl`, whose records are few.",
         )
         shard_bytes_per_second: ByteSize = Field(
             default=10**6,
             ge=0,
-            description="Most bytes a second to one shard, by this process; 0 for no bound.",
+            description="Most bytes a second to one shard, by this service, whose workers divide it; 0 for no bound.",
         )
 
         @model_validator(mode="before")
@@ -134,6 +134,15 @@ class Kinesis:
         def named_region(self) -> str | None:
             """As for every sink of AWS; that of an ARN wins."""
             return Arn.parse(self.stream, "kinesis", "stream/").region if is_arn(self.stream) else self.region
+
+        def share(self, workers: int) -> Self:
+            """A part of each shard's rate too; what has no bound has none in parts."""
+            size = self.shard_bytes_per_second
+            rates = {
+                "shard_events_per_second": self.shard_events_per_second / workers,
+                "shard_bytes_per_second": max(1, size // workers) if size else 0,
+            }
+            return super().share(workers).model_copy(update=rates)
 
     carries_attributes: ClassVar[bool] = False
 

@@ -24,7 +24,10 @@ _SPACED: Final = bytes(32 if byte < 32 or byte == 127 else byte for byte in rang
 
 
 class Stdout:
-    """Writes each event's body and a newline to a file descriptor; delivered once the system has taken the line."""
+    """Writes each event's body and a newline to a file descriptor; delivered once the system has taken the line.
+
+    Several processes may have the same one. Lines above the system's PIPE_BUF (4 KiB) may then end up in each other.
+    """
 
     class Config(SinkConfig):
         """Settings of a stdout sink."""
@@ -86,9 +89,12 @@ class Stdout:
         try:
             while written < len(data):
                 await self._writable()
-                # A pipe that is writable takes this much without blocking (pipe(7), POSIX write)
+                # A pipe that is writable takes this much without blocking, and in one piece (pipe(7), POSIX write):
+                # of whole lines, so that those of several processes do not end up in each other
+                most = written + select.PIPE_BUF
+                whole = data.rfind(b"\n", written, most) + 1
                 with suppress(BlockingIOError):
-                    written += os.write(self._target, data[written : written + select.PIPE_BUF])
+                    written += os.write(self._target, data[written : whole or most])
         except BrokenPipeError:
             return written, Retry(Reason.CONNECTION_LOST, detail="nobody reads the output any more")
         except OSError as error:

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, TextIO
 
 import orjson
@@ -57,16 +58,27 @@ def _plain(value: object) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
+def _mark(worker: int, record: logging.LogRecord) -> bool:
+    record.worker = worker
+    return True
+
+
 def setup(
     level: str = "info",
     form: Literal["auto", "json", "text"] = "auto",
     stream: TextIO | None = None,
+    worker: int | None = None,
 ) -> None:
-    """Send all logs to `stream` (stderr unless told). `auto` is readable on a terminal, else JSON."""
+    """Send all logs to `stream` (stderr unless told). `auto` is readable on a terminal, else JSON.
+
+    `worker`: a field of every line, where several processes write to the same stream.
+    """
     target = stream or sys.stderr
     readable = form == "text" or (form == "auto" and target.isatty())
     handler = logging.StreamHandler(target)
     handler.setFormatter(TextFormatter() if readable else JsonFormatter())
+    if worker is not None:
+        handler.addFilter(partial(_mark, worker))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("botocore", "aiobotocore", "aiohttp", "uvicorn", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))

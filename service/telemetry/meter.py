@@ -5,7 +5,10 @@ Single-threaded by contract: only the event loop's thread touches it, so any one
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 REQUEST_SECONDS = (
     0.001,
@@ -26,20 +29,29 @@ REQUEST_SECONDS = (
 """Upper bounds of the request duration histogram, in seconds."""
 
 
-class Histogram:
+class Histogram(Struct):
     """Counts per fixed bucket, and the sum; the last bucket has no upper bound."""
 
-    __slots__ = ("bounds", "counts", "total")
+    bounds: tuple[float, ...]
+    counts: list[int] = []
+    total: float = 0.0
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
+    def __post_init__(self) -> None:
+        self.counts = self.counts or [0] * (len(self.bounds) + 1)
 
     def observe(self, value: float) -> None:
         """Count one value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+    def add(self, other: "Histogram") -> None:
+        """Count what another one with the same bounds has counted."""
+        self.counts = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
+
+
+Loss = Callable[[str, str], tuple[str, str]]
+"""The fate and the reason of what a sink held of a route when its process died."""
 
 
 @dataclass(slots=True)
@@ -77,3 +89,31 @@ class Meter:
         if histogram is None:
             histogram = self.request_seconds[route, status] = Histogram(REQUEST_SECONDS)
         histogram.observe(seconds)
+
+    def add(self, other: "Meter") -> None:
+        """Count what another process has counted, and what it has open."""
+        self.edge_received.update(other.edge_received)
+        self.edge_rejected.update(other.edge_rejected)
+        self.lane_received.update(other.lane_received)
+        self.lane_settled.update(other.lane_settled)
+        self.lane_held.update(other.lane_held)
+        self.lane_attempts.update(other.lane_attempts)
+        self.lane_retries.update(other.lane_retries)
+        self.connections_open.update(other.connections_open)
+        self.connections_refused.update(other.connections_refused)
+        self.requests_open += other.requests_open
+        self.body_bytes += other.body_bytes
+        for labels, histogram in other.request_seconds.items():
+            self.request_seconds.setdefault(labels, Histogram(histogram.bounds)).add(histogram)
+
+    def close(self, loss: Loss) -> None:
+        """The process that counted this is gone: nothing is open any more, and what it held is settled as `loss` says.
+
+        So the books of all processes together balance as before.
+        """
+        for (sink, route), count in self.lane_held.items():
+            if count:
+                self.lane_settled[sink, route, *loss(sink, route)] += count
+            self.lane_held[sink, route] = 0
+        self.connections_open = Counter(dict.fromkeys(self.connections_open, 0))
+        self.requests_open = self.body_bytes = 0

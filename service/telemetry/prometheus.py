@@ -36,6 +36,11 @@ class LaneGauges(Struct, frozen=True):
     oldest_seconds: float
     breaker: str
     """`closed`, `half_open` or `open`."""
+    held_events: int = 0
+    failures: int = 0
+    """Calls in a row that failed."""
+    last_failure: str | None = None
+    fallback: str | None = None
 
 
 Lanes = Callable[[], Iterable[LaneGauges]]

@@ -18,9 +18,11 @@ ANSWERED = 1500
 PRODUCERS = 8
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_every_event_answered_before_a_signal_is_at_every_destination(tmp_path: Path, number: int) -> None:
-    overrides = {"PENSTOCK__SERVER__DEREGISTER_DELAY": "200ms"}
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, "1"), (signal.SIGINT, "1"), (signal.SIGTERM, "2")])
+async def test_every_event_answered_before_a_signal_is_at_every_destination(
+    tmp_path: Path, number: int, workers: str
+) -> None:
+    overrides = {"PENSTOCK__SERVER__DEREGISTER_DELAY": "200ms", "PENSTOCK__SERVER__WORKERS": workers}
     async with gateway(tmp_path, overrides) as running, aiohttp.ClientSession() as session:
         reading = asyncio.create_task(running.readback.run())
         source = batches()

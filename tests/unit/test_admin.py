@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service import __version__
 from service.admin import app as admin
+from service.admin.subject import Process
 from service.delivery.entry import Terms
 from service.delivery.health import Health, Phase
 from service.delivery.lane import Lane
@@ -45,7 +46,7 @@ class Service:
     @asynccontextmanager
     async def client(self, token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
         """A client of the admin port."""
-        app = admin.build(self.pipeline, self.meter, self.health, token)
+        app = admin.build(Process(self.pipeline, self.meter, self.health), token)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin") as client:
             yield client
 

@@ -21,7 +21,7 @@ def sink(folder: Path) -> File:
 
 
 def lines(folder: Path) -> str:
-    return "".join(path.read_text() for path in sorted(folder.iterdir()) if path.name != ".lock")
+    return "".join(path.read_text() for path in sorted(folder.iterdir()))
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_an_unknown_key_is_answered_with_the_nearest_known_one(
         ("server: {max_events: 1.5}", "server.max_events: must be a whole number in plain digits: 1000, not 1e3 or"),
         ("server: {max_events: [1]}", "server.max_events: must be a whole number in plain digits: 1000, not 1e3 or"),
         ("server: {auth: {keys_file: a, keys_variable: B}}", "server.auth: give keys_file or keys_variable, not both"),
-        ("server: {workers: 2}", "server.workers: must be less than or equal to 1"),
+        ("server: {workers: 65}", "server.workers: must be less than or equal to 64"),
         ("server: {memory: .inf}", "server.memory: must be a finite quantity such as 64MiB"),
     ],
 )

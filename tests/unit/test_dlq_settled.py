@@ -121,7 +121,7 @@ class Written:
 
     def lines(self) -> list[bytes]:
         """What stands in the files."""
-        paths = sorted(path for path in self.path.iterdir() if path.name != ".lock")
+        paths = sorted(self.path.iterdir())
         return [line for path in paths for line in path.read_bytes().splitlines()]
 
 
@@ -152,7 +152,7 @@ async def test_a_file_of_which_nothing_is_left_goes(tmp_path: Path) -> None:
     written = Written(tmp_path)
     written.write(*BIG)
     assert await written.remove(*BIG) == []
-    assert [path.name for path in written.path.iterdir()] == [".lock"]
+    assert list(written.path.iterdir()) == []
     written.folder.leave()
 
 

@@ -1,18 +1,20 @@
-"""The file sink: rotation, recovery after a crash, one process at a time, and disks that fail."""
+"""The file sink: rotation, recovery after a crash, several processes in one folder, and disks that fail."""
 
 import asyncio
 import errno
 import os
 import shutil
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.outcome import Delivered, Outcome, Reason, Retry
-from service.sinks.contract import Batch, ProbeError
+from service.sinks.contract import Batch
 from service.sinks.file import File
+from service.sinks.file_folder import Folder
 from tests.contract.harness import event
 
 
@@ -64,18 +66,40 @@ async def test_a_torn_last_line_is_cut_off_and_the_file_finished_at_the_next_sta
     assert finished(tmp_path) == [[b"[1]", b"[2]"], [b"[3]"]]
 
 
-async def test_only_one_sink_uses_a_folder_and_the_next_one_takes_over(tmp_path: Path) -> None:
-    first = await sink(tmp_path).__aenter__()
-    async with sink(tmp_path) as second:
-        with pytest.raises(ProbeError, match="another process"):
-            await second.probe()
-        [refused] = await write(second, b"[2]")
-        assert isinstance(refused, Retry)
-        assert refused.reason is Reason.UNAVAILABLE
+async def test_sinks_share_a_folder_and_none_touches_the_open_file_of_another(tmp_path: Path) -> None:
+    async with sink(tmp_path) as first, sink(tmp_path) as second:
         await write(first, b"[1]")
-        await first.__aexit__(None, None, None)
-        assert [type(o) for o in await write(second, b"[2]")] == [Delivered]
-    assert finished(tmp_path) == [[b"[1]"], [b"[2]"]]
+        await write(second, b"[2]")
+        await second.probe()
+        async with sink(tmp_path):
+            pass
+        assert len(list(tmp_path.glob("*.open"))) == 2
+        await write(first, b"[3]")
+    assert sorted(finished(tmp_path)) == [[b"[1]", b"[3]"], [b"[2]"]]
+
+
+async def test_what_a_process_left_when_it_was_killed_is_finished_by_one_that_goes_on(tmp_path: Path) -> None:
+    async with sink(tmp_path, max_bytes=1) as goes_on:
+        await write(goes_on, b"[1]")
+        killed = Folder(tmp_path, 1000, 1000.0)
+        killed.append([Batch([event(1, b"[2]")])])
+        await write(goes_on, b"[3]")
+        assert len(list(tmp_path.glob("*.open"))) == 1, "its process lives"
+        killed._close()  # as the system does with the files of a process that ends
+        await write(goes_on, b"[4]")
+        assert not list(tmp_path.glob("*.open"))
+    assert sorted(finished(tmp_path)) == [[b"[1]"], [b"[2]"], [b"[3]"], [b"[4]"]]
+
+
+async def test_a_finished_file_is_never_replaced_by_another_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "gmtime", lambda: time.struct_time((2026, 1, 1, 0, 0, 0, 3, 1, 0)))
+    (tmp_path / "20260101T000000Z-0.ndjson").write_bytes(b"[0]\n")
+    for _ in range(2):
+        async with sink(tmp_path) as file:
+            await write(file, b"[1]")
+    assert finished(tmp_path) == [[b"[0]"], [b"[1]"], [b"[1]"]]
 
 
 async def test_raw_newlines_in_json_become_spaces(tmp_path: Path) -> None:

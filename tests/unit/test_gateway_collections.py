@@ -2,13 +2,13 @@
 
 import gc
 
-from service import app
+from service import gateway
 
 
 async def test_what_start_up_made_is_out_of_collections_at_once_not_two_seconds_into_traffic() -> None:
     before = len(gc.get_objects())
     try:
-        app._freeze_later()
+        gateway.freeze_later()
         assert len(gc.get_objects()) < before / 10
     finally:
         gc.unfreeze()

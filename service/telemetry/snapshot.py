@@ -1,0 +1,75 @@
+"""What a process is like at one moment, all in plain values: taken to be shown, sent to another process, or summed."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from service.telemetry.meter import Loss, Meter
+from service.telemetry.prometheus import BREAKER_STATES, LaneGauges
+
+
+class Snapshot(Struct):
+    """One process, or several that are summed."""
+
+    phase: str
+    """Of `delivery.health.Phase`."""
+    meter: Meter
+    lanes: list[LaneGauges]
+    bills: dict[str, dict[str, int]]
+    """By sink whose destination bills by something else than events: counts by the name of a counter."""
+    troubles: list[dict[str, Any]]
+    """What is wrong with which destination."""
+
+    def close(self, loss: Loss) -> None:
+        """Its process is gone: only what was counted stays; see `Meter.close`."""
+        self.meter.close(loss)
+        self.lanes = []
+        self.troubles = []
+
+
+def summed(phase: str, parts: Iterable[Snapshot]) -> Snapshot:
+    """The sum of several processes, as if they were one; new objects all."""
+    result = Snapshot(phase, Meter(), [], {}, [])
+    lanes: dict[str, list[LaneGauges]] = {}
+    for part in parts:
+        result.meter.add(part.meter)
+        result.troubles += part.troubles
+        for lane in part.lanes:
+            lanes.setdefault(lane.sink, []).append(lane)
+        for sink, bill in part.bills.items():
+            total = result.bills.setdefault(sink, {})
+            for name, count in bill.items():
+                total[name] = total.get(name, 0) + count
+    result.lanes = [_lane(each) for each in lanes.values()]
+    return result
+
+
+def _lane(parts: list[LaneGauges]) -> LaneGauges:
+    """One lane of all processes: what is held is summed, of states the worst one is told."""
+    first = parts[0]
+    bases = [part.base_seconds for part in parts if part.base_seconds]
+    worst = max(parts, key=lambda part: part.failures)
+    return LaneGauges(
+        sink=first.sink,
+        held_bytes=sum(part.held_bytes for part in parts),
+        capacity_bytes=sum(part.capacity_bytes for part in parts),
+        calls_in_flight=sum(part.calls_in_flight for part in parts),
+        calls_limit=sum(part.calls_limit for part in parts),
+        request_bytes=sum(part.request_bytes for part in parts),
+        request_capacity_bytes=sum(part.request_capacity_bytes for part in parts),
+        base_seconds=sum(bases) / len(bases) if bases else 0.0,
+        oldest_seconds=max(part.oldest_seconds for part in parts),
+        breaker=max((part.breaker for part in parts), key=BREAKER_STATES.index),
+        held_events=sum(part.held_events for part in parts),
+        failures=worst.failures,
+        last_failure=worst.last_failure,
+        fallback=first.fallback,
+    )
+
+
+def read_counter(kind: type[Any], value: Mapping[Any, int]) -> Any:
+    """msgspec's `dec_hook` for what a meter holds: a Counter comes as a plain mapping."""
+    del kind
+    return Counter(value)

@@ -1,0 +1,1 @@
+"""The service as several processes: a supervisor, which takes no events, and workers, which do nothing else."""

@@ -1,0 +1,97 @@
+"""All workers as one: what the admin port shows of them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from service.admin.subject import Answer
+from service.config import Config
+from service.delivery.health import Phase
+from service.outcome import Reason
+from service.receipt import Fate
+from service.telemetry.meter import Meter
+from service.telemetry.snapshot import Snapshot, summed
+from service.workers.seat import Seat
+
+ANSWER_SECONDS: Final = 0.5
+"""How long a scrape waits for a worker; then its last report must do, which is a second old unless the worker hangs."""
+
+
+class Crew:
+    """The seats, and what their workers are like together."""
+
+    def __init__(self, config: Config, seats: Sequence[Seat]) -> None:
+        self.phase = Phase.STARTING
+        self.meter = Meter()
+        """The supervisor's own: the connections of the admin port."""
+        self._config = config
+        self._seats = seats
+
+    async def snapshot(self) -> Snapshot:
+        """The sum of all workers, those that are gone included, each as it is now or was last heard of."""
+        await asyncio.gather(*(seat.refresh(ANSWER_SECONDS) for seat in self._seats))
+        return self.known()
+
+    def known(self) -> Snapshot:
+        """The same from what was last heard."""
+        parts = [Snapshot("", self.meter, [], {}, [])]
+        for seat in self._seats:
+            parts.append(seat.ended)
+            if seat.snapshot is not None:
+                parts.append(seat.snapshot)
+        result = summed(self.phase.value, parts)
+        result.troubles = self._troubles()
+        return result
+
+    def _troubles(self) -> list[dict[str, Any]]:
+        return [
+            {"worker": seat.number, **trouble}
+            for seat in self._seats
+            if seat.snapshot is not None
+            for trouble in seat.snapshot.troubles
+        ]
+
+    def livez(self) -> Answer:
+        """503 if the loop of a worker is stuck, as a single process would not answer then."""
+        stuck = [seat.number for seat in self._seats if seat.stuck]
+        return (503, {"status": "stuck", "workers": stuck}) if stuck else (200, {"status": "alive"})
+
+    def readyz(self) -> Answer:
+        """503 unless every worker serves; else as of one process."""
+        if self.phase is not Phase.SERVING:
+            return 503, {"status": self.phase.value}
+        troubles = self._troubles()
+        away = [
+            {"worker": seat.number, "state": seat.state} for seat in self._seats if seat.state != Phase.SERVING.value
+        ]
+        if away:
+            return 503, {"status": "short_of_workers", "reasons": [*away, *troubles]}
+        if not troubles:
+            return 200, {"status": "ready"}
+        strict = self._config.server.readiness == "strict"
+        return (503 if strict else 200), {"status": "degraded", "reasons": troubles}
+
+    def routes(self) -> dict[str, Any]:
+        """By route, where it goes."""
+        return {
+            name: {
+                "types": list(route.types),
+                "to": [{"sink": to.sink, "required": to.required} for to in route.to],
+                "dead_letter": route.dead_letter.sink if route.dead_letter else None,
+            }
+            for name, route in self._config.routes.items()
+        }
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Each of them."""
+        return [seat.shown() for seat in self._seats]
+
+
+def loss(config: Config, sink: str, route: str) -> tuple[str, str]:
+    """Fate and reason of what a worker held for `sink` of `route` when it died.
+
+    What a required sink was owed its producer still has, for it has had no answer. The rest is lost.
+    """
+    required = {to.sink for to in config.routes[route].to if to.required}
+    kept = required | {config.sinks[each].fallback for each in required}
+    return (Fate.EXPIRED if sink in kept else Fate.DROPPED).value, Reason.WORKER_LOST.value

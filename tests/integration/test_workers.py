@@ -1,0 +1,313 @@
+"""Workers under a supervisor as real processes: they share the load, die, are replaced, and end together."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.conservation import Sample, assert_conserved, samples, total
+from tests.integration.command import Serving, penstock
+
+TWO = {"PENSTOCK__SERVER__WORKERS": "2"}
+PRODUCERS = 32
+
+
+def written(folder: Path, sink: str = "Slow", server: str = "", **settings: str) -> None:
+    """A configuration with one route, `orders`, to a sink of `workers_sinks`."""
+    more = "".join(f", {name}: {value}" for name, value in settings.items())
+    kind = f"tests.integration.workers_sinks:{sink}"
+    (folder / "penstock.yaml").write_text(
+        f"server: {{{server}}}\n"
+        f'sinks: {{lake: {{type: "{kind}", path: {folder / "taken"}{more}}}}}\n'
+        "routes: {orders: {to: [lake]}}\n"
+    )
+
+
+def taken(folder: Path) -> dict[str, list[int]]:
+    """By process id, the numbers of the events that it delivered."""
+    found: dict[str, list[int]] = {}
+    for line in (folder / "taken").read_text().splitlines():
+        process, _, body = line.partition(" ")
+        found.setdefault(process, []).append(json.loads(body)["number"])
+    return found
+
+
+def status(serving: Serving) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(serving.get("/status"))
+    return found
+
+
+def pids(serving: Serving) -> list[int]:
+    return [each["pid"] for each in status(serving)["workers"]]
+
+
+def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Return once it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def all_serve(serving: Serving) -> bool:
+    return [each["state"] for each in status(serving)["workers"]] == ["serving", "serving"]
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+class Load:
+    """Producers that send until they are told to stop, each on a connection of its own that it keeps."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/v1/orders"
+        self._numbers = iter(range(10**9))
+        self.acknowledged: list[int] = []
+        self.statuses = Counter[int]()
+        self.broken = 0
+        self.stopped = False
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._produce() for _ in range(PRODUCERS)))
+
+    async def _produce(self) -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+            while not self.stopped:
+                number = next(self._numbers)
+                try:
+                    async with session.post(self._url, json={"number": number}) as answer:
+                        await answer.read()
+                        self.statuses[answer.status] += 1
+                        if answer.status == 200:
+                            self.acknowledged.append(number)
+                except aiohttp.ClientConnectionError:
+                    self.broken += 1
+                    await asyncio.sleep(0.01)
+
+    async def reaches(self, count: int) -> None:
+        """Return once so many events are acknowledged."""
+        async with asyncio.timeout(30):
+            while len(self.acknowledged) < count:
+                await asyncio.sleep(0.01)
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """A process that hangs."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def counters(found: list[Sample]) -> dict[tuple[str, ...], float]:
+    """Everything that only ever grows."""
+    grows = ("_total", "_count", "_sum", "_bucket")
+    return {
+        (sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))): sample.value
+        for sample in found
+        if sample.name.endswith(grows)
+    }
+
+
+async def test_both_workers_take_connections_and_their_books_are_one(tmp_path: Path) -> None:
+    written(tmp_path)
+    with Serving("serve", folder=tmp_path, more=TWO) as serving:
+        load = Load(serving.url)
+        running = asyncio.create_task(load.run())
+        await load.reaches(500)
+        load.stopped = True
+        await running
+        found = samples(await asyncio.to_thread(serving.get, "/metrics"))
+        count = len(load.acknowledged)
+        assert total(found, "penstock_events_received_total") == count, "a scrape asks for what is counted now"
+        assert total(found, "penstock_lane_events_settled_total", outcome="delivered") == count
+        assert total(found, "penstock_http_request_duration_seconds_count", status="200") == count
+        assert_conserved(found)
+        capacity = total(found, "penstock_lane_capacity_bytes")
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0
+    assert capacity == 64 * 2**20, "all workers together hold what the sink may"
+    by_worker = taken(tmp_path)
+    assert len(by_worker) == 2
+    assert sorted(load.acknowledged) == sorted(number for numbers in by_worker.values() for number in numbers)
+    lines = [json.loads(line) for line in serving.said if line.startswith("{")]
+    assert [line["message"] for line in lines].count("serving") == 1
+    assert {line.get("worker") for line in lines if line["message"] == "drained"} == {None, 0, 1}
+
+
+async def test_killed_under_load_a_worker_is_replaced_and_nothing_acknowledged_is_missing(tmp_path: Path) -> None:
+    written(tmp_path, takes="30ms")
+    with Serving("serve", folder=tmp_path, more=TWO) as serving:
+        load = Load(serving.url)
+        running = asyncio.create_task(load.run())
+        await load.reaches(1000)
+        before = counters(samples(await asyncio.to_thread(serving.get, "/metrics")))
+        (victim, other) = await asyncio.to_thread(pids, serving)
+        os.kill(victim, signal.SIGKILL)
+        reached, readiness = len(load.acknowledged), set[str]()
+        async with asyncio.timeout(30):
+            while True:
+                after = counters(samples(await asyncio.to_thread(serving.get, "/metrics")))
+                assert not {name for name, value in before.items() if after[name] < value}
+                before = after
+                readiness |= await asyncio.to_thread(_reasons, serving)
+                if await asyncio.to_thread(all_serve, serving) and victim not in await asyncio.to_thread(pids, serving):
+                    break
+        await load.reaches(reached + 1000)
+        load.stopped = True
+        await running
+        fresh = Load(serving.url)
+        running = asyncio.create_task(fresh.run())
+        await fresh.reaches(500)
+        fresh.stopped = True
+        await running
+        found = samples(await asyncio.to_thread(serving.get, "/metrics"))
+        assert_conserved(found)
+        assert total(found, "penstock_lane_events_settled_total", outcome="expired", reason="worker_lost") > 0
+        shown = (await asyncio.to_thread(status, serving))["workers"]
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0
+    assert [each["replaced"] for each in shown] == [1, 0]
+    assert shown[1]["pid"] == other
+    assert {"worker 0 down", "worker 0 starting"} <= readiness
+    assert set(load.statuses) == {200}
+    assert load.broken >= 1, "those who were connected to it notice"
+    by_worker = taken(tmp_path)
+    assert len(by_worker) == 3, "the new worker takes its part of new connections"
+    assert set(load.acknowledged) <= {number for numbers in by_worker.values() for number in numbers}
+    assert any('"ended":"signal 9"' in line and '"worker":0' in line for line in serving.said)
+
+
+def _reasons(serving: Serving) -> set[str]:
+    """Why it is not ready."""
+    with socket.create_connection(("127.0.0.1", int(serving.admin.rpartition(":")[2]))) as connection:
+        connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    found = json.loads(body)
+    reasons = {f"worker {each['worker']} {each['state']}" for each in found.get("reasons", ())}
+    assert (b" 503 " in head) == bool(reasons)
+    return reasons
+
+
+def test_a_worker_that_dies_again_and_again_is_waited_for_longer_each_time(tmp_path: Path) -> None:
+    written(tmp_path)
+    with Serving("serve", folder=tmp_path, more=TWO) as serving:
+        pauses = []
+        for _ in range(3):
+            until(lambda: all_serve(serving))
+            os.kill(pids(serving)[1], signal.SIGKILL)
+            pauses.append(serving.until("a worker ended; another takes its place")["pause_seconds"])
+        assert pauses == [0.5, 1.0, 2.0]
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0, "also while one is being waited for"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_both_side_by_side(tmp_path: Path, number: signal.Signals) -> None:
+    written(tmp_path, takes="1500ms")
+    with Serving("serve", folder=tmp_path, more=TWO) as serving, ThreadPoolExecutor(PRODUCERS) as pool:
+        answers = [pool.submit(serving.post, "orders", {"number": each}) for each in range(PRODUCERS)]
+        until(lambda: status(serving)["lanes"]["lake"]["held_events"] == PRODUCERS)
+        began = time.monotonic()
+        serving.signal(number)
+        assert {answer.result()[0] for answer in answers} == {200}
+        assert serving.end() == 0
+        assert time.monotonic() - began < 4.5, "one after the other would take longer"
+    assert len(taken(tmp_path)) == 2
+    drained = [json.loads(line) for line in serving.said if '"message":"drained"' in line]
+    assert [line["everything_settled"] for line in drained] == [True, True, True]
+
+
+def test_a_second_signal_ends_all_at_once(tmp_path: Path) -> None:
+    written(tmp_path, takes="7s")
+    with Serving("serve", folder=tmp_path, more=TWO) as serving, ThreadPoolExecutor(PRODUCERS) as pool:
+        answers = [pool.submit(serving.post, "orders", {"number": each}) for each in range(PRODUCERS)]
+        until(lambda: status(serving)["lanes"]["lake"]["held_events"] == PRODUCERS)
+        began = time.monotonic()
+        serving.signal(signal.SIGTERM)
+        serving.until("draining")
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 3
+        assert time.monotonic() - began < 4
+        assert {answer.result()[0] for answer in answers} == {503}
+
+
+def test_workers_do_not_outlive_a_supervisor_that_is_killed_and_drain_what_they_hold(tmp_path: Path) -> None:
+    written(tmp_path, takes="1500ms")
+    with Serving("serve", folder=tmp_path, more=TWO) as serving, ThreadPoolExecutor(PRODUCERS) as pool:
+        workers = pids(serving)
+        answers = [pool.submit(serving.post, "orders", {"number": each}) for each in range(PRODUCERS)]
+        until(lambda: status(serving)["lanes"]["lake"]["held_events"] == PRODUCERS)
+        serving.signal(signal.SIGKILL)
+        assert {answer.result()[0] for answer in answers} == {200}
+        until(lambda: all(map(gone, workers)))
+        serving.end()
+    assert sum("the supervisor is gone" in line for line in serving.said) == 2
+
+
+def test_the_admin_port_answers_while_a_worker_hangs_and_the_end_does_not_wait_for_it(tmp_path: Path) -> None:
+    written(tmp_path, server="drain_timeout: 500ms, body_timeout: 1s")
+    with Serving("serve", folder=tmp_path, more=TWO) as serving:
+        assert serving.post("orders", {"number": 1})[0] == 200
+        known = total(samples(serving.get("/metrics")), "penstock_events_received_total")
+        hanging = pids(serving)[0]
+        with stopped(hanging):
+            for _ in range(3):
+                began = time.monotonic()
+                found = samples(serving.get("/metrics"))
+                assert time.monotonic() - began < 2
+                assert total(found, "penstock_events_received_total") == known, "its last report is used"
+            assert json.loads(serving.get("/livez"))["status"] == "alive"
+            serving.signal(signal.SIGTERM)
+            assert serving.end() == 3, "what it held nobody knows"
+            assert gone(hanging)
+
+
+def test_a_port_that_is_taken_is_told_as_ever(tmp_path: Path) -> None:
+    written(tmp_path)
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))
+        taker.listen()
+        port = taker.getsockname()[1]
+        done = penstock("serve", folder=tmp_path, more=TWO | {"PENSTOCK__SERVER__PORT": str(port)})
+    assert done.returncode == 1
+    assert f"server.port: cannot bind 127.0.0.1:{port}: Address already in use; choose another" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_two_services_do_not_share_a_port_unnoticed(tmp_path: Path) -> None:
+    written(tmp_path)
+    with Serving("serve", folder=tmp_path, more=TWO) as serving:
+        port = serving.url.rpartition(":")[2]
+        ports = {"PENSTOCK__SERVER__PORT": port, "PENSTOCK__ADMIN__PORT": "0"}
+        done = penstock("serve", folder=tmp_path, more=TWO | ports)
+        assert done.returncode == 1
+        assert f"server.port: cannot bind 127.0.0.1:{port}" in done.stderr
+
+
+def test_a_worker_that_dies_at_the_start_ends_the_start(tmp_path: Path) -> None:
+    written(tmp_path, sink="Deadly")
+    done = penstock("serve", folder=tmp_path, more=TWO | {"PENSTOCK__SERVER__PORT": "0", "PENSTOCK__ADMIN__PORT": "0"})
+    assert done.returncode == 1
+    assert "ended before it served (exit code 7)" in done.stderr
+    assert "Traceback" not in done.stderr
