@@ -61,13 +61,14 @@ def page(results: Sequence[table.Result], latency: table.Latency, arguments: Seq
             *table.parts_lines(results),
             "```",
             "",
-            *_versions(),
+            *versions(),
             "",
         ]
     )
 
 
-def _versions() -> list[str]:
+def versions() -> list[str]:
+    """What the run was made with, a line each, as a list in Markdown."""
     python = f"Python {platform.python_version()}, {go_version()}, librdkafka {confluent_kafka.libversion()[0]}"
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return [f"- {_commit()}", f"- {python}, {packages}", f"- Linux {platform.release()}, {_processor()}"]

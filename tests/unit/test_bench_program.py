@@ -13,7 +13,7 @@ import pytest
 
 from bench import bodies
 from bench.destinations import Caller, aggregate, aws, kafka
-from bench.program import LEAST_GO, SOURCE, Missing, Stubs, compiled, go_version, load, stubs
+from bench.program import LEAST_GO, SOURCE, Missing, Order, Stubs, compiled, go_version, load, stubs
 
 EVENTS = [bodies.event(number) for number in range(120)]
 KEYS = [f"order-{number:03d}" for number in range(120)]
@@ -82,7 +82,9 @@ def test_a_call_beyond_the_limits_is_refused_and_counted_as_unknown(running: Stu
 def test_latency_counts_from_when_a_request_was_due(program: Path, tmp_path: Path) -> None:
     """One connection, 20 ms an answer, a request due each 5 ms: the last one is answered 15 ms late for each before."""
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", after=0.02) as address:
-        found = load(program, sent(tmp_path), address, events=1, connections=1, seconds=0.2, rate=200, environment={})
+        found = load(
+            program, Order(requests=sent(tmp_path), address=address, events=1, connections=1, seconds=0.2, rate=200), {}
+        )
     assert found.requests == found.acknowledged == 40
     assert found.statuses == {"200": 40}
     assert found.max_ms >= 39 * 15
@@ -92,7 +94,7 @@ def test_latency_counts_from_when_a_request_was_due(program: Path, tmp_path: Pat
 
 def test_a_closed_loop_waits_for_its_last_answers_and_counts_events(program: Path, tmp_path: Path) -> None:
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", after=0.02) as address:
-        found = load(program, sent(tmp_path), address, events=7, connections=3, seconds=0.1, environment={})
+        found = load(program, Order(requests=sent(tmp_path), address=address, events=7, connections=3, seconds=0.1), {})
     assert found.requests in range(3, 16)
     assert found.acknowledged == 7 * found.requests
     assert found.errors == {}
@@ -103,7 +105,9 @@ def test_of_a_mixed_answer_only_what_is_delivered_is_acknowledged(program: Path,
     body = b'{"results":[{"index":0,"status":"delivered"},{"index":1,"status":"failed"}]}'
     answer = b"HTTP/1.1 207 Multi-Status\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     with answering(answer, after=0.0) as address:
-        found = load(program, sent(tmp_path), address, events=2, connections=1, seconds=0.05, environment={})
+        found = load(
+            program, Order(requests=sent(tmp_path), address=address, events=2, connections=1, seconds=0.05), {}
+        )
     assert found.statuses == {"207": found.requests}
     assert found.acknowledged == found.requests > 0
     assert found.sample == body.decode()
@@ -114,7 +118,7 @@ def test_an_unreachable_address_is_an_error_not_a_figure(program: Path, tmp_path
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(RuntimeError, match="cannot be reached"):
-            load(program, sent(tmp_path), address, events=1, connections=1, seconds=0.1, environment={})
+            load(program, Order(requests=sent(tmp_path), address=address, events=1, connections=1, seconds=0.1), {})
 
 
 @pytest.mark.parametrize("script", [None, "echo go1.17"], ids=["absent", "old"])
