@@ -1,4 +1,4 @@
-"""Garbage collections of the running service: what start-up made is looked through once, before anybody is served."""
+"""Garbage collections of the running service: what start-up made is never looked through."""
 
 import gc
 from collections.abc import Callable
