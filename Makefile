@@ -1,4 +1,4 @@
-# make setup | run | test | check | bench | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
+# make setup | run | test | check | bench | growth | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
 PYTHON ?= python3
 BIN := .venv/bin
 REPLAY ?= 20000
@@ -6,7 +6,7 @@ PORT ?= 8080
 ADMIN_PORT ?= 9464
 KAFKA ?= mock
 
-.PHONY: setup run test check bench clean lock generated
+.PHONY: setup run test check bench growth clean lock generated
 
 setup: .venv/.complete
 
@@ -38,6 +38,13 @@ check: setup
 bench: setup
 	@$(BIN)/python -m bench $(BENCH)
 
+.venv/.plots: .venv/.complete requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt
+	@touch $@
+
+growth: .venv/.plots
+	@$(BIN)/python -m bench.growth $(GROWTH)
+
 # openapi.yaml from the running application, docs/configuration.md from the settings models; tests compare.
 generated: setup
 	$(BIN)/python -m service.cli openapi > openapi.yaml
@@ -48,6 +55,7 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/emulator.in -o requirements/emulator.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group bench --constraint requirements/dev.txt -o requirements/bench.txt
 
 clean:
 	rm -rf .venv .lab penstock-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from bench import cores, table
+from bench import cores, table, together
 from bench.contestants import Side, Ways
 from bench.measure import Bench
 from bench.program import CACHE, Missing, compiled, stubs
@@ -20,7 +20,7 @@ from deploy.local.emulator import isolated
 
 
 def _options() -> argparse.Namespace:
-    names = [row.name for row in ROWS] + [LATENCY]
+    names = [row.name for row in ROWS] + [LATENCY, together.NAME]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=names, default=[], help="this row; may be repeated")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each run (3)")
@@ -82,21 +82,26 @@ def main() -> int:
         results = [run_row(plan, row) for row in rows_of(options.only)]
         wanted = not options.only or LATENCY in options.only
         latency = run_latency(plan, results) if wanted and not options.rate else None
+        wanted = together.NAME in options.only or not (options.only or options.rate or options.no_primitives)
+        all_four = together.run_together(plan) if wanted and set(options.sides) == set(Side) else None
     failures = [result.failure for result in results if result.failure]
-    if isinstance(latency, str):
-        failures.append(latency)
-        latency = None
+    failures += [failure for failure in (latency, all_four) if isinstance(failure, str)]
+    latency = None if isinstance(latency, str) else latency
+    all_four = None if isinstance(all_four, str) else all_four
     if results:
         print("\n".join(["", table.text(results), *table.void_lines(results), ""]))
     if latency is not None:
         print("\n".join(table.latency_lines(latency)))
+    if all_four is not None:
+        print("\n".join(together.lines(all_four)))
     if any(result.runs.get(Side.OURS) for result in results):
         print(table.memory_line(results))
-    print("\n".join(["", "primitives, µs of CPU per event:", *table.parts_lines(results)]) if plan.primitives else "")
+    if results and plan.primitives:
+        print("\n".join(["", "primitives, µs of CPU per event:", *table.parts_lines(results)]))
     for failure in failures:
         print(f"FAILED: {failure}", file=sys.stderr)
     if options.write:
-        return write(results, latency, failures, sys.argv[1:])
+        return write(results, latency, all_four, failures, sys.argv[1:])
     return 1 if failures else 0
 
 

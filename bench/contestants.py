@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from bench.bodies import SCHEMA
 from bench.program import Stubs
-from bench.rows import ROUTE, Row
+from bench.rows import Row
 from deploy.local.child import Child, leashed
 from deploy.local.emulator import free_port, isolated
 
@@ -47,6 +47,8 @@ class Contestant(Struct, frozen=True):
     """Its process id, which is its session's too."""
     requests: Path
     """What is sent to it."""
+    admin: str = ""
+    """URL of our admin port."""
 
 
 @contextmanager
@@ -72,12 +74,13 @@ def started(side: Side, row: Row, stubs: Stubs, core: int, folder: Path, ways: W
             assert_never(side)
     bound: list[str | Path] = ["taskset", "-c", str(core), *command]
     with Child(side, bound, log, environment) as child:
-        address = f"127.0.0.1:{port}"
+        address, admin = f"127.0.0.1:{port}", ""
         if side is Side.OURS:
-            address = str(child.logged("serving")["address"]).removeprefix("http://")
+            serving = child.logged("serving")
+            address, admin = str(serving["address"]).removeprefix("http://"), str(serving["admin"])
         else:
             child.wait_until(lambda: _listens(port))
-        yield Contestant(side, address, child.pid, requests)
+        yield Contestant(side, address, child.pid, requests, admin)
         child.check()
 
 
@@ -86,7 +89,8 @@ def _configuration(row: Row, stubs: Stubs, folder: Path) -> Path:
     tree = row.configuration(stubs.bootstrap, stubs.endpoint)
     if row.schema:
         (folder / "order.schema.json").write_text(json.dumps(SCHEMA), "utf-8")
-        tree["routes"][ROUTE]["schema"] = {"type": "jsonschema", "file": "order.schema.json"}
+        for route in tree["routes"].values():
+            route["schema"] = {"type": "jsonschema", "file": "order.schema.json"}
     file = folder / "penstock.yaml"
     file.write_text(yaml.safe_dump(tree), "utf-8")
     return file

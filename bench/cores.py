@@ -47,7 +47,12 @@ def cpu_seconds(session: int) -> float:
 
 def peak_bytes(session: int) -> int:
     """The most resident memory that each process of a session ever had, summed."""
-    return sum(_peak(int(fields[-1])) for fields in _processes(session))
+    return sum(_memory(int(fields[-1]), "VmHWM:") for fields in _processes(session))
+
+
+def resident_bytes(session: int) -> int:
+    """What of each process of a session is in memory now, summed."""
+    return sum(_memory(int(fields[-1]), "VmRSS:") for fields in _processes(session))
 
 
 def _processes(session: int) -> Iterator[list[str]]:
@@ -63,9 +68,9 @@ def _processes(session: int) -> Iterator[list[str]]:
                 yield [*fields, folder.name]
 
 
-def _peak(pid: int) -> int:
+def _memory(pid: int, name: str) -> int:
     try:
         lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)

@@ -1,6 +1,7 @@
 """One run of load against one contestant: what it did and cost, whether it counts, and whether it told the truth."""
 
 import os
+import time
 from collections.abc import Sequence
 from math import nan
 from pathlib import Path
@@ -9,7 +10,7 @@ from msgspec import Struct
 
 from bench import cores
 from bench.contestants import Contestant, Side
-from bench.program import Counts, Load, Stubs, load
+from bench.program import Counts, Load, Order, Stubs, connected
 from bench.rows import Row
 from deploy.local.emulator import isolated
 
@@ -17,6 +18,7 @@ MOST_LOAD_CORE = 0.9
 """Busy share of the load's core above which a run is void: what is measured may then be the load."""
 MOST_STRANGERS = 0.05
 """Share of the service's core taken by others above which a run is void."""
+SETTLING_SECONDS = 2.0
 LATE = "not answered in time"
 """The load generator's name for requests that were under way when its patience was over."""
 
@@ -74,22 +76,23 @@ class Bench(Struct, frozen=True):
         self, contestant: Contestant, row: Row, seconds: float, rate: float = 0.0, connections: int = 0
     ) -> Measured:
         """Load for `seconds`: closed loop, or `rate` requests a second. Raises Disagreement."""
-        before, cpu = self.stubs.counts(), cores.cpu_seconds(contestant.session)
-        served, loaded = cores.core(self.service_core), cores.core(self.load_core)
-        found = load(
-            self.program,
-            contestant.requests,
-            contestant.address,
+        order = Order(
+            requests=contestant.requests,
+            address=contestant.address,
             events=row.events,
             connections=connections or row.connections_of(contestant.side is Side.NAIVE),
             seconds=seconds,
             rate=rate,
-            environment=isolated(os.environ) | {"GOMAXPROCS": "1"},
         )
-        cpu = cores.cpu_seconds(contestant.session) - cpu
-        others = cores.core(self.service_core).processes - served.processes - cpu
-        busy = cores.core(self.load_core).all - loaded.all
-        after = self.stubs.counts()
+        with connected(self.program, order, isolated(os.environ) | {"GOMAXPROCS": "1"}) as send:
+            _settle(contestant.session)
+            before, cpu = self.stubs.counts(), cores.cpu_seconds(contestant.session)
+            served, loaded = cores.core(self.service_core), cores.core(self.load_core)
+            found = send()
+            cpu = cores.cpu_seconds(contestant.session) - cpu
+            others = cores.core(self.service_core).processes - served.processes - cpu
+            busy = cores.core(self.load_core).all - loaded.all
+            after = self.stubs.counts()
         to = () if contestant.side is Side.CEILING else row.to
         if wrong := complaints(found, row.events, to, before, after):
             raise Disagreement(f"{row.name}, {contestant.side}: " + "; ".join(wrong))
@@ -109,6 +112,15 @@ class Bench(Struct, frozen=True):
             headers=(after.kafka.with_headers - before.kafka.with_headers) / records if records else nan,
             fell_behind=bool(found.unsent or LATE in found.errors),
         )
+
+
+def _settle(session: int) -> None:
+    """Return once a contestant has accepted its connections and is idle; after SETTLING_SECONDS in any case."""
+    deadline = time.monotonic() + SETTLING_SECONDS
+    spent = -1.0
+    while (now := cores.cpu_seconds(session)) > spent and time.monotonic() < deadline:
+        spent = now
+        time.sleep(0.05)
 
 
 def complaints(found: Load, events: int, to: Sequence[str], before: Counts, after: Counts) -> list[str]:

@@ -1,18 +1,18 @@
 """The load generator and the destinations: one Go program, compiled when it is needed, and how to run it."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from deploy.local.child import ROOT, Child
 
@@ -54,6 +54,24 @@ class Counts(Struct, frozen=True):
         return taken
 
 
+class Order(Struct, frozen=True, kw_only=True):
+    """What the load generator is to do."""
+
+    requests: Path
+    """The file of them, framed."""
+    address: str
+    """IPv4 address and port."""
+    connections: int
+    seconds: float
+    """How long to send."""
+    events: int = 1
+    """In each request."""
+    rate: float = 0.0
+    """Requests a second in open loop; 0: each connection sends as soon as it is answered."""
+    patience: float = 15.0
+    """Seconds that answers may take after the end."""
+
+
 class Load(Struct, frozen=True):
     """What the load generator found in one run."""
 
@@ -87,9 +105,24 @@ class Stubs(Struct, frozen=True):
 
     def counts(self) -> Counts:
         """What they have taken so far."""
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"{self.endpoint}/counts", timeout=10) as answer:
-            return msgspec.json.decode(answer.read(), type=Counts)
+        return msgspec.json.decode(asked(f"{self.endpoint}/counts"), type=Counts)
+
+    @contextmanager
+    def holding(self, destination: str) -> Iterator[None]:
+        """While the block runs, calls to a destination of AWS wait, unanswered and uncounted."""
+        asked(f"{self.endpoint}/gates/{destination}/shut", "POST")
+        try:
+            yield
+        finally:
+            asked(f"{self.endpoint}/gates/{destination}/open", "POST")
+
+
+def asked(url: str, method: str = "GET") -> bytes:
+    """The body of an answer, which is 200; over no proxy. Raises OSError."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(urllib.request.Request(url, method=method), timeout=10) as answer:
+        body: bytes = answer.read()
+    return body
 
 
 def go_version() -> str:
@@ -130,28 +163,38 @@ def stubs(program: Path, folder: Path, environment: Mapping[str, str]) -> Iterat
         yield Stubs(told["bootstrap"], told["endpoint"])
 
 
-def load(
-    program: Path,
-    requests: Path,
-    address: str,
-    *,
-    events: int,
-    connections: int,
-    seconds: float,
-    environment: Mapping[str, str],
-    rate: float = 0.0,
-) -> Load:
-    """Send for `seconds`; at `rate` requests a second, or as fast as they are answered. Raises RuntimeError."""
-    options = {
-        "address": address,
-        "requests": requests,
-        "events": events,
-        "connections": connections,
-        "seconds": seconds,
-        "rate": rate,
-    }
-    command: list[str | Path] = [program, "load", *(f"-{name}={value}" for name, value in options.items())]
-    ran = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise RuntimeError(f"the load generator failed: {ran.stderr.strip()}")
-    return msgspec.convert(json.loads(ran.stdout), Load)
+@contextmanager
+def connected(program: Path, order: Order, environment: Mapping[str, str]) -> Iterator[Callable[[], Load]]:
+    """The load generator, its connections open for as long as the block runs. What it yields carries out the order.
+
+    Raises RuntimeError, here or when it sends.
+    """
+    words = [f"-{name}={value}" for name, value in asdict(order).items()]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [program, "load", *words], env=dict(environment), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        _told(process)
+
+        def send() -> Load:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+            return msgspec.json.decode(_told(process), type=Load)
+
+        yield send
+
+
+def _told(process: "subprocess.Popen[str]") -> str:
+    """The next line that the load generator prints."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    if line := process.stdout.readline():
+        return line
+    raise RuntimeError(f"the load generator failed: {process.stderr.read().strip()}")
+
+
+def load(program: Path, order: Order, environment: Mapping[str, str]) -> Load:
+    """Connect, send and close. Raises RuntimeError."""
+    with connected(program, order, environment) as send:
+        return send()

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import confluent_kafka
 
-from bench import table
+from bench import table, together
 from bench.program import go_version
+from bench.together import Together
 from deploy.local.child import ROOT
 
 FILE = ROOT / "bench" / "RESULTS.md"
@@ -23,6 +24,7 @@ PACKAGES = ("uvicorn", "httptools", "uvloop", "fastapi", "pydantic", "msgspec", 
 def write(
     results: Sequence[table.Result],
     latency: table.Latency | None,
+    all_four: Together | None,
     failures: Sequence[str],
     arguments: Sequence[str],
     file: Path = FILE,
@@ -30,15 +32,16 @@ def write(
     """Write the run if it is accepted: nothing failed and nothing is void. The exit code."""
     reasons = [*failures, *(f"{result.row.name}: {reason}" for result in results for reason in result.void)]
     reasons += [f"latency: {reason}" for reason in latency.void] if latency else ["there is no latency"]
-    if reasons or latency is None:
+    reasons += all_four.void if all_four else ["all four destinations were not run together"]
+    if reasons or latency is None or all_four is None:
         print("bench/RESULTS.md stays as it was; this run is not accepted:", *reasons, sep="\n  ", file=sys.stderr)
         return 1
-    file.write_text(page(results, latency, arguments), "utf-8")
+    file.write_text(page(results, latency, all_four, arguments), "utf-8")
     print(f"written: {file}")
     return 0
 
 
-def page(results: Sequence[table.Result], latency: table.Latency, arguments: Sequence[str]) -> str:
+def page(results: Sequence[table.Result], latency: table.Latency, all_four: Together, arguments: Sequence[str]) -> str:
     """The text of the file."""
     command = shlex.join(["python", "-m", "bench", *arguments])
     return "\n".join(
@@ -52,6 +55,7 @@ def page(results: Sequence[table.Result], latency: table.Latency, arguments: Seq
             "",
             "```",
             *table.latency_lines(latency),
+            *together.lines(all_four),
             table.memory_line(results),
             "```",
             "",
@@ -61,13 +65,14 @@ def page(results: Sequence[table.Result], latency: table.Latency, arguments: Seq
             *table.parts_lines(results),
             "```",
             "",
-            *_versions(),
+            *versions(),
             "",
         ]
     )
 
 
-def _versions() -> list[str]:
+def versions() -> list[str]:
+    """What the run was made with, a line each, as a list in Markdown."""
     python = f"Python {platform.python_version()}, {go_version()}, librdkafka {confluent_kafka.libversion()[0]}"
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     return [f"- {_commit()}", f"- {python}, {packages}", f"- Linux {platform.release()}, {_processor()}"]

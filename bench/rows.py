@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Mapping
+from itertools import cycle, islice
 from typing import Any, Final
 
 from msgspec import Struct
@@ -37,6 +38,12 @@ class Row(Struct, frozen=True):
     """Further settings of sinks, by type."""
     server: Mapping[str, Any] = {}
     """Further settings of the server."""
+    route: str = ROUTE
+    """Name of the route, which the others have with a number."""
+    routes: int = 1
+    """Requests to ours go to each in turn."""
+    sinks: int = 1
+    """Of each type. Each route has one of them, in turn."""
     goal: float = 0.0
     """Multiples of the naive service's events a second to reach; 0 for none."""
 
@@ -56,7 +63,10 @@ class Row(Struct, frozen=True):
         if self.gzip:
             headers["Content-Encoding"] = "gzip"
         made = [gzip.compress(body, mtime=0) if self.gzip else body for body in self._bodies(self.lines)]
-        return bodies.framed([bodies.request(f"/v1/{ROUTE}", headers, body) for body in made])
+        paths = [f"/v1/{_numbered(self.route, number)}" for number in range(self.routes)]
+        turns = max(len(made), len(paths))
+        pairs = islice(zip(cycle(paths), cycle(made), strict=False), turns)
+        return bodies.framed([bodies.request(path, headers, body) for path, body in pairs])
 
     def naive(self) -> bytes:
         """Requests to the naive service."""
@@ -80,17 +90,29 @@ class Row(Struct, frozen=True):
             "firehose": {"delivery_stream": "orders"},
             "sqs": {"queue": "orders"},
         }
-        sinks = {name: {"type": name, **places[name], **self.settings.get(name, {})} for name in self.to}
-        route: dict[str, Any] = {"to": list(self.to)}
+        sinks = {
+            _numbered(name, number): {"type": name, **places[name], **self.settings.get(name, {})}
+            for name in self.to
+            for number in range(self.sinks)
+        }
+        routes: dict[str, dict[str, Any]] = {
+            _numbered(self.route, number): {"to": [_numbered(name, number % self.sinks) for name in self.to]}
+            for number in range(self.routes)
+        }
         if not self.lines:
-            route["key"] = "ce:subject"
+            for route in routes.values():
+                route["key"] = "ce:subject"
         return {
             "server": {"port": 0, "deregister_delay": 0, **self.server},
             "admin": {"port": 0},
             "aws": {"region": "us-east-1", "endpoint_url": endpoint},
             "sinks": sinks,
-            "routes": {ROUTE: route},
+            "routes": routes,
         }
+
+
+def _numbered(name: str, number: int) -> str:
+    return f"{name}_{number}" if number else name
 
 
 MANY: Final = 100

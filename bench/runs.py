@@ -73,15 +73,15 @@ def run_row(plan: Plan, row: Row) -> Result:
     result = Result(row, {side: [] for side in plan.sides})
     try:
         with ExitStack() as stack:
-            running = [stack.enter_context(_started(plan, side, row)) for side in plan.sides]
-            for contestant in running:
+            contestants = [stack.enter_context(running(plan, side, row)) for side in plan.sides]
+            for contestant in contestants:
                 print(f"{row.name} {contestant.side}: pid {contestant.session}", file=sys.stderr, flush=True)
                 plan.bench.measure(contestant, row, plan.warm_up, 0, plan.connections)
             for _ in range(plan.rounds):
-                for contestant in running:
+                for contestant in contestants:
                     result.runs[contestant.side].append(plan.measure(contestant, row, plan.seconds))
         if plan.primitives:
-            result.parts = _primitives(plan, row)
+            result.parts = primitives_of(plan, row)
     except (Disagreement, ChildError, RuntimeError) as error:
         result.failure = str(error)
         print(f"{row.name}: FAILED: {error}", file=sys.stderr, flush=True)
@@ -97,7 +97,7 @@ def run_latency(plan: Plan, results: list[Result]) -> Latency | str:
     rates: dict[Side, float] = {}
     try:
         for side in (Side.NAIVE, Side.OURS, Side.CEILING):
-            with _started(plan, side, row) as contestant:
+            with running(plan, side, row) as contestant:
                 warm = plan.bench.measure(contestant, row, max(plan.warm_up, 0 if known else plan.seconds))
                 known = known or warm.per_second
                 rates[side] = known * (NAIVE_SHARE if side is Side.NAIVE else TIMES_NAIVE)
@@ -108,13 +108,15 @@ def run_latency(plan: Plan, results: list[Result]) -> Latency | str:
     return Latency(rates[Side.NAIVE], rates[Side.OURS], found[Side.NAIVE], found[Side.OURS], found[Side.CEILING])
 
 
-def _started(plan: Plan, side: Side, row: Row) -> AbstractContextManager[Contestant]:
+def running(plan: Plan, side: Side, row: Row) -> AbstractContextManager[Contestant]:
+    """A contestant of a row. Raises ChildError."""
     folder = plan.folder / row.name
     folder.mkdir(exist_ok=True)
     return started(side, row, plan.bench.stubs, plan.bench.service_core, folder, plan.ways)
 
 
-def _primitives(plan: Plan, row: Row) -> dict[str, float]:
+def primitives_of(plan: Plan, row: Row) -> dict[str, float]:
+    """Microseconds of CPU per event of each primitive of a row. Raises RuntimeError."""
     stubs = plan.bench.stubs
     command = ["taskset", "-c", str(plan.bench.service_core), sys.executable, "-m", "bench.primitives"]
     ran = subprocess.run(

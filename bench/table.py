@@ -6,6 +6,7 @@ from statistics import median
 
 from msgspec import Struct
 
+from bench import grid
 from bench.contestants import Side
 from bench.measure import Measured
 from bench.rows import Row
@@ -170,26 +171,12 @@ def parts_lines(results: Sequence[Result]) -> list[str]:
 
 def text(results: Sequence[Result]) -> str:
     """The table in columns."""
-    rows = [HEAD, *(cells(result) for result in results)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD) - 1)]
-    lines = []
-    for row in rows:
-        aligned = [
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
-        ]
-        lines.append("  ".join([*aligned, row[-1]]).rstrip())
-    return "\n".join(lines)
+    return grid.text(HEAD, [cells(result) for result in results])
 
 
 def markdown(results: Sequence[Result]) -> str:
     """The table for RESULTS.md."""
-    rule = "|---|" + "--:|" * (len(HEAD) - 2) + "---|"
-    return "\n".join([_piped(HEAD), rule, *(_piped(cells(result)) for result in results)])
-
-
-def _piped(row: Sequence[str]) -> str:
-    return "| " + " | ".join(row) + " |"
+    return grid.markdown(HEAD, [cells(result) for result in results])
 
 
 def _number(value: float, form: str) -> str:

@@ -6,6 +6,7 @@ that it had to give back.
 Each command imports what it needs when it runs, so that none waits for what only others use.
 """
 
+import gc
 import json
 import sys
 from http import HTTPStatus
@@ -59,6 +60,7 @@ def serve(config: File = None) -> None:
     On the first signal it keeps serving while load balancers notice, then delivers what it holds. Exits with 0 if
     everything it took was settled, with 3 if it had to give events back to their producers.
     """
+    gc.disable()  # until a port is open (`gateway.freeze_later`)
     from service.config.load import DEFAULT_FOLDER
 
     found = loaded(config)
@@ -74,6 +76,7 @@ def serve(config: File = None) -> None:
 @app.command()
 def dev(config: File = None) -> None:
     """Run the service with the terminal in place of every sink: no AWS, no Kafka, nothing is kept."""
+    gc.disable()
     _run(loaded(config, printing=True))
 
 

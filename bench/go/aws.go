@@ -54,6 +54,9 @@ func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.works.Put(each)
 	service, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	err := each.read(r)
+	if !a.counts(service).Gate.pass(r.Context()) {
+		return // whoever called has gone
+	}
 	status := http.StatusOK
 	if err == nil {
 		err = a.answer(operation, each)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"runtime"
@@ -12,19 +14,22 @@ import (
 )
 
 const (
-	patience    = 15 * time.Second // how long answers may take after the end
-	prSetSlack  = 29               // PR_SET_TIMERSLACK, prctl(2)
+	prSetSlack  = 29 // PR_SET_TIMERSLACK, prctl(2)
 	mostSample  = 400
 	sndbufBytes = 1 << 18
 )
 
 // Load sends prepared requests over keep-alive connections. Closed loop: each connection sends its next request when
 // its last one is answered. Open loop (rate > 0): requests are due at fixed intervals, whatever becomes of them, and
-// latency counts from when they were due.
+// latency counts from when they were due. Idle connections take turns, so that all of them are used.
+//
+// Once connected it says so and waits for a line of standard input; its connections stay open until that closes. So
+// whoever started it can tell what the requests have cost from what connecting has.
 type Load struct {
 	requests [][]byte
 	events   int // in each request
 	rate     float64
+	patience time.Duration // how long answers may take after the end
 
 	epoll   int
 	address syscall.SockaddrInet4
@@ -63,6 +68,7 @@ func runLoad(arguments []string) error {
 	connections := flags.Int("connections", 64, "connections")
 	seconds := flags.Float64("seconds", 5, "how long to send")
 	rate := flags.Float64("rate", 0, "requests a second, open loop; 0 is a closed loop")
+	patience := flags.Float64("patience", 15, "seconds that answers may take after the end")
 	flags.Parse(arguments)
 	requests, err := readRequests(*file)
 	if err != nil {
@@ -70,10 +76,17 @@ func runLoad(arguments []string) error {
 	}
 	runtime.LockOSThread()
 	syscall.RawSyscall(syscall.SYS_PRCTL, prSetSlack, 1, 0) // else timers are 50 us late
-	load := Load{requests: requests, events: *events, rate: *rate}
+	load := Load{requests: requests, events: *events, rate: *rate, patience: time.Duration(*patience * 1e9)}
 	load.told = Told{Statuses: map[string]int{}, Errors: map[string]int{}}
 	if err := load.connectAll(*address, *connections); err != nil {
 		return err
+	}
+	starter := bufio.NewReader(os.Stdin)
+	if err := printJSON(map[string]int{"connected": *connections}); err != nil {
+		return err
+	}
+	if _, err := starter.ReadString('\n'); err != nil {
+		return nil // it has changed its mind, or died
 	}
 	cpu, began := cpuSeconds(), time.Now()
 	if err := load.run(time.Duration(*seconds * 1e9)); err != nil {
@@ -81,7 +94,11 @@ func runLoad(arguments []string) error {
 	}
 	load.told.Seconds = time.Since(began).Seconds()
 	load.told.CPU = (cpuSeconds() - cpu) / load.told.Seconds
-	return printJSON(load.result())
+	if err := printJSON(load.result()); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, starter)
+	return err
 }
 
 func readRequests(file string) ([][]byte, error) {

@@ -36,7 +36,7 @@ func (l *Load) run(duration time.Duration) error {
 		if !left && l.busy == 0 && (l.rate > 0 || elapsed >= duration) {
 			return nil
 		}
-		if elapsed > duration+patience {
+		if elapsed > duration+l.patience {
 			l.told.Errors["not answered in time"] += l.busy
 			if left {
 				l.told.Unsent = total - sent
@@ -57,8 +57,8 @@ func (l *Load) run(duration time.Duration) error {
 
 // start sends the next request on an idle connection.
 func (l *Load) start(due int64) error {
-	c := l.idle[len(l.idle)-1]
-	l.idle = l.idle[:len(l.idle)-1]
+	c := l.idle[0]
+	l.idle = l.idle[1:]
 	request := l.requests[l.next%len(l.requests)]
 	l.next++
 	l.busy++

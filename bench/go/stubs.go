@@ -15,6 +15,7 @@ type Counts struct {
 	Calls       atomic.Int64
 	WithHeaders atomic.Int64 // Kafka: records in batches whose first record has headers
 	Unknown     atomic.Int64 // calls that were not understood, and failed
+	Gate        Gate
 }
 
 func (c *Counts) MarshalJSON() ([]byte, error) {
@@ -58,6 +59,11 @@ func runStubs(arguments []string) error {
 			"cpu_seconds": cpuSeconds(),
 		})
 	})
+	gates := map[string]*Gate{"kinesis": &stubs.Kinesis.Gate, "firehose": &stubs.Firehose.Gate, "sqs": &stubs.SQS.Gate}
+	for name, gate := range gates {
+		mux.HandleFunc("POST /gates/"+name+"/shut", func(http.ResponseWriter, *http.Request) { gate.set(true) })
+		mux.HandleFunc("POST /gates/"+name+"/open", func(http.ResponseWriter, *http.Request) { gate.set(false) })
+	}
 	mux.Handle("POST /", aws)
 	go untilStdinCloses()
 	if err := printJSON(map[string]string{"bootstrap": bootstrap, "endpoint": aws.endpoint}); err != nil {

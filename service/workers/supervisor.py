@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
+from service import gateway
 from service.app import announce, open_admin
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS
@@ -41,6 +42,7 @@ async def serve(config: Config) -> bool:
         crew = Crew(config, seats)
         async with AsyncExitStack() as stack:
             _, admin_address = await open_admin(stack, config, crew, crew.meter)
+            gateway.freeze_later()
             keeping = {asyncio.create_task(seat.keep(), name=f"worker {seat.number}") for seat in seats}
             try:
                 if await _all_serve(seats, keeping, stop):

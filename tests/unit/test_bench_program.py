@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from bench import bodies
 from bench.destinations import Caller, aggregate, aws, kafka
-from bench.program import LEAST_GO, SOURCE, Missing, Stubs, compiled, go_version, load, stubs
+from bench.program import LEAST_GO, SOURCE, Missing, Order, Stubs, compiled, connected, go_version, load, stubs
 
 EVENTS = [bodies.event(number) for number in range(120)]
 KEYS = [f"order-{number:03d}" for number in range(120)]
@@ -79,10 +80,45 @@ def test_a_call_beyond_the_limits_is_refused_and_counted_as_unknown(running: Stu
     assert (taken.events, taken.unknown) == (0, 1)
 
 
+@pytest.mark.parametrize("name", ["kinesis", "firehose", "sqs"])
+def test_calls_to_a_destination_that_is_held_wait_uncounted_and_are_answered_afterwards(
+    running: Stubs, name: str
+) -> None:
+    with Caller(running.endpoint, name) as caller, ThreadPoolExecutor(1) as pool:
+        call, events = aws(caller, EVENTS, KEYS)
+        with running.holding(name):
+            calling = pool.submit(call)
+            with pytest.raises(TimeoutError):
+                calling.result(0.1)
+            assert running.counts().of(name).calls == 0
+        calling.result(5)
+    assert running.counts().of(name).events == events
+
+
+def test_idle_connections_take_turns(program: Path, tmp_path: Path) -> None:
+    seen: list[object] = []
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0.0, seen) as address:
+        order = Order(requests=sent(tmp_path), address=address, connections=5, seconds=0.2, rate=50)
+        assert load(program, order, {}).requests == 10
+    assert sorted(seen.count(each) for each in set(seen)) == [2] * 5
+
+
+def test_connections_are_open_before_the_load_and_after_it(program: Path, tmp_path: Path) -> None:
+    seen: list[object] = []
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0.0, seen) as address:
+        order = Order(requests=sent(tmp_path), address=address, connections=1, seconds=0.1, rate=50)
+        with connected(program, order, {}) as send:
+            assert seen == []
+            assert send().requests == len(seen) == 5
+            assert len(set(seen)) == 1
+
+
 def test_latency_counts_from_when_a_request_was_due(program: Path, tmp_path: Path) -> None:
     """One connection, 20 ms an answer, a request due each 5 ms: the last one is answered 15 ms late for each before."""
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", after=0.02) as address:
-        found = load(program, sent(tmp_path), address, events=1, connections=1, seconds=0.2, rate=200, environment={})
+        found = load(
+            program, Order(requests=sent(tmp_path), address=address, events=1, connections=1, seconds=0.2, rate=200), {}
+        )
     assert found.requests == found.acknowledged == 40
     assert found.statuses == {"200": 40}
     assert found.max_ms >= 39 * 15
@@ -92,7 +128,7 @@ def test_latency_counts_from_when_a_request_was_due(program: Path, tmp_path: Pat
 
 def test_a_closed_loop_waits_for_its_last_answers_and_counts_events(program: Path, tmp_path: Path) -> None:
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", after=0.02) as address:
-        found = load(program, sent(tmp_path), address, events=7, connections=3, seconds=0.1, environment={})
+        found = load(program, Order(requests=sent(tmp_path), address=address, events=7, connections=3, seconds=0.1), {})
     assert found.requests in range(3, 16)
     assert found.acknowledged == 7 * found.requests
     assert found.errors == {}
@@ -103,7 +139,9 @@ def test_of_a_mixed_answer_only_what_is_delivered_is_acknowledged(program: Path,
     body = b'{"results":[{"index":0,"status":"delivered"},{"index":1,"status":"failed"}]}'
     answer = b"HTTP/1.1 207 Multi-Status\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     with answering(answer, after=0.0) as address:
-        found = load(program, sent(tmp_path), address, events=2, connections=1, seconds=0.05, environment={})
+        found = load(
+            program, Order(requests=sent(tmp_path), address=address, events=2, connections=1, seconds=0.05), {}
+        )
     assert found.statuses == {"207": found.requests}
     assert found.acknowledged == found.requests > 0
     assert found.sample == body.decode()
@@ -114,7 +152,7 @@ def test_an_unreachable_address_is_an_error_not_a_figure(program: Path, tmp_path
         unused.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(RuntimeError, match="cannot be reached"):
-            load(program, sent(tmp_path), address, events=1, connections=1, seconds=0.1, environment={})
+            load(program, Order(requests=sent(tmp_path), address=address, events=1, connections=1, seconds=0.1), {})
 
 
 @pytest.mark.parametrize("script", [None, "echo go1.17"], ids=["absent", "old"])
@@ -138,14 +176,19 @@ def sent(folder: Path) -> Path:
 
 
 @contextmanager
-def answering(answer: bytes, after: float) -> Iterator[str]:
-    """The address of a server that answers each request, one at a time, after so many seconds."""
+def answering(answer: bytes, after: float, seen: list[object] | None = None) -> Iterator[str]:
+    """The address of a server that answers each request, one at a time, after so many seconds.
+
+    `seen` gets the other side's address for each request.
+    """
     ready: list[str] = []
     started, ended = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65536):
+            if seen is not None:
+                seen.append(writer.get_extra_info("peername"))
             await asyncio.sleep(after)
             writer.write(answer)
         writer.close()

@@ -12,7 +12,9 @@ from bench.measure import Measured
 from bench.results import write
 from bench.rows import ROWS
 from bench.table import Latency, Result
+from bench.together import Together
 from tests.unit.test_bench_agreement import RUN
+from tests.unit.test_bench_together import together
 
 
 def run(side: Side, per_second: float, cpu: float = 10.0, headers: float = nan) -> Measured:
@@ -107,15 +109,16 @@ def test_latency_is_a_share_of_the_naive_services() -> None:
 def test_an_accepted_run_is_written_with_its_command_and_versions(tmp_path: Path) -> None:
     pytest.importorskip("confluent_kafka")
     file = tmp_path / "RESULTS.md"
-    assert write([result()], latency(), [], ["--write", "--rounds", "3"], file) == 0
+    assert write([result()], latency(), together(), [], ["--write", "--rounds", "3"], file) == 0
     text = file.read_text("utf-8")
     assert "`python -m bench --write --rounds 3`" in text
     assert table.markdown([result()]) in text
+    assert "all four at once" in text
     assert "librdkafka" in text
     assert "Python 3" in text
 
 
-@pytest.mark.parametrize("what", ["failure", "void row", "void latency", "no latency"])
+@pytest.mark.parametrize("what", ["failure", "void row", "void latency", "no latency", "void together", "no together"])
 def test_a_run_that_is_not_accepted_changes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
@@ -128,6 +131,9 @@ def test_a_run_that_is_not_accepted_changes_nothing(
         told = replace(latency(), ours=replace(RUN, load_core=1.0))
     elif what == "no latency":
         told = None
-    assert write([found], told, ["kafka: wrong"] if what == "failure" else [], [], file) == 1
+    all_four: Together | None = together(all_strangers=0.5 if what == "void together" else 0.0)
+    if what == "no together":
+        all_four = None
+    assert write([found], told, all_four, ["kafka: wrong"] if what == "failure" else [], [], file) == 1
     assert file.read_text("utf-8") == "before"
     assert "not accepted" in capsys.readouterr().err

@@ -1,8 +1,13 @@
-"""Garbage collections of the running service: what start-up made is looked through before anybody is served."""
+"""Garbage collections of the running service: what start-up made is never looked through."""
 
 import gc
+from collections.abc import Callable
+from pathlib import Path
 
-from service import gateway
+import pytest
+
+from service import cli, gateway
+from service.config import Config
 
 
 async def test_what_start_up_made_is_out_of_collections_at_once_not_two_seconds_into_traffic() -> None:
@@ -11,4 +16,25 @@ async def test_what_start_up_made_is_out_of_collections_at_once_not_two_seconds_
         gateway.freeze_later()
         assert len(gc.get_objects()) < before / 10
     finally:
+        gc.unfreeze()
+
+
+@pytest.mark.parametrize("command", [cli.serve, cli.dev], ids=["serve", "dev"])
+async def test_nothing_is_collected_from_the_command_until_the_ports_are_open(
+    command: Callable[[], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    collecting: list[bool] = []
+
+    def run(config: Config) -> None:
+        collecting.append(gc.isenabled())
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_run", run)
+    try:
+        command()
+        assert collecting == [False]
+        gateway.freeze_later()
+        assert gc.isenabled()
+    finally:
+        gc.enable()
         gc.unfreeze()

@@ -1,0 +1,94 @@
+"""The course of growth: all sizes of an axis run at once on one core, loaded in turns, so that drift hits all alike."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from bench import cores
+from bench.contestants import Contestant, Side, Ways, started
+from bench.growth import held
+from bench.growth.axes import MINUTES, RATE, Axis
+from bench.growth.figures import Growth, Minute, Minutes
+from bench.measure import Bench, Disagreement, Measured
+from bench.rows import Row
+from bench.runs import tell
+from deploy.local.child import ChildError
+
+
+class Plan(Struct, frozen=True):
+    """How to run."""
+
+    bench: Bench
+    folder: Path
+    ways: Ways
+    seconds: float
+    rounds: int
+    warm_up: float
+    """Seconds of load before the first run."""
+
+
+def run_axis(plan: Plan, axis: Axis) -> Growth:
+    """A service for each size, loaded in turns. What goes wrong is in the result's `failure`."""
+    found = Growth(axis, {size: [] for size, _ in axis.sizes})
+    with _told(found), ExitStack() as stack:
+        running = []
+        for size, row in axis.sizes:
+            contestant = stack.enter_context(_started(plan, row, f"{axis.name}_{size}"))
+            running.append((size, row, contestant))
+            plan.bench.measure(contestant, row, plan.warm_up, axis.rate)
+        for _ in range(plan.rounds):
+            for size, row, contestant in running:
+                found.runs[size].append(_measured(plan, contestant, row, axis, size))
+    return found
+
+
+def run_fill(plan: Plan) -> Growth:
+    """One service, one of whose lanes is filled again and again. What goes wrong is in the result's `failure`."""
+    axis = held.AXIS
+    found = Growth(axis, {size: [] for size, _ in axis.sizes})
+    with _told(found), _started(plan, held.WORK, axis.name) as contestant:
+        filler = held.Filler(plan.bench, contestant, plan.folder)
+        filler.calibrate()
+        plan.bench.measure(contestant, held.WORK, plan.warm_up, axis.rate)
+        for _ in range(plan.rounds):
+            for size, row in axis.sizes:
+                with filler.filled(size):
+                    found.runs[size].append(_measured(plan, contestant, row, axis, size))
+    return found
+
+
+def run_minutes(plan: Plan, minutes: int, seconds: float) -> Minutes:
+    """One service at a fixed rate, for so many minutes of `seconds` each. What goes wrong is in `failure`."""
+    found = Minutes([])
+    with _told(found), _started(plan, MINUTES, "minutes") as contestant:
+        plan.bench.measure(contestant, MINUTES, plan.warm_up, RATE)
+        for number in range(minutes):
+            run = plan.bench.measure(contestant, MINUTES, seconds, RATE)
+            tell(f"minute {number + 1}", run)
+            found.minutes.append(Minute(run, cores.resident_bytes(contestant.session)))
+    return found
+
+
+@contextmanager
+def _told(found: Growth | Minutes) -> Iterator[None]:
+    """Put what goes wrong into `found`, and on stderr."""
+    try:
+        yield
+    except (Disagreement, ChildError, RuntimeError, OSError) as error:
+        found.failure = str(error)
+        print(f"FAILED: {error}", file=sys.stderr, flush=True)
+
+
+def _measured(plan: Plan, contestant: Contestant, row: Row, axis: Axis, size: int) -> Measured:
+    run = plan.bench.measure(contestant, row, plan.seconds, axis.rate)
+    tell(f"{axis.name} {size:,}", run)
+    return run
+
+
+def _started(plan: Plan, row: Row, name: str) -> AbstractContextManager[Contestant]:
+    folder = plan.folder / name
+    folder.mkdir(exist_ok=True)
+    return started(Side.OURS, row, plan.bench.stubs, plan.bench.service_core, folder, plan.ways)
