@@ -118,6 +118,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Called by the parser, as the others below."""
+        if self._asked is None:
+            self.abort()  # a second answer behind the first
         self._headers = []
         self._parts = []
         self._size = 0

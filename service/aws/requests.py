@@ -69,7 +69,6 @@ class Operation:
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(answer).decode
         self._method = getattr(client, method)
         self._way: _Way | None = None
-        self._warned = False
         events = client.meta.events
         events.register(f"before-call.{self._name}", _before_call)
         events.register(f"before-send.{self._name}", _before_send)
@@ -113,8 +112,7 @@ class Operation:
         pattern = None
         if not call.connections.proxied(call.request.url):
             pattern = Pattern.of(call.request, call.credentials)
-            if pattern is None and not self._warned and call.credentials == await _credentials(call.signer):
-                self._warned = True
+            if pattern is None and call.credentials == await _credentials(call.signer):
                 log.warning(
                     "the AWS SDK signs requests in another way than Penstock: calls go by the SDK and cost more CPU; "
                     "install the locked versions",

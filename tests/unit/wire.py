@@ -15,7 +15,7 @@ class Script:
 
     answer: bytes
     then: str = ""
-    """`close`, `reset`, or nothing."""
+    """`close`, `reset`, `repeat` (a while later), or nothing."""
 
 
 @dataclass
@@ -27,10 +27,12 @@ class Wire:
     heads: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
+    open: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         self.connections += 1
+        self.open += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -40,14 +42,18 @@ class Wire:
                 script = self.script if b"/elsewhere" not in head.split(b"\r\n")[0] else ok()
                 writer.write(script.answer)
                 await writer.drain()
-                if script.then == "reset":
+                if script.then == "repeat":
+                    await asyncio.sleep(0.01)
+                    writer.write(script.answer)
+                elif script.then == "reset":
                     made: socket.socket = writer.get_extra_info("socket")
                     made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                if script.then:
+                if script.then in ("close", "reset"):
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self.open -= 1
             writer.close()
 
 
