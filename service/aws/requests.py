@@ -182,10 +182,4 @@ class _Body(Struct, frozen=True):
 
 def body_of(target: Mapping[str, str], records: Iterable[bytes]) -> bytes:
     """The JSON of a request: the stream that `target` names, and its `Records`, each in JSON already."""
-    made = bytearray(encode(target))
-    made[-1:] = b',"Records":['
-    for record in records:
-        made += record
-        made += b","
-    made[-1:] = b"]}"
-    return bytes(made)  # what is sent is held until the answer comes: of a bytearray a second copy would be
+    return b"".join((encode(target)[:-1], b',"Records":[', b",".join(records), b"]}"))
