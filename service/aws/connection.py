@@ -51,7 +51,8 @@ class Connection(asyncio.Protocol):
         if the connection was closed before or within it; OSError if it broke; httptools.HttpParserError if it is not
         HTTP.
         """
-        assert self._transport is not None
+        if self._transport is None or self.ended.done():
+            raise aiohttp.ServerDisconnectedError
         asked: asyncio.Future[Answer] = self._loop.create_future()
         self._asked = asked
         self._due = self._loop.time() + seconds

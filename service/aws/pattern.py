@@ -30,6 +30,8 @@ class Pattern:
         parts = urlsplit(url)
         if parts.query or parts.username is not None or parts.scheme not in _PORTS or parts.hostname is None:
             raise ValueError("a URL with more than scheme, host and path")
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError("a URL that is not encoded")
         named = {name.lower(): value for name, value in headers.items()}
         if any(character in value for value in named.values() for character in "\r\n\0"):
             raise ValueError("a header with a line break")
@@ -81,7 +83,7 @@ class Pattern:
         return (
             f"{self._fixed}X-Amz-Date: {self.stamp}\r\nAuthorization: {self.authorization(body, self.stamp)}\r\n"
             f"amz-sdk-invocation-id: {uuid7()}\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode("latin-1")
+        ).encode()
 
     def authorization(self, body: bytes, stamp: str) -> str:
         """The header Authorization of a request with `body` at `stamp` (as X-Amz-Date)."""

@@ -10,6 +10,7 @@ and where an answer sends elsewhere, the SDK asks, with the body that is written
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -28,8 +29,9 @@ encode = msgspec.json.Encoder().encode
 _NOTHING = Answer(200, [], b"{}")
 
 
-class _Call(Struct):
-    """One call on its way through the SDK, and what it met there."""
+@dataclass(slots=True, repr=False)
+class _Call:
+    """One call on its way through the SDK, and what it met there: secrets, too."""
 
     target: Mapping[str, str]
     body: bytes
@@ -44,7 +46,8 @@ class _Call(Struct):
 _CALL: ContextVar[_Call | None] = ContextVar("_CALL", default=None)
 
 
-class _Way(Struct, frozen=True):
+@dataclass(frozen=True, slots=True, repr=False)
+class _Way:
     """How one target is asked with one set of credentials."""
 
     target: Mapping[str, str]

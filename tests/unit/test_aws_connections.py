@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from service.aws import session
-from service.aws.connection import ANSWER_BYTES
+from service.aws.connection import ANSWER_BYTES, Connection
 from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.requests import Operation
 from service.aws.settings import AwsConfig
@@ -71,6 +72,15 @@ async def test_a_connection_that_was_closed_meanwhile_is_not_used() -> None:
         await asyncio.sleep(0.01)  # until the loop has read the end
         await call()
         assert server.connections == 2
+
+
+async def test_a_connection_that_ended_before_it_was_asked_says_so() -> None:
+    made = Connection(asyncio.get_running_loop())
+    made.connection_made(asyncio.Transport())
+    made.connection_lost(None)
+    async with asyncio.timeout(5):
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await made.ask(b"", b"", 60.0)
 
 
 async def test_an_answer_to_nothing_ends_its_connection() -> None:

@@ -101,8 +101,6 @@ def test_a_request_that_is_signed_otherwise_gives_no_pattern() -> None:
     credentials = SOUND["credentials"]
     assert Pattern.of(signed(**SOUND), credentials) is not None
     assert Pattern.of(signed(**SOUND), ReadOnlyCredentials("key", "another", None)) is None
-    assert Pattern.of(signed(**SOUND | {"url": SOUND["url"] + "?a=b"}), credentials) is None
-    assert Pattern.of(signed(**SOUND | {"url": SOUND["url"] + "a//../b"}), credentials) is None
     assert Pattern.of(signed(**SOUND | {"headers": {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}}), credentials) is None
     assert Pattern.of(signed(**SOUND | {"headers": {"X-Amz-Target": "K.P\r\nHost: b"}}), credentials) is None
 
@@ -114,12 +112,12 @@ def test_another_way_to_sign_gives_no_pattern(authorization: str) -> None:
     assert Pattern.of(request, SOUND["credentials"]) is None
 
 
+@pytest.mark.parametrize("path", ["a?b=c", "a//../b", "ü", "a b"])
+def test_an_unusual_url_gives_no_pattern(path: str) -> None:
+    assert Pattern.of(signed(**SOUND | {"url": SOUND["url"] + path}), SOUND["credentials"]) is None
+
+
 def test_another_method_gives_no_pattern() -> None:
     request = signed(**SOUND)
     request.method = "PUT"
     assert Pattern.of(request, SOUND["credentials"]) is None
-
-
-def test_nothing_secret_is_in_what_a_pattern_shows() -> None:
-    pattern = Pattern.of(signed(**SOUND), SOUND["credentials"])
-    assert "secret" not in repr(pattern) + str(vars(pattern).keys())

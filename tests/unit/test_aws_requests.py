@@ -138,6 +138,16 @@ async def test_learning_how_to_ask_asks_nothing(aws: FakeAws) -> None:
     assert [call.operation for call in aws.calls if call.operation == "PutRecords"] == ["PutRecords"]
 
 
+async def test_nothing_that_is_kept_shows_a_secret(aws: FakeAws) -> None:
+    async with kinesis(aws) as sink:
+        assert list(await sink.write(Batch([event(1)]))) == [DELIVERED]
+        way = sink._put_records._way
+    assert way is not None
+    assert way.credentials.secret_key == "fake-secret"
+    shown = f"{way!r} {way.pattern!r} {way.connections!r} {way.signer!r} {sink._put_records!r}"
+    assert "fake-secret" not in shown
+
+
 async def test_an_operation_that_is_not_what_is_written_here_is_refused_at_the_start() -> None:
     config = AwsConfig(region="eu-west-1")
     async with session.client("sts", config, concurrency=1, call_timeout=5.0) as sts:
