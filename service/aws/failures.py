@@ -13,6 +13,7 @@ from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
 from service.aws.codes import reason_of
+from service.aws.connections import NotConnectedError
 from service.outcome import Reason, Retry
 
 AWS_ERRORS = (
@@ -45,7 +46,13 @@ _CREDENTIALS = (
     sdk.RefreshWithMFAUnsupportedError,
     sdk.InfiniteLoopConfigError,
 )
-_UNREACHABLE = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, socket.gaierror, ConnectionRefusedError)
+_UNREACHABLE = (
+    NotConnectedError,
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    socket.gaierror,
+    ConnectionRefusedError,
+)
 _MESSAGE = frozenset({Reason.ACCESS_DENIED, Reason.NOT_FOUND, Reason.ENCRYPTION})
 """Whose messages name actions and resources. Others may quote the request: its payload, or its session token."""
 _MESSAGE_CHARACTERS = 300

@@ -24,6 +24,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from service import __version__
+from service.aws.connections import Connections
 from service.aws.settings import AwsConfig
 from service.errors import ConfigError
 
@@ -54,6 +55,7 @@ async def client(service: str, config: AwsConfig, *, concurrency: int, call_time
             "socket_factory": partial(_socket, round(call_timeout * 1000)),
         },
         user_agent_extra=f"penstock/{__version__}",
+        http_session_cls=Connections,
     )
     region = region_of(config)
     try:

@@ -30,9 +30,9 @@ BILLED_BYTES = 5 * 1024
 """Each record is billed rounded up to a multiple of 5 KB (5,120 bytes, says the Firehose pricing page)."""
 PACKED_EVENTS = 10_000
 """Most events of one packed write: small ones fill 4 MiB before, tiny ones are not worth a longer pause."""
-REQUEST_FACTOR = 3.7
-"""What a request takes of memory for each byte of its events: the records, 4/3 in base64, and as much again until the
-network has taken it (measured: `tests/flow/test_memory.py`)."""
+REQUEST_FACTOR = 3.1
+"""What a request takes of memory for each byte of its events: the records, 4/3 in base64, and what of it the system
+holds until the network has taken it (measured: `tests/flow/test_memory.py`). By way of a proxy 3.7."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 

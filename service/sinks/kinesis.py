@@ -44,9 +44,11 @@ AGGREGATED_EVENTS = 10_000
 """Most events of one write when aggregating: what fills a call at 500 B; more are not worth a longer pause."""
 ASKED_SECONDS = 2.0
 """How long the start waits for the stream to say how it spreads records."""
-REQUEST_FACTOR = 2.7
-"""What a request takes of memory for each byte of its events: 4/3 in base64, and as much again until the network has
-taken it (measured: `tests/flow/test_memory.py`)."""
+REQUEST_FACTOR = 1.9
+"""What a request takes of memory for each byte of its events: 4/3 in base64, and what of it the system holds until the
+network has taken it (measured: `tests/flow/test_memory.py`). By way of a proxy it is the SDK that sends, and 2.7."""
+REQUEST_OVERHEAD_BYTES = 420
+"""And for each event: the rest of its record in JSON, in both places, and what is known of it until the answer."""
 _MIB = 2**20
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
 _AUTOMATIC = (
@@ -160,6 +162,7 @@ class Kinesis:
             # the key is counted by the lane; without one the id stands in for it
             overhead_bytes=ID_BYTES,
             request_factor=REQUEST_FACTOR,
+            request_overhead_bytes=REQUEST_OVERHEAD_BYTES,
         )
         self.shards = ShardMap(name, self._target, self._remapped, describes=self._aggregates)
         self.pace = Pace(events=0, bytes=0)

@@ -9,6 +9,7 @@ from service.event import Event
 from service.outcome import Outcome, Reason, Rejected, Retry
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r")
 _GROUP = re.compile(r"[!-~]{1,128}")
 """MessageGroupId: letters, digits and ASCII punctuation."""
 _ABOUT_THE_MESSAGE = {
@@ -30,6 +31,8 @@ def unfit(body: bytes, empty_is: bool) -> Rejected | None:
         return Rejected(Reason.REFUSED_CONTENT, f"SQS holds text only: the body is not UTF-8 at byte {error.start}")
     if not text and empty_is:
         return Rejected(Reason.REFUSED_CONTENT, "SQS holds no empty message")
+    if text.isascii() and len(body.translate(None, _CONTROLS)) == len(body):
+        return None  # what the search below says too, in a fifth of its time
     if forbidden := _FORBIDDEN.search(text):
         code = ord(forbidden[0])
         return Rejected(Reason.REFUSED_CONTENT, f"SQS does not allow U+{code:04X}, at character {forbidden.start()}")

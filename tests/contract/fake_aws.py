@@ -54,6 +54,8 @@ class Call:
     params: Answer
     access_key: str
     region: str
+    token: str = ""
+    """The session token, of a role."""
 
 
 class FakeAws:
@@ -75,6 +77,8 @@ class FakeAws:
         """Added to the count of failures that stands beside the results."""
         self.role_refusal: Refusal | None = None
         self.roles_expire = "2099-01-01T00:00:00Z"
+        self.roles_given = 0
+        """How often a role was assumed; each time it has another session token."""
         self.denied: set[str] = set()
         """Operations that the caller may not use."""
         self.failing: frozenset[int] = frozenset()
@@ -137,7 +141,8 @@ class FakeAws:
             return self._assume_role(await request.post(), scope[1])
         operation = request.headers["X-Amz-Target"].partition(".")[2]
         params = json.loads(body)
-        self.calls.append(Call(operation, params, scope[1], scope[2]))
+        token = request.headers.get("X-Amz-Security-Token", "")
+        self.calls.append(Call(operation, params, scope[1], scope[2], token))
         if self.resets:
             assert request.transport is not None
             request.transport.abort()
@@ -160,9 +165,10 @@ class FakeAws:
             told = f"<ErrorResponse><Error><Code>{self.role_refusal.code}</Code></Error></ErrorResponse>"
             return web.Response(status=self.role_refusal.status, text=told, content_type="text/xml")
         name = params["RoleArn"].rpartition("/")[2]
+        self.roles_given += 1
         return web.Response(
             text=f"<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>assumed-{name}</AccessKeyId>"
-            "<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
+            f"<SecretAccessKey>s</SecretAccessKey><SessionToken>t{self.roles_given}</SessionToken>"
             f"<Expiration>{self.roles_expire}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
             content_type="text/xml",
         )

@@ -2,14 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from service.aws import connection, session
+from service.aws.connections import Connections, Origin
+from service.aws.pattern import Pattern
+from service.aws.requests import Operation
+from service.aws.settings import AwsConfig
+from service.errors import ConfigError
 from service.outcome import DELIVERED, Reason, Retry
 from service.sinks.contract import Batch
 from service.sinks.firehose import Firehose
 from service.sinks.kinesis import Kinesis
+from service.sinks.kinesis_records import Answer
 from tests.contract.fake_aws import FakeAws, Refusal
 from tests.contract.harness import event
 
@@ -79,3 +87,69 @@ async def test_a_call_that_is_not_written_here_is_the_sdks(aws: FakeAws) -> None
         answer = await sink._client.put_records(StreamName="orders", Records=[{"Data": b"x", "PartitionKey": "k"}])
     assert aws.streams["orders"] == [("k", b"x")]
     assert [each["ShardId"] for each in answer["Records"]]
+
+
+@asynccontextmanager
+async def put_records(**settings: Any) -> AsyncIterator[Any]:
+    """The operation, of a client of its own."""
+    config = AwsConfig(region="eu-west-1", **settings)
+    async with session.client("kinesis", config, concurrency=4, call_timeout=5.0) as client:
+        yield Operation(client, "kinesis", "PutRecords", "put_records", Answer)
+
+
+async def test_each_target_is_asked_where_the_sdk_would_ask_it(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def post(_: object, origin: Origin, head: bytes, body: bytes) -> connection.Answer:
+        asked.append(origin.url)
+        assert f"Host: {origin.host}\r\n".encode() in head
+        return connection.Answer(200, [], b"{}")
+
+    monkeypatch.setattr(Connections, "post", post)
+    async with put_records() as call:
+        for account in (1, 1, 2):
+            await call(b"{}", StreamARN=f"arn:aws:kinesis:eu-west-1:{account:012}:stream/orders")
+        await call(b"{}", StreamName="orders")
+    assert asked == [
+        "https://000000000001.data-kinesis.eu-west-1.amazonaws.com/",
+        "https://000000000001.data-kinesis.eu-west-1.amazonaws.com/",
+        "https://000000000002.data-kinesis.eu-west-1.amazonaws.com/",
+        "https://kinesis.eu-west-1.amazonaws.com/",
+    ]
+
+
+async def test_where_the_sdk_signs_otherwise_it_makes_the_calls_and_one_line_says_so(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Pattern, "authorization", lambda *_: "another")
+    async with kinesis(aws) as sink:
+        assert [list(await sink.write(Batch([event(n)]))) for n in range(2)] == [[DELIVERED]] * 2
+        assert list(await sink.write(Batch([event(3)]))) == [DELIVERED]
+    assert len(aws.streams["orders"]) == 3
+    assert [record.levelname for record in caplog.records if "signs requests in another way" in record.message] == [
+        "WARNING"
+    ]
+
+
+async def test_learning_how_to_ask_asks_nothing(aws: FakeAws) -> None:
+    async with kinesis(aws) as sink:
+        await sink.shards.stop()
+        assert list(await sink.write(Batch([event(1)]))) == [DELIVERED]
+    assert [call.operation for call in aws.calls if call.operation == "PutRecords"] == ["PutRecords"]
+
+
+async def test_nothing_that_is_kept_shows_a_secret(aws: FakeAws) -> None:
+    async with kinesis(aws) as sink:
+        assert list(await sink.write(Batch([event(1)]))) == [DELIVERED]
+        way = sink._put_records._way
+    assert way is not None
+    assert way.credentials.secret_key == "fake-secret"
+    shown = f"{way!r} {way.pattern!r} {way.connections!r} {way.signer!r} {sink._put_records!r}"
+    assert "fake-secret" not in shown
+
+
+async def test_an_operation_that_is_not_what_is_written_here_is_refused_at_the_start() -> None:
+    config = AwsConfig(region="eu-west-1")
+    async with session.client("sts", config, concurrency=1, call_timeout=5.0) as sts:
+        with pytest.raises(ConfigError, match="GetCallerIdentity is not the JSON that Penstock writes"):
+            Operation(sts, "sts", "GetCallerIdentity", "get_caller_identity", Answer)

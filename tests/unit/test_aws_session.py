@@ -118,6 +118,9 @@ async def test_a_role_is_assumed_again_before_its_credentials_expire(aws: FakeAw
         assert [await write(made), await write(made)] == [DELIVERED, DELIVERED]
     changes = [operation for operation, _ in groupby(call.operation for call in aws.calls)]
     assert changes == ["AssumeRole", "PutRecords"] * 2
+    tokens = [call.token for call in aws.calls if call.operation == "PutRecords"]
+    assert len(set(tokens)) == 2, "each call is signed with the credentials of its time"
+    assert tokens[-1] == f"t{aws.roles_given}"
 
 
 async def test_a_role_that_may_not_be_assumed_is_a_retry_that_names_the_call(aws: FakeAws) -> None:

@@ -10,6 +10,7 @@ import pytest
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, ProbeError
 from service.sinks.sqs import Sqs
+from service.sinks.sqs_message import unfit
 from tests.contract.fake_aws import FakeAws, Refusal
 from tests.contract.harness import event
 
@@ -68,6 +69,13 @@ async def test_what_sqs_cannot_hold_is_rejected_before_it_is_sent(aws: FakeAws, 
     assert outcome.reason is Reason.REFUSED_CONTENT
     assert told in outcome.detail
     assert aws.calls == []
+
+
+def test_of_the_ascii_characters_only_the_named_controls_are_unfit() -> None:
+    allowed = {0x9, 0xA, 0xD, *range(0x20, 0x80)}  # SQS API reference, SendMessage
+    for around in ("", "x", "ü"):  # with others than ASCII it is another check that says so
+        fit = {code for code in range(128) if unfit(f"{around}{chr(code)}".encode(), empty_is=True) is None}
+        assert fit == allowed
 
 
 async def test_a_fifo_message_has_its_key_as_group_and_its_identity_once(aws: FakeAws) -> None:
