@@ -47,7 +47,7 @@ ASKED_SECONDS = 2.0
 REQUEST_FACTOR = 1.9
 """What a request takes of memory for each byte of its events: 4/3 in base64, and what of it the system holds until the
 network has taken it (measured: `tests/flow/test_memory.py`). By way of a proxy it is the SDK that sends, and 2.7."""
-REQUEST_OVERHEAD_BYTES = 420
+REQUEST_OVERHEAD_BYTES = 330
 """And for each event: the rest of its record in JSON, in both places, and what is known of it until the answer."""
 _MIB = 2**20
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
