@@ -5,18 +5,14 @@ exactly what was acknowledged. bench/README.md says how to read the table.
 """
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
-from bench import cores, table, together
-from bench.contestants import Side, Ways
-from bench.measure import Bench
-from bench.program import CACHE, Missing, compiled, stubs
+from bench import table, together
+from bench.contestants import Side
 from bench.results import write
 from bench.rows import ROWS
 from bench.runs import LATENCY, Plan, rows_of, run_latency, run_row
-from deploy.local.emulator import isolated
+from bench.stage import add_options, stage, ways
 
 
 def _options() -> argparse.Namespace:
@@ -33,44 +29,25 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=0, help="instead of the row's own")
     parser.add_argument("--rate", type=float, default=0.0, help="open loop: requests a second, for every side")
     parser.add_argument(
-        "--env",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="for ours, as PENSTOCK__SINKS__KAFKA__LINGER=5ms",
-    )
-    parser.add_argument(
         "--flag", action="append", default=[], help="of `penstock serve`, for ours: --flag=--name=value"
     )
-    parser.add_argument(
-        "--folder", type=Path, default=CACHE / "run", help="for configuration and logs (.lab/bench/run)"
-    )
+    add_options(parser, "run")
     parser.add_argument("--write", action="store_true", help="the whole table into bench/RESULTS.md, if no row is void")
     options = parser.parse_args()
     if options.write and (options.only or options.rate or set(options.sides) != set(Side) or options.no_primitives):
         parser.error("--write writes whole tables: without --only, --rate, --sides and --no-primitives")
-    if wrong := [pair for pair in options.env if "=" not in pair]:
-        parser.error(f"--env takes NAME=VALUE, not {wrong[0]!r}")
     return options
 
 
 def main() -> int:
     """Run what is asked for, print the table; the exit code."""
     options = _options()
-    try:
-        program = compiled()
-        service_core, load_core = cores.pair()
-    except (Missing, LookupError) as missing:
-        print(missing, file=sys.stderr)
-        return 2
-    os.sched_setaffinity(0, {load_core})
     folder = options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    with stubs(program, folder, isolated(os.environ) | {"GOMAXPROCS": "1"}) as running:
+    with stage(folder) as bench:
         plan = Plan(
-            Bench(program, running, service_core, load_core),
+            bench,
             folder,
-            Ways(dict(pair.split("=", 1) for pair in options.env), options.flag),
+            ways(options),
             tuple(options.sides),
             options.seconds,
             options.rounds,

@@ -6,27 +6,24 @@ a run failed, or a destination has not taken exactly what was acknowledged; a go
 """
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from msgspec import Struct
 
-from bench import cores, direct, grid
+from bench import direct, grid
 from bench.contestants import Side, Ways, started
 from bench.direct import Quantiles
 from bench.measure import Bench, Disagreement
-from bench.program import CACHE, Missing, compiled, stubs
-from bench.results import versions
+from bench.results import heading, versions
 from bench.rows import Row
+from bench.stage import add_options, stage, ways
 from deploy.local.child import ROOT, ChildError
-from deploy.local.emulator import isolated
 
 FILE: Final = ROOT / "bench" / "REST.md"
 CONNECTIONS: Final = 4
@@ -93,7 +90,7 @@ def cells(rest: Rest) -> list[str]:
     return [rest.row.name, *(f"{each:.2f}" for each in figures), verdict + (" VOID" if rest.void else "")]
 
 
-def run(bench: Bench, row: Row, folder: Path, ways: Ways, rounds: int, seconds: float, rate: float) -> Rest:
+def run(bench: Bench, row: Row, folder: Path, switched: Ways, rounds: int, seconds: float, rate: float) -> Rest:
     """The service, the ceiling and the destination in turns. What goes wrong is in the result's `failure`."""
     found = Rest(row)
     folder.mkdir(exist_ok=True)
@@ -101,7 +98,7 @@ def run(bench: Bench, row: Row, folder: Path, ways: Ways, rounds: int, seconds: 
         with ExitStack() as stack:
             sides = {Side.OURS: found.ours, Side.CEILING: found.ceiling}
             running = {
-                side: stack.enter_context(started(side, row, bench.stubs, bench.service_core, folder, ways))
+                side: stack.enter_context(started(side, row, bench.stubs, bench.service_core, folder, switched))
                 for side in sides
             }
             for contestant in running.values():
@@ -122,9 +119,7 @@ def page(found: Sequence[Rest], arguments: Sequence[str]) -> str:
     command = shlex.join(["python", "-m", "bench.rest", *arguments])
     return "\n".join(
         [
-            "# What an idle service adds to its destination's latency",
-            "",
-            f"`{command}` on {datetime.now(UTC):%Y-%m-%d}. How to read it: [README.md](README.md).",
+            *heading("What an idle service adds to its destination's latency", command),
             "",
             grid.markdown(HEAD, list(map(cells, found))),
             "",
@@ -141,8 +136,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each run (10)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, in turns; medians are shown (3)")
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second (50)")
-    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="for the service")
-    parser.add_argument("--folder", type=Path, default=CACHE / "rest", help="for configuration and logs")
+    add_options(parser, "rest")
     parser.add_argument("--write", action="store_true", help="the table into bench/REST.md, if no run is void")
     options = parser.parse_args()
     if options.write and options.only:
@@ -153,20 +147,10 @@ def _options() -> argparse.Namespace:
 def main() -> int:
     """Run what is asked for, print the table; the exit code."""
     options = _options()
-    try:
-        program = compiled()
-        service_core, load_core = cores.pair()
-    except (Missing, LookupError) as missing:
-        print(missing, file=sys.stderr)
-        return 2
-    os.sched_setaffinity(0, {load_core})
     folder = options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    ways = Ways(dict(pair.split("=", 1) for pair in options.env))
-    with stubs(program, folder, isolated(os.environ) | {"GOMAXPROCS": "1"}) as running:
-        bench = Bench(program, running, service_core, load_core)
+    with stage(folder) as bench:
         found = [
-            run(bench, row, folder / row.name, ways, options.rounds, options.seconds, options.rate)
+            run(bench, row, folder / row.name, ways(options), options.rounds, options.seconds, options.rate)
             for row in ROWS
             if not options.only or row.name in options.only
         ]

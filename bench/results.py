@@ -41,15 +41,19 @@ def write(
     return 0
 
 
+def heading(title: str, command: str) -> list[str]:
+    """The first lines of a page of results."""
+    told = f"`{command}` on {datetime.now(UTC):%Y-%m-%d}. How to read it: [README.md](README.md)."
+    return [f"# {title}", "", told]
+
+
 def page(results: Sequence[table.Result], latency: table.Latency, all_four: Together, arguments: Sequence[str]) -> str:
     """The text of the file."""
     command = shlex.join(["python", "-m", "bench", *arguments])
     return "\n".join(
         [
-            "# The last accepted run",
-            "",
-            f"`{command}` on {datetime.now(UTC):%Y-%m-%d}. How to read it: [README.md](README.md). Ratios hold on",
-            "other machines; events a second do not.",
+            *heading("The last accepted run", command),
+            "Ratios hold on other machines; events a second do not.",
             "",
             table.markdown(results),
             "",

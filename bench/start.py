@@ -5,7 +5,6 @@ file in memory, does not count. A goal that is missed is only told; exit code 1 
 """
 
 import argparse
-import json
 import os
 import shlex
 import sys
@@ -13,7 +12,6 @@ import time
 import urllib.error
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -22,9 +20,10 @@ import yaml
 from msgspec import Struct
 
 from bench import cores, grid
-from bench.program import CACHE, Missing, Stubs, asked, compiled, stubs
-from bench.results import versions
+from bench.program import CACHE, Stubs, asked
+from bench.results import heading, versions
 from bench.rows import Row
+from bench.stage import stage
 from deploy.local.child import ROOT, Child, ChildError, leashed
 from deploy.local.emulator import isolated
 
@@ -97,22 +96,12 @@ def start(row: Row, running: Stubs, folder: Path, core: int) -> Start:
     command = ["taskset", "-c", str(core), *leashed("service.cli", "serve", "--config", file)]
     began = time.monotonic()
     with Child("Penstock", command, log, isolated(os.environ, running.endpoint)) as child:
-        while (admin := _admin(log)) is None:
-            child.check()
-            time.sleep(POLL_SECONDS)
+        admin = child.logged("serving", POLL_SECONDS)["admin"]
         serving = time.monotonic() - began
         while not _ready(admin):
             child.check()
             time.sleep(POLL_SECONDS)
         return Start(serving, time.monotonic() - began, cores.cpu_seconds(child.pid))
-
-
-def _admin(log: Path) -> str | None:
-    """URL of the admin port, once it is logged."""
-    for line in log.read_text("utf-8", errors="replace").splitlines(keepends=True):
-        if '"serving"' in line and line.endswith("\n"):
-            return str(json.loads(line)["admin"])
-    return None
 
 
 def _ready(admin: str) -> bool:
@@ -127,9 +116,7 @@ def page(found: Sequence[Starts], arguments: Sequence[str]) -> str:
     command = shlex.join(["python", "-m", "bench.start", *arguments])
     return "\n".join(
         [
-            "# From start to ready",
-            "",
-            f"`{command}` on {datetime.now(UTC):%Y-%m-%d}. How to read it: [README.md](README.md).",
+            *heading("From start to ready", command),
             "",
             grid.markdown(HEAD, list(map(cells, found))),
             "",
@@ -146,21 +133,13 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=CACHE / "start", help="for configuration and logs")
     parser.add_argument("--write", action="store_true", help="the table into bench/START.md")
     options = parser.parse_args()
-    try:
-        program = compiled()
-        service_core, load_core = cores.pair()
-    except (Missing, LookupError) as missing:
-        print(missing, file=sys.stderr)
-        return 2
-    os.sched_setaffinity(0, {load_core})
     folder = options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     found = [Starts(row) for row in ROWS]
-    with stubs(program, folder, isolated(os.environ) | {"GOMAXPROCS": "1"}) as running:
+    with stage(folder) as bench:
         try:
             for number in range(1 + options.rounds):
                 for each in found:
-                    began = start(each.row, running, folder / each.row.name, service_core)
+                    began = start(each.row, bench.stubs, folder / each.row.name, bench.service_core)
                     if number:
                         each.starts.append(began)
         except ChildError as error:

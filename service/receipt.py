@@ -39,9 +39,6 @@ class Settlement(Struct, frozen=True, gc=False):
     """The sink said `Rejected`: no retry helps, whether or not a dead letter was written."""
 
 
-SETTLED_DELIVERED = Settlement(Fate.DELIVERED)
-
-
 class Receipt:
     """Counts down one settlement per (event, required lane) and then tells whoever waits.
 

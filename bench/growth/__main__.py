@@ -5,19 +5,15 @@ failed, or a destination has not taken exactly what was acknowledged; a bound th
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from bench import cores
-from bench.contestants import Ways
 from bench.growth import figures, held, page, plots
 from bench.growth.axes import AXES
 from bench.growth.course import Plan, run_axis, run_fill, run_minutes
 from bench.growth.figures import Growth, Minutes
-from bench.measure import Bench
-from bench.program import CACHE, Missing, compiled, stubs
-from deploy.local.emulator import isolated
+from bench.program import Missing
+from bench.stage import add_options, stage, ways
 
 NAMES = [*(axis.name for axis in AXES), held.AXIS.name, "minutes"]
 
@@ -30,23 +26,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=3.0, help="seconds of load before the first run (3)")
     parser.add_argument("--minutes", type=int, default=30, help="how long the last part takes (30)")
     parser.add_argument("--minute-seconds", type=float, default=60.0, help="length of a minute, for a look (60)")
-    parser.add_argument(
-        "--env",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="for the service, as PENSTOCK__LOGS__LEVEL=info",
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=CACHE / "growth", help="for configuration and logs (.lab/bench/growth)"
-    )
+    add_options(parser, "growth")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw what was run into this folder")
     parser.add_argument("--write", action="store_true", help="bench/GROWTH.md and bench/plots, if no run is void")
     options = parser.parse_args()
     if options.write and (options.only or options.minute_seconds != 60):
         parser.error("--write writes everything: without --only and --minute-seconds")
-    if wrong := [pair for pair in options.env if "=" not in pair]:
-        parser.error(f"--env takes NAME=VALUE, not {wrong[0]!r}")
     return options
 
 
@@ -54,19 +39,13 @@ def main() -> int:
     """Run what is asked for, print the tables; the exit code."""
     options = _options()
     try:
-        program = compiled()
-        service_core, load_core = cores.pair()
         pyplot = plots.drawing() if options.write or options.plots else None
-    except (Missing, LookupError) as missing:
+    except Missing as missing:
         print(missing, file=sys.stderr)
         return 2
-    os.sched_setaffinity(0, {load_core})
     folder = options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    with stubs(program, folder, isolated(os.environ) | {"GOMAXPROCS": "1"}) as running:
-        ways = Ways(dict(pair.split("=", 1) for pair in options.env))
-        bench = Bench(program, running, service_core, load_core)
-        plan = Plan(bench, folder, ways, options.seconds, options.rounds, options.warm_up)
+    with stage(folder) as bench:
+        plan = Plan(bench, folder, ways(options), options.seconds, options.rounds, options.warm_up)
         growths, minutes = _run(plan, options)
     print("\n" + figures.text(growths, minutes))
     void = [*(each for growth in growths for each in growth.void), *(minutes.void if minutes else ())]

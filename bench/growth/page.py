@@ -2,14 +2,13 @@
 
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench import grid
 from bench.growth import figures, plots
 from bench.growth.figures import Growth, Minutes
-from bench.results import versions
+from bench.results import heading, versions
 from deploy.local.child import ROOT
 
 FILE = ROOT / "bench" / "GROWTH.md"
@@ -30,10 +29,8 @@ def page(growths: Sequence[Growth], minutes: Minutes, drawn: Sequence[Path], arg
     held = [f"- {growth.axis.title}: {growth.axis.equal}" for growth in growths]
     return "\n".join(
         [
-            "# What an event costs as the service grows",
-            "",
-            f"`{command}` on {datetime.now(UTC):%Y-%m-%d}. How to read it: [README.md](README.md). Ratios hold on",
-            "other machines.",
+            *heading("What an event costs as the service grows", command),
+            "Ratios hold on other machines.",
             "",
             *(f"- {verdict}" for verdict in figures.verdicts(growths, minutes)),
             "",

@@ -93,16 +93,17 @@ class Child:
         announced: dict[str, Any] = json.loads(line)
         return announced
 
-    def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
-        """Return once `ready()`. Raises ChildError if the child ends before, or it takes too long."""
+    def wait_until(self, ready: Callable[[], bool], timeout_seconds: float = 30.0, every_seconds: float = 0.05) -> None:
+        """Return once `ready()`, asked every so often. Raises ChildError if the child ends before, or it takes too
+        long."""
         deadline = time.monotonic() + timeout_seconds
         while not ready():
             self.check()
             if time.monotonic() > deadline:
                 raise self._failed(f"was not ready after {timeout_seconds:g} s")
-            time.sleep(0.05)
+            time.sleep(every_seconds)
 
-    def logged(self, message: str) -> dict[str, Any]:
+    def logged(self, message: str, every_seconds: float = 0.05) -> dict[str, Any]:
         """The fields of the first line of its log, in JSON, that has this `message`; waits for it as `wait_until`."""
         found: list[dict[str, Any]] = []
 
@@ -111,7 +112,7 @@ class Child:
             found.extend(json.loads(line) for line in lines if line.startswith("{") and f'"{message}"' in line)
             return any(each.get("message") == message for each in found)
 
-        self.wait_until(read)
+        self.wait_until(read, every_seconds=every_seconds)
         return next(each for each in found if each.get("message") == message)
 
     def check(self) -> None:

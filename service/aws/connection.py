@@ -11,7 +11,9 @@ import httptools
 from msgspec import Struct
 
 ANSWER_BYTES = 16 * 2**20
-"""Most bytes of an answer's body. Five hundred results take less than a quarter of a MiB."""
+"""Most memory of an answer. Five hundred results take less than a quarter of a MiB."""
+_PER_HEADER_BYTES = 200
+"""What a header takes beside its bytes (a tuple, two objects)."""
 _JOINED_BYTES = 64 * 1024
 """Up to here a copy of the body is cheaper than writing in two pieces."""
 _FRAMED = frozenset({b"content-length", b"transfer-encoding"})
@@ -65,6 +67,7 @@ class Connection(asyncio.Protocol):
                 self._transport.writelines((head, body))
             return await asked
         except BaseException:
+            # a cancellation too: what comes of this answer must not be taken for the next one's
             self.abort()
             raise
 
@@ -127,13 +130,17 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name, value))
+        self._grow(_PER_HEADER_BYTES + len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         self._in_body = self._parser.get_status_code() >= 200
 
     def on_body(self, data: bytes) -> None:
         self._parts.append(data)
-        self._size += len(data)
+        self._grow(len(data))
+
+    def _grow(self, size: int) -> None:
+        self._size += size
         if self._size > ANSWER_BYTES:
             self._fail(aiohttp.ClientPayloadError("an answer without end"))
 

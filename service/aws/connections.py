@@ -121,6 +121,7 @@ class Connections(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no t
                 lambda: Connection(loop), sock=made, ssl=tls, server_hostname=origin.host if tls else None
             )
         except BaseException:
+            # a cancellation too: nobody else knows of the socket
             made.close()
             raise
         return connection

@@ -22,6 +22,7 @@ from aiobotocore.credentials import (
 )
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.utils import get_environ_proxies
 
 from service import __version__
 from service.aws.connections import Connections
@@ -83,6 +84,12 @@ def _socket(milliseconds: int, address: tuple[Any, ...]) -> socket.socket:
     if sys.platform == "linux":
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     return made
+
+
+def proxied(service: str, config: AwsConfig) -> bool:
+    """Whether the environment sends calls to `service` by way of a proxy. Then the SDK makes all of each call, which
+    holds more memory (`requests.py`)."""
+    return bool(get_environ_proxies(config.endpoint_url or f"https://{service}.amazonaws.com"))
 
 
 def region_of(config: AwsConfig) -> str:

@@ -13,7 +13,7 @@ from service.aws.arn import Arn, is_arn, name_or_arn
 from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.requests import Operation, body_of
 from service.aws.results import by_index
-from service.aws.session import client
+from service.aws.session import client, proxied
 from service.aws.settings import AwsConfig
 from service.outcome import DELIVERED, Outcome
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
@@ -32,7 +32,9 @@ PACKED_EVENTS = 10_000
 """Most events of one packed write: small ones fill 4 MiB before, tiny ones are not worth a longer pause."""
 REQUEST_FACTOR = 3.1
 """What a request takes of memory for each byte of its events: the records, 4/3 in base64, and what of it the system
-holds until the network has taken it (measured: `tests/flow/test_memory.py`). By way of a proxy 3.7."""
+holds until the network has taken it (measured: `tests/flow/test_memory.py`)."""
+PROXIED_REQUEST_FACTOR = 3.7
+"""The same by way of a proxy."""
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 
@@ -134,7 +136,7 @@ class Firehose:
             batch_bytes=REQUEST_BYTES,
             event_bytes=self._packing.event_bytes,
             overhead_bytes=self._packing.overhead_bytes,
-            request_factor=REQUEST_FACTOR,
+            request_factor=PROXIED_REQUEST_FACTOR if proxied("firehose", config) else REQUEST_FACTOR,
         )
         self._records = self._billed_bytes = 0
         self._config = config

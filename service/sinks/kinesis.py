@@ -14,7 +14,7 @@ from service.aws.arn import Arn, is_arn, name_or_arn
 from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.requests import Operation, body_of
 from service.aws.results import by_index
-from service.aws.session import client
+from service.aws.session import client, proxied
 from service.aws.settings import AwsConfig
 from service.aws.shardmap import ShardMap, Unknown, hash_key
 from service.errors import ConfigError
@@ -46,7 +46,9 @@ ASKED_SECONDS = 2.0
 """How long the start waits for the stream to say how it spreads records."""
 REQUEST_FACTOR = 1.9
 """What a request takes of memory for each byte of its events: 4/3 in base64, and what of it the system holds until the
-network has taken it (measured: `tests/flow/test_memory.py`). By way of a proxy it is the SDK that sends, and 2.7."""
+network has taken it (measured: `tests/flow/test_memory.py`)."""
+PROXIED_REQUEST_FACTOR = 2.7
+"""The same by way of a proxy."""
 REQUEST_OVERHEAD_BYTES = 330
 """And for each event: the rest of its record in JSON, in both places, and what is known of it until the answer."""
 _MIB = 2**20
@@ -161,7 +163,7 @@ class Kinesis:
             event_bytes=config.max_record or _MIB,
             # the key is counted by the lane; without one the id stands in for it
             overhead_bytes=ID_BYTES,
-            request_factor=REQUEST_FACTOR,
+            request_factor=PROXIED_REQUEST_FACTOR if proxied("kinesis", config) else REQUEST_FACTOR,
             request_overhead_bytes=REQUEST_OVERHEAD_BYTES,
         )
         self.shards = ShardMap(name, self._target, self._remapped, describes=self._aggregates)

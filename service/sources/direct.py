@@ -67,6 +67,8 @@ class DirectProtocol(BoundedProtocol):
 
     def _take(self, head: Head, body: bytes) -> bool:
         """Take a request that came at once, and whose head was parsed before. False if it is for the long way."""
+        if len(body) > self._most:
+            return False
         try:
             hold = self._exchanges.admission.enter(len(body))
         except IngestError:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Generator
+from functools import partial
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -15,7 +16,7 @@ from service.sources.admission import Admission
 from service.sources.answer import Answer
 from service.sources.arrival import Hold, late
 from service.sources.head import Head
-from service.sources.ingest import is_large, is_short
+from service.sources.ingest import advance, is_large, is_short
 from service.sources.pending import Pending, PendingOne
 from service.sources.reading import Request
 from service.sources.unread import LINGER_SECONDS
@@ -163,44 +164,30 @@ class Exchange:
         elif self._refusal is not None:
             self.refuse(self._refusal)
         elif is_short(self.body):
-            self._take_at_once()
+            self._go_on(partial(self._exchanges.admission.ingest.take_at_once, self._request()))
         elif is_large(self.body):
             self._exchanges.admission.ingest.large.take(self._begin_large)
         else:
-            self._step(self._taking())
+            self._go_on(partial(advance, self._exchanges.admission.ingest.take(self._request())))
 
     def _request(self) -> Request:
         body, self.body = bytes(self.body), b""
         return Request(self.head, body, self._identity, self._address, self._hold.keep)
 
-    def _take_at_once(self) -> None:
-        try:
-            self._accepted(self._exchanges.admission.ingest.take_at_once(self._request()))
-        except IngestError as error:
-            self.refuse(error)
-        except Exception:
-            # Ours: above is the parser, which would make a 400 of it.
-            log.exception("a request could not be read")
-            self.refuse(Defect())
-
-    def _taking(self) -> Generator[None, None, Pending]:
-        return self._exchanges.admission.ingest.take(self._request())
-
     def _begin_large(self) -> None:
-        self._step(self._large())
+        self._go_on(partial(advance, self._large()))
 
     def _large(self) -> Generator[None, None, Pending]:
+        ingest = self._exchanges.admission.ingest
         try:
-            return (yield from self._taking())
+            return (yield from ingest.take(self._request()))
         finally:
-            self._exchanges.admission.ingest.large.leave()
+            ingest.large.leave()
 
-    def _step(self, taking: Generator[None, None, Pending]) -> None:
-        """Read on until the events are accepted, letting others run whenever it yields."""
+    def _go_on(self, take: Callable[[], Pending | PendingOne | None]) -> None:
+        """Read on until the events are accepted, letting others run whenever `take` has nothing yet."""
         try:
-            next(taking)
-        except StopIteration as done:
-            self._accepted(done.value)
+            pending = take()
         except IngestError as error:
             self.refuse(error)
         except Exception:
@@ -208,7 +195,10 @@ class Exchange:
             log.exception("a request could not be read")
             self.refuse(Defect())
         else:
-            self._wire.loop.call_soon(self._step, taking)
+            if pending is None:
+                self._wire.loop.call_soon(self._go_on, take)
+            else:
+                self._accepted(pending)
 
     def _accepted(self, pending: Pending | PendingOne) -> None:
         self._pending = pending

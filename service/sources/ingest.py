@@ -55,6 +55,16 @@ def is_short(body: bytes | bytearray) -> bool:
     return len(body) <= SHORT_BYTES and not is_large(body)
 
 
+def advance(taking: Generator[None, None, Pending]) -> Pending | None:
+    """Let `Ingest.take` go on. What it returns, once it does; until then None, and others may run."""
+    try:
+        next(taking)
+    except StopIteration as done:
+        pending: Pending = done.value
+        return pending
+    return None
+
+
 class Turns:
     """Lets a few large bodies be read at a time, the others in the order in which they came."""
 
@@ -194,10 +204,7 @@ class Ingest:
     async def _taken(self, request: Request) -> Pending:
         taking = self.take(request)
         while True:
-            try:
-                next(taking)
-            except StopIteration as done:
-                pending: Pending = done.value
+            if (pending := advance(taking)) is not None:
                 return pending
             await asyncio.sleep(0)
 

@@ -292,10 +292,7 @@ def _find(held: dict[str, list[Held]], name: str) -> list[Held]:
 
 
 def _error(refusal: Refusal) -> web.Response:
-    body = (
-        refusal.raw
-        if refusal.raw is not None
-        else json.dumps({"__type": refusal.code, "message": refusal.message}).encode()
-    )
+    told = json.dumps({"__type": refusal.code, "message": refusal.message}).encode()
+    body = told if refusal.raw is None else refusal.raw
     headers = {"x-amzn-RequestId": "request-1", **refusal.headers}
     return web.Response(status=refusal.status, body=body, headers=headers, content_type="application/x-amz-json-1.1")

@@ -98,8 +98,15 @@ async def test_an_answer_to_nothing_that_comes_later_ends_its_connection() -> No
                 await asyncio.sleep(0)
 
 
-async def test_an_answer_without_end_is_given_up() -> None:
-    endless = b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (ANSWER_BYTES + 1)
+@pytest.mark.parametrize(
+    "endless",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (ANSWER_BYTES + 1),
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * (ANSWER_BYTES // 200),
+    ],
+    ids=["body", "headers"],
+)
+async def test_an_answer_without_end_is_given_up(endless: bytes) -> None:
     async with wire(Script(endless)) as server, put_records(server.url) as call:
         assert await reason(call) is Reason.CONNECTION_LOST
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import pytest
 
 from service.aws import session
+from service.aws.settings import AwsConfig
 from service.errors import ConfigError
 from service.outcome import DELIVERED, Outcome, Reason, Retry
 from service.sinks.contract import Batch, ProbeError
@@ -156,3 +157,19 @@ async def test_as_many_calls_as_configured_are_in_flight(aws: FakeAws) -> None:
     async with session.client("kinesis", sink(aws, concurrency=40)._config, concurrency=40, call_timeout=8.0) as made:
         assert made.meta.config.max_pool_connections >= 40
         assert made.meta.config.read_timeout < 8.0
+
+
+@pytest.mark.parametrize(
+    ("url", "bypassed", "expected"),
+    [(None, "", True), (None, ".amazonaws.com", False), ("https://vpce.example.com", ".amazonaws.com", True)],
+)
+def test_a_proxy_is_known_before_the_first_call(
+    url: str | None, bypassed: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = AwsConfig.model_validate({"endpoint_url": url} if url else {})
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert not session.proxied("kinesis", config)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("NO_PROXY", bypassed)
+    assert session.proxied("kinesis", config) is expected

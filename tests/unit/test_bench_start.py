@@ -1,5 +1,7 @@
 """What the bench of starts computes, and what it starts."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from bench import start
 from bench.program import Stubs
 from bench.rows import Row
 from bench.start import ROWS, Start, Starts
+from deploy.local.child import Child
 from service.config.load import load
 
 
@@ -30,10 +33,13 @@ def test_what_is_started_has_the_sinks_that_its_row_names(row: Row, tmp_path: Pa
     assert set(config.started) == set(config.sinks)
 
 
-def test_the_admin_port_is_known_once_its_whole_line_is_in_the_log(tmp_path: Path) -> None:
-    log = tmp_path / "ours.log"
-    line = '{"message":"serving","admin":"http://127.0.0.1:7"}'
-    log.write_text('{"message":"no authentication"}\n' + line, "utf-8")
-    assert start._admin(log) is None
-    log.write_text(log.read_text("utf-8") + "\n", "utf-8")
-    assert start._admin(log) == "http://127.0.0.1:7"
+def test_what_a_child_logs_is_known_once_its_whole_line_is_there(tmp_path: Path) -> None:
+    pieces = ["no JSON: serving\n", '{"a":"serving"}\n', '{"message":"serving",', '"admin":1}\n']
+    program = (
+        "import sys, time\n"
+        f"for piece in {pieces!r}:\n"
+        "    sys.stdout.write(piece); sys.stdout.flush(); time.sleep(0.05)\n"
+        "time.sleep(60)"
+    )
+    with Child("it", [sys.executable, "-c", program], tmp_path / "log", dict(os.environ)) as child:
+        assert child.logged("serving", 0.001) == {"message": "serving", "admin": 1}
