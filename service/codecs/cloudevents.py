@@ -34,14 +34,14 @@ _MOST_USUAL = 1024
 _LEAST_MEMBER = len('"":0,')
 
 
-def structured(body: bytes, nesting: int, reads: bool = True) -> Draft:
+def structured(body: bytes, nesting: int) -> Draft:
     """The draft in one structured CloudEvent (JSON format). Raises InvalidEvent with all that is wrong.
 
     `data` is validated as JSON data when `datacontenttype` is absent or JSON; else it must be a string, and the
     draft's data is NOT_JSON. An attribute that is null is not set; nor is `data` or `data_base64` where the other
-    one is. `reads`: whether somebody will look into the data.
+    one is.
     """
-    usual = _usual(body, nesting, reads)
+    usual = _usual(body, nesting)
     if usual is not None:
         return usual
     members = json.loads(body, nesting)
@@ -73,7 +73,7 @@ def structured(body: bytes, nesting: int, reads: bool = True) -> Draft:
     return Draft(body, STRUCTURED, attributes, data)
 
 
-def _usual(body: bytes, nesting: int, reads: bool) -> Draft | None:
+def _usual(body: bytes, nesting: int) -> Draft | None:
     """The draft of an event that is written as most are: without blanks between its members, its data at the end.
 
     Its attributes and its data are read apart. None if it is not so, or anything is wrong with it. What the attributes
@@ -88,8 +88,7 @@ def _usual(body: bytes, nesting: int, reads: bool) -> Draft | None:
         # so nothing is escaped and all is ASCII, of which JSON leaves one control character to look for
         if sound_length(attributes) != at or b"\x7f" in head:
             return None
-        data = body[at + len(_DATA) : -1]
-        return Draft(body, STRUCTURED, attributes, orjson.loads(data) if reads else json.unread(data))
+        return Draft(body, STRUCTURED, attributes, orjson.loads(body[at + len(_DATA) : -1]))
     except (ValueError, TypeError, AttributeError):
         return None  # no JSON, no object, or an attribute that is no string
 

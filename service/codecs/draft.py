@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from service.codecs.json import MOST_NESTING, loads
+from service.codecs.json import MOST_NESTING
 from service.errors import InvalidEvent, TooLarge
 
 
@@ -27,15 +27,8 @@ class Draft(Struct, gc=False):
     """Media type of `body`, as it was given in binary mode; STRUCTURED for structured CloudEvents."""
     attributes: Mapping[str, str]
     """CloudEvents context attributes; empty for an event without an envelope."""
-    content: Any
-    """`data`, or JSON that is not decoded yet."""
-
-    @property
-    def data(self) -> Any:
-        """The decoded JSON of the event's data; None if it has none; NOT_JSON if it is not JSON."""
-        if type(self.content) is Raw:
-            self.content = loads(bytes(self.content), MOST_NESTING)
-        return self.content
+    data: Any
+    """The decoded JSON of the event's data; None if it has none; NOT_JSON if it is not JSON."""
 
 
 class Refusal(Struct, gc=False):
@@ -59,8 +52,6 @@ class Caps(Struct, frozen=True):
     event_bytes: int
     events: int
     nesting: int
-    reads: bool = True
-    """Whether what is in an event is read anyway: then it is decoded while it is checked."""
 
     def __post_init__(self) -> None:
         if self.nesting > MOST_NESTING:

@@ -13,19 +13,12 @@ from operator import not_
 from typing import Any
 
 import orjson
-from msgspec import Raw
-from msgspec.json import Decoder
 
 from service.errors import Code, InvalidEvent
 
 MOST_NESTING = 500
 """Deepest nesting that any limit may allow: what splits bodies recurses on Python's stack of 1,000 frames."""
 
-_skip = Decoder(Raw).decode
-"""Skips, and so checks, all of a JSON text, but for UTF-8 in its strings and the range of its numbers (a test compares
-it with orjson)."""
-_ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
-_EXPONENT, _PLUS_EXPONENT, _LONG_NUMBER = b"0e000", b"0e+000", b"0" * 300
 _BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _AND_COMMAS = bytes(set(range(256)) - set(b'[]{}",'))
 _STEPS = bytes.maketrans(b"[{]},", b"\x01\x01\xff\xff\x00")
@@ -47,26 +40,6 @@ def loads(body: bytes, nesting: int) -> Any:
     if nests_deeper(body, nesting):
         raise too_deep(nesting)
     return value
-
-
-def check(body: bytes, nesting: int) -> Raw:
-    """`body`, which is what `loads` would take, undecoded: takes a third of the time. Raises as `loads` does."""
-    if nests_deeper(body, nesting):
-        raise too_deep(nesting)
-    try:
-        return unread(body)
-    except ValueError as error:
-        loads(body, nesting)  # says what is wrong, and where
-        raise NotJson(Code.MALFORMED_EVENT, f"not JSON: {error}", errors=[]) from None
-
-
-def unread(body: bytes) -> Raw:
-    """The same of what is known to nest no deeper than it may. Raises ValueError."""
-    digits = body.translate(_ALIKE)
-    if _EXPONENT in digits or _PLUS_EXPONENT in digits or _LONG_NUMBER in digits or not body.isascii():
-        # a number may be beyond a double's range, a string no UTF-8, of which `_skip` does not know
-        orjson.loads(body)
-    return _skip(body)
 
 
 def too_deep(nesting: int) -> InvalidEvent:

@@ -76,13 +76,9 @@ class Route:
     """Origins of web pages that may post (CORS)."""
     required: tuple[str, ...] = field(init=False)
     """The lanes that decide an answer, by name."""
-    reads: bool = field(init=False)
-    """Whether the data of an event is looked into."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", self.source or f"/routes/{self.name}")
-        looks = any(isinstance(each, Selector) and each.in_body for each in (self.key, self.id))
-        object.__setattr__(self, "reads", looks or self.schema is not None)
         object.__setattr__(self, "required", tuple(leg.lane.name for leg in self.legs if leg.terms.required))
 
     def allows(self, origin: str | None) -> bool:

@@ -113,11 +113,10 @@ class Ingest:
         self._pipeline = pipeline
         self._meter = meter
         routes = pipeline.routes.values()
-        most = {route.name: (route.max_event, route.reads) for route in routes}
-        most[RESERVED_ROUTE] = (max((route.max_event for route in routes), default=0), any(r.reads for r in routes))
+        most = {route.name: route.max_event for route in routes}
+        most[RESERVED_ROUTE] = max(most.values(), default=0)
         self._caps = {
-            name: Caps(event_bytes, server.max_events, server.max_nesting, reads)
-            for name, (event_bytes, reads) in most.items()
+            name: Caps(event_bytes, server.max_events, server.max_nesting) for name, event_bytes in most.items()
         }
         self.large = Turns(LARGE_AT_ONCE)
         """Bodies from LARGE_BYTES on, whichever way they came."""
