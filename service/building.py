@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from service import plugins
 from service.codecs.selector import Selector
@@ -15,6 +16,7 @@ from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.errors import ConfigError
+from service.journal.journal import Journal
 from service.sinks.contract import ProbeError, Sink
 from service.telemetry.meter import Meter
 
@@ -22,7 +24,8 @@ from service.telemetry.meter import Meter
 async def build(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline:
     """The pipeline of `config`; its sinks are left when `stack` unwinds.
 
-    Raises ConfigError with every mistake that the sinks tell when they are entered, each with its YAML path.
+    Raises ConfigError with every mistake that the sinks tell when they are entered, each with its YAML path,
+    or if the journal cannot be used.
     """
     sinks: dict[str, Sink] = {}
     for name in sorted(config.started):
@@ -36,7 +39,14 @@ async def build(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline
     buried = sorted({route.dead_letter.sink for route in config.routes.values() if route.dead_letter})
     letters = {name: DeadLetters(lanes[name]) for name in buried}
     routes = {name: _route(name, route, config, lanes, letters) for name, route in config.routes.items()}
-    return Pipeline(routes, lanes, letters.values())
+    stored = [routes[name] for name, route in config.routes.items() if route.ack == "stored"]
+    if not stored:
+        return Pipeline(routes, lanes, letters.values())
+    journal = await Journal.open(config, stored, meter)
+    stack.push_async_callback(journal.close)
+    routes |= {route.name: replace(route, keeper=journal.stream(route)) for route in stored}
+    journal.begin()
+    return Pipeline(routes, lanes, letters.values(), journal)
 
 
 async def _enter(sinks: Mapping[str, Sink], stack: AsyncExitStack) -> None:

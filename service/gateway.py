@@ -67,7 +67,7 @@ async def run(
         meter = Meter()
         health = Health(strict=config.server.readiness == "strict")
         pipeline = await build(config, meter, stack)
-        health.lanes = pipeline.lanes
+        health.lanes, health.stored = pipeline.lanes, pipeline.stored
         admission = Admission(pipeline, config.server, keys, meter)
         http = Http(admission, health)
         public, address = await listen(

@@ -40,6 +40,10 @@ class Reason(StrEnum):
     # the lane: given up, or never taken
     PATIENCE_OVER = "patience_over"
     LANE_FULL = "lane_full"
+    TOO_OLD = "too_old"
+    """Stored for longer than the journal keeps events: only ever on a dead letter."""
+    NOT_STORED = "not_stored"
+    """The journal's disk failed: only ever in an answer."""
     INVALID = "invalid"
     """Refused by the route's schema or envelope rules: only ever on a dead letter."""
     # the process: only ever in the books of its supervisor

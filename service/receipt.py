@@ -1,7 +1,7 @@
 """The receipt a source awaits: one per request or poll, settled exactly once per (event, required lane)."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from enum import StrEnum
 
 from msgspec import Struct
@@ -73,9 +73,9 @@ class Receipt:
             failed[lane] = settlement
         self._count(1)
 
-    def settle_delivered(self, count: int) -> None:
-        """Record `count` deliveries at once."""
-        self._count(count)
+    def settle_delivered(self, entries: Sized) -> None:
+        """Record so many deliveries at once."""
+        self._count(len(entries))
 
     def _count(self, settled: int) -> None:
         if settled > self._pending:

@@ -33,6 +33,8 @@ def advice(retry: Retry, what: str, action: str, region: str) -> str:
             | Reason.REFUSED_CONTENT
             | Reason.PATIENCE_OVER
             | Reason.LANE_FULL
+            | Reason.TOO_OLD
+            | Reason.NOT_STORED
             | Reason.INVALID
             | Reason.WORKER_LOST
         ):

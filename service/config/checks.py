@@ -98,6 +98,10 @@ def everything(
         check_name(document, place, route_name)
         if route_name == RESERVED_ROUTE:
             document.add(place, f"`{RESERVED_ROUTE}` is reserved: POST /v1/{RESERVED_ROUTE} routes CloudEvents by type")
+        if route.ack == "stored" and route.dead_letter is None:
+            document.add(
+                (*place, "dead_letter"), "nobody waits for stored events: say where those go that cannot be delivered"
+            )
         for index, to in enumerate(route.to):
             if route.key is None and to.sink in settings and settings[to.sink].order == "key":
                 document.add((*place, "to", index), f"sink {to.sink!r} keeps the order of keys; give the route a `key`")

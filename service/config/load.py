@@ -13,7 +13,7 @@ from service.aws.settings import AwsConfig
 from service.config import checks, ways
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
-from service.config.settings import AdminConfig, Auth, LogConfig, RouteConfig, ServerConfig, Tree
+from service.config.settings import AdminConfig, Auth, JournalConfig, LogConfig, RouteConfig, ServerConfig, Tree
 from service.errors import ConfigError, SettingErrors
 from service.schemas.contract import Schema, SchemaConfig
 from service.sinks.contract import Sink, SinkConfig
@@ -40,6 +40,7 @@ class Config:
     server: ServerConfig
     admin: AdminConfig
     aws: AwsConfig
+    journal: JournalConfig
     logs: LogConfig
     sinks: Mapping[str, SinkConfig]
     routes: Mapping[str, RouteConfig]
@@ -57,6 +58,8 @@ class Config:
     """What all of it was made of: values as YAML has them, the environment's among them. Secrets stand in clear."""
     warnings: tuple[str, ...] = ()
     """What is allowed, but hardly meant."""
+    worker: int = 0
+    """Which of `server.workers` this is."""
 
 
 def find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -137,6 +140,7 @@ class _Loader:
             server=settings.server,
             admin=settings.admin,
             aws=settings.aws,
+            journal=settings.journal,
             logs=settings.logs,
             sinks=settings_of,
             routes=settings.routes,

@@ -17,6 +17,7 @@ from service.config.settings import (
     AdminConfig,
     Auth,
     DeadLetter,
+    JournalConfig,
     LogConfig,
     RouteConfig,
     ServerConfig,
@@ -72,6 +73,7 @@ def reference() -> str:
     parts += _section("`server.auth`", Auth, "`none`, or a mapping with one of:")
     parts += _section("`admin`: the admin port", AdminConfig)
     parts += _section("`aws`: for every sink of AWS, unless it says otherwise itself", AwsConfig)
+    parts += _section("`journal`: where events of routes with `ack: stored` are kept", JournalConfig)
     parts += _section("`logs`", LogConfig)
     parts += _section("`routes.NAME`: a stream of events", RouteConfig)
     parts += _section("`routes.NAME.to[]`", To, "A sink's name, or a mapping:")

@@ -2,6 +2,7 @@
 
 import re
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -175,6 +176,27 @@ class AdminConfig(Settings):
     )
 
 
+class JournalConfig(Settings):
+    """Where events of routes with `ack: stored` are kept until they are delivered."""
+
+    path: ConfigPath = Field(
+        default=Path("/var/lib/penstock"), description="Folder of its own, on a volume that outlives the container."
+    )
+    volume: Literal["persistent", "ephemeral"] = Field(
+        default="persistent",
+        description="`ephemeral`: take also a file system that goes with the container or the machine, or a network's.",
+    )
+    max_bytes: ByteSize = Field(
+        default=10 * 2**30, ge=16 * 2**20, description="Most bytes on the disk; beyond, 503. Workers divide it."
+    )
+    max_age: Duration = Field(
+        default=7 * 86400.0, gt=0, description="After so long an event that was not delivered goes to the dead letters."
+    )
+    min_free: ByteSize = Field(
+        default=256 * 2**20, ge=0, description="Bytes of the disk that stay free; with less, 503."
+    )
+
+
 class LogConfig(Settings):
     """Logs on standard error."""
 
@@ -224,8 +246,10 @@ class RouteConfig(Settings):
     source: Annotated[str, AfterValidator(_event_source)] | None = Field(
         default=None, description="CloudEvents `source` of events without an envelope; `/routes/NAME` if absent."
     )
-    ack: Literal["delivered"] = Field(
-        default="delivered", description="When HTTP answers: after every required sink acknowledged."
+    ack: Literal["delivered", "stored"] = Field(
+        default="delivered",
+        description="When HTTP answers: `delivered` after every required sink acknowledged (200), `stored` once the "
+        "journal has the events on its disk (202).",
     )
     to: tuple[Annotated[To, BeforeValidator(name_as_mapping)], ...] = Field(
         min_length=1, description="Sinks: each a name, or `{sink: name, required: false}`."
@@ -247,6 +271,7 @@ class Tree(Settings):
     server: ServerConfig = ServerConfig()
     admin: AdminConfig = AdminConfig()
     aws: AwsConfig = AwsConfig()
+    journal: JournalConfig = JournalConfig()
     logs: LogConfig = LogConfig()
     sinks: dict[str, Any] = Field(default={}, description="Destinations by name.")
     routes: dict[str, RouteConfig] = Field(default={}, description="Streams of events by name.")

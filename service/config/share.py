@@ -5,9 +5,9 @@ from dataclasses import replace
 from service.config.load import Config
 
 
-def share(config: Config, workers: int) -> Config:
-    """The configuration of one of `workers` processes. What they take together is at most what `config` allows,
-    but that each may take one of what is counted.
+def share(config: Config, workers: int, worker: int = 0) -> Config:
+    """The configuration of one of `workers` processes, the one of number `worker`. What they take together is at most
+    what `config` allows, but that each may take one of what is counted.
 
     Each sink divides its own settings (`SinkConfig.share`). What is derived from `server.memory` follows it.
     """
@@ -21,5 +21,7 @@ def share(config: Config, workers: int) -> Config:
                 "max_connections": max(1, server.max_connections // workers),
             }
         ),
+        journal=config.journal.model_copy(update={"max_bytes": config.journal.max_bytes // workers}),
+        worker=worker,
         sinks={name: sink.share(workers) for name, sink in config.sinks.items()},
     )

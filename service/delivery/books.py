@@ -34,6 +34,8 @@ class _Run(Struct, gc=False):
     terms: Terms
     owner: Settles | None
     partition: int
+    first: int
+    """Where it begins."""
     events: int
     charge: int
 
@@ -42,13 +44,13 @@ def _runs(entries: Iterable[Entry]) -> list[_Run]:
     runs: list[_Run] = []
     terms = owner = run = None
     partition = 0
-    for entry in entries:
+    for at, entry in enumerate(entries):
         if run is not None and entry.terms is terms and entry.owner is owner and entry.partition == partition:
             run.events += 1
             run.charge += entry.charge
         else:
             terms, owner, partition = entry.terms, entry.owner, entry.partition
-            run = _Run(terms, owner, partition, 1, entry.charge)
+            run = _Run(terms, owner, partition, at, 1, entry.charge)
             runs.append(run)
     return runs
 
@@ -67,6 +69,8 @@ class Books:
         self._rate = Rate()
         self._loop = asyncio.get_running_loop()
         self._emptied: asyncio.Future[None] | None = None
+        self.released: list[Callable[[], object]] = []
+        """Called whenever there is more room."""
         self._buried: dict[Entry, asyncio.TimerHandle | None] = {}
         """Entries whose dead letter is not yet safe, and the timer of those that somebody waits for."""
 
@@ -116,7 +120,7 @@ class Books:
         else:
             self.partition_bytes.pop(partition, None)
 
-    def deliver(self, entries: Iterable[Entry]) -> None:
+    def deliver(self, entries: Sequence[Entry]) -> None:
         """Settle all of a call's deliveries: one counter update per route, one receipt update per request."""
         for entry in entries:
             entry.settled = True
@@ -129,7 +133,7 @@ class Books:
         self._released(sum(events.values()), charge)
         for run in runs:
             if run.owner is not None:
-                self._tell(run.owner.settle_delivered, run.events)
+                self._tell(run.owner.settle_delivered, entries[run.first : run.first + run.events])
 
     def _tell(self, hears: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         try:
@@ -222,6 +226,8 @@ class Books:
         self.held_bytes -= charge
         if not self.held_events and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)
+        for hears in self.released:
+            hears()
 
     async def emptied(self) -> None:
         """Return once nothing is held."""

@@ -262,8 +262,8 @@ class _Burial:
         del index, lane
         self._end(settlement.fate is Fate.DELIVERED)
 
-    def settle_delivered(self, count: int) -> None:
-        del count  # there is one letter
+    def settle_delivered(self, entries: Sequence[Entry]) -> None:
+        del entries  # there is one letter
         self._end(True)
 
     def _end(self, kept: bool) -> None:

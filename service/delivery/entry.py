@@ -1,8 +1,9 @@
 """One event in one lane, and the leg of its route that brought it there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 from typing import Protocol
 
 from msgspec import Struct
@@ -18,8 +19,8 @@ class Settles(Protocol):
     def settle(self, index: int, lane: str, settlement: Settlement) -> None:
         """Called exactly once per (index, lane), except for what `settle_delivered` tells."""
 
-    def settle_delivered(self, count: int) -> None:
-        """So many (index, lane) were delivered."""
+    def settle_delivered(self, entries: "Sequence[Entry]") -> None:
+        """These were delivered: one call for all of a run that has this owner."""
 
 
 class Graveyard(Protocol):
@@ -64,10 +65,12 @@ class Terms:
     required: bool
     """False: best effort. Nobody waits for it; what cannot be kept goes to the dead letters, else is dropped."""
     patient: bool
-    """True: no deadline (dead letters, sources that nobody waits at)."""
+    """True: nobody waits, so no deadline but one that it comes with (dead letters, what is stored)."""
     graveyard: Graveyard | None = None
     last_resort: bool = False
     """True for dead letters themselves: a refusal is tried again, for there is nowhere else to go."""
+    stored: bool = False
+    """Whether the journal has the event: what a lane gives back is not lost."""
 
 
 class Entry(Struct, eq=False, gc=False):
@@ -100,7 +103,7 @@ class Entry(Struct, eq=False, gc=False):
     """Whether it waits behind another entry of its key."""
     holds_key: bool = False
     """Whether it is the one of its key that is on its way."""
-    deadline: float = 0.0
+    deadline: float = inf
     queued_at: float = 0.0
     sequence: int = 0
     settled: bool = False

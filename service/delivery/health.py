@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from service.delivery.lane import Lane
+from service.delivery.pipeline import Stored
 
 
 class Phase(StrEnum):
@@ -21,6 +22,7 @@ class Health:
     def __init__(self, strict: bool = False) -> None:
         self.phase = Phase.STARTING
         self.lanes: Mapping[str, Lane] = {}
+        self.stored: Stored | None = None
         self._strict = strict
 
     def livez(self) -> tuple[int, dict[str, Any]]:
@@ -31,6 +33,8 @@ class Health:
         """503 for trouble that another replica would not share; `degraded`, with reasons, for the rest."""
         if self.phase is not Phase.SERVING:
             return 503, {"status": self.phase.value}
+        if self.stored is not None and self.stored.trouble is not None:
+            return 503, {"status": "journal", "reasons": self.troubles()}
         reasons = self.troubles()
         if not reasons:
             return 200, {"status": "ready"}
@@ -38,7 +42,10 @@ class Health:
 
     def troubles(self) -> list[dict[str, Any]]:
         """What is wrong with which destination, in words for whoever is woken at night."""
-        return [trouble for lane in self.lanes.values() if (trouble := _trouble(lane)) is not None]
+        troubles = [trouble for lane in self.lanes.values() if (trouble := _trouble(lane)) is not None]
+        if self.stored is not None and self.stored.trouble is not None:
+            troubles.insert(0, {"journal": self.stored.trouble})
+        return troubles
 
 
 def _trouble(lane: Lane) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from service.codecs.formats import Form, encode
 from service.delivery.entry import Entry, Settles
 from service.delivery.lane import Lane
-from service.delivery.route import Leg, Route
+from service.delivery.route import Kept, Leg, Route
 from service.errors import Code, InvalidEvent, TooLarge
 from service.event import Event
 from service.receipt import Receipt
@@ -14,13 +14,15 @@ from service.receipt import Receipt
 class Intake:
     """Collects events; `Pipeline.accept` hands all of them to their lanes, or none."""
 
-    __slots__ = ("charge", "lanes", "optional", "receipt", "routes")
+    __slots__ = ("charge", "kept", "lanes", "optional", "receipt", "routes")
 
     def __init__(self) -> None:
         self.routes: list[Route] = []
         """The route of each event: its index is the event's in the receipt."""
         self.lanes: dict[Lane, list[Entry]] = {}
         """What each lane is to get."""
+        self.kept: dict[Route, list[Kept]] = {}
+        """What is to be stored first."""
         self.receipt = Receipt()
         self.charge = 0
         """Bytes of memory that the events take, in one lane each."""
@@ -35,14 +37,17 @@ class Intake:
         """
         index, lanes = len(self.routes), self.lanes
         entries = shaped(route, event, self.receipt, index)
-        for lane, entry in entries:
-            if lane in lanes:
-                lanes[lane].append(entry)
-            else:
-                lanes[lane] = [entry]
+        if route.keeper is not None:
+            self.kept.setdefault(route, []).append(Kept(event, entries, index))
+        else:
+            for lane, entry in entries:
+                if lane in lanes:
+                    lanes[lane].append(entry)
+                else:
+                    lanes[lane] = [entry]
+            if len(route.required) < len(route.legs):
+                self.optional = True
         self.charge += entries[0][1].charge
-        if len(route.required) < len(route.legs):
-            self.optional = True
         self.routes.append(route)
         self.receipt.expect(route.required)
         return index

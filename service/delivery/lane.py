@@ -138,7 +138,8 @@ class Lane:
     def turn_away(self, entry: Entry, reason: Reason, detail: str) -> None:
         """End a best-effort entry for which there is no place here: it only passes through the books."""
         entry.charge = 0
-        entry.deadline = inf if entry.terms.patient else self._loop.time() + self.settings.patience
+        if not entry.terms.patient:
+            entry.deadline = self._loop.time() + self.settings.patience
         self.books.receive([entry])
         self.books.give_up(entry, reason, detail)
 

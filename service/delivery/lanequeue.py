@@ -49,7 +49,7 @@ class LaneQueue:
     # --- in
 
     def put(self, entries: Iterable[Entry], now: float, deadline: float) -> None:
-        """Append new entries, which get `deadline` unless they are patient."""
+        """Append new entries, which get `deadline` unless they are patient: those have their own, if any."""
         sequence, soonest, order = self._sequence, self._soonest, self._order
         filled: dict[Partition, None] = {}
         partition, number = None, 0
@@ -57,12 +57,10 @@ class LaneQueue:
             sequence += 1
             entry.sequence = sequence
             entry.queued_at = now
-            if entry.terms.patient:
-                entry.deadline = inf
-            else:
+            if not entry.terms.patient:
                 entry.deadline = deadline
-                if deadline < soonest:
-                    soonest = deadline
+            if entry.deadline < soonest:
+                soonest = entry.deadline
             if order is None or order.admit(entry):
                 if partition is None or entry.partition != number:
                     number = entry.partition

@@ -1,7 +1,8 @@
 """The waiting entries of one partition, in the order in which they should leave and in which they expire.
 
 Three rooms: `again` (tried before; by deadline), `fresh` (never tried, with a deadline; by arrival, which is by
-deadline, because a lane has one patience) and `patient` (never tried, no deadline; by arrival).
+deadline, because a lane has one patience) and `patient` (never tried, nobody waits; by arrival, and what has a deadline
+at all is due in about this order).
 """
 
 import heapq
@@ -36,7 +37,7 @@ class Partition:
     def put(self, entry: Entry) -> None:
         """Append a new entry."""
         self.bytes += entry.size
-        (self._patient if entry.deadline == inf else self._fresh).append(entry)
+        (self._patient if entry.terms.patient else self._fresh).append(entry)
 
     def put_back(self, entry: Entry) -> None:
         """Return an entry that was tried before, or that comes with the deadline of another lane."""
@@ -87,12 +88,17 @@ class Partition:
             entry = self._fresh.popleft()
             self.bytes -= entry.size
             yield entry
+        while self._patient and self._patient[0].deadline < latest:
+            entry = self._patient.popleft()
+            self.bytes -= entry.size
+            yield entry
 
     def next_deadline(self) -> float:
         """The earliest deadline of what waits; inf if there is none."""
         return min(
             self._again[0].deadline if self._again else inf,
             self._fresh[0].deadline if self._fresh else inf,
+            self._patient[0].deadline if self._patient else inf,
         )
 
     def oldest(self) -> float:

@@ -2,16 +2,34 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
 
 from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Entry, Settles
 from service.delivery.intake import Intake, shaped
 from service.delivery.lane import Lane
-from service.delivery.route import Route, Router
+from service.delivery.route import Kept, Route, Router
 from service.errors import Busy, Code, Draining, TooLarge
 from service.event import Event
 from service.outcome import Reason
 from service.receipt import Receipt
+
+_LOOK_SECONDS: Final = 0.1
+"""How often a drain looks whether there is still somebody to wait for."""
+
+
+class Stored(Protocol):
+    """What is stored, and comes to the lanes from there (`journal.Journal`)."""
+
+    trouble: str | None
+    """Why nothing can be stored now, in words; None if it can."""
+
+    def stop_feeding(self) -> None:
+        """Hand nothing over any more: what is stored stays."""
+
+    def held(self, lane: Lane) -> int:
+        """Stored events that `lane` has now."""
 
 
 class Pipeline:
@@ -22,25 +40,46 @@ class Pipeline:
         routes: Mapping[str, Route],
         lanes: Mapping[str, Lane],
         dead_letters: Iterable[DeadLetters] = (),
+        stored: Stored | None = None,
     ) -> None:
+        """`stored`: what routes with a keeper have stored."""
         self.routes = routes
         self.lanes = lanes
         self.router = Router(routes.values())
         self.draining = False
         self._dead_letters = tuple(dead_letters)
+        self.stored = stored
 
     def accept(self, intake: Intake) -> Receipt:
         """Put every event of `intake` into every lane of its route, or raise having taken nothing.
 
-        Raises Unavailable when draining, Busy when a required lane, or the partition of one, has no room now,
-        TooLarge (BATCH_TOO_LARGE) when a required lane would not have room even if it were empty. Never waits.
+        What is to be stored first goes to the keeper of its route.
+
+        Raises Unavailable when draining, Busy when a required lane, the partition of one, or a keeper has no room now,
+        TooLarge (BATCH_TOO_LARGE) when one would not have room even if it were empty. Never waits.
         """
+        if not intake.kept:
+            self._put(intake.lanes, intake.optional)
+            return intake.receipt
+        if self.draining:
+            raise Draining()
+        keepers = [(route.keeper, kept) for route, kept in intake.kept.items() if route.keeper is not None]
+        for keeper, _ in keepers:
+            keeper.demand_room(intake.charge)
         self._put(intake.lanes, intake.optional)
+        for keeper, kept in keepers:
+            keeper.store(kept, intake.receipt)
         return intake.receipt
 
     def accept_one(self, route: Route, event: Event, owner: Settles) -> None:
         """The same of one event, of whose end `owner` hears. Raises also what `Intake.add` raises."""
         entries = shaped(route, event, owner, 0)
+        if route.keeper is not None:
+            if self.draining:
+                raise Draining()
+            route.keeper.demand_room(event.charge)
+            route.keeper.store([Kept(event, entries, 0)], owner)
+            return
         if len(entries) == 1 and not self.draining:
             # what is asked most often, without sums
             lane, entry = entries[0]
@@ -81,26 +120,48 @@ class Pipeline:
         """Take nothing more, deliver what is held for at most `seconds`, give back the rest.
 
         Dead-letter lanes go last, with at least a quarter of the time, because what the others give up goes
-        there. Returns True if everything was delivered, rejected or safe among the dead letters.
+        there. Returns True if everything was delivered, rejected or is safe, among the dead letters or stored.
         """
         self.draining = True
+        if self.stored is not None:
+            self.stored.stop_feeding()
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         last = {letters.lane for letters in self._dead_letters}
         first = [lane for lane in self.lanes.values() if lane not in last]
         for lane in self.lanes.values():
             lane.flush()
-        await _emptied(first, end - seconds / 4)
-        clean = not any(lane.held_events for lane in first)
+        await self._emptied(first, end - seconds / 4)
+        clean = not any(map(self._unsafe, first))
         await asyncio.gather(*(lane.abandon() for lane in first))
-        await _emptied(last, end)
-        clean = clean and not any(lane.held_events for lane in last)
+        await self._emptied(last, end)
+        clean = clean and not any(map(self._unsafe, last))
         for letters in self._dead_letters:
             letters.close()
         await asyncio.gather(*(lane.abandon() for lane in last))
         for lane in self.lanes.values():
             lane.books.end_burials()
         return clean
+
+    async def _emptied(self, lanes: Collection[Lane], end: float) -> None:
+        """Return when every lane holds nothing, or at loop time `end`; a destination that is away is not awaited for
+        what is stored."""
+        loop = asyncio.get_running_loop()
+        while waits := list(filter(self._is_awaited, lanes)):
+            seconds = min(end - loop.time(), _LOOK_SECONDS)
+            if seconds <= 0:
+                return
+            # one may divert what it holds to another
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await asyncio.gather(*(lane.books.emptied() for lane in waits))
+
+    def _is_awaited(self, lane: Lane) -> bool:
+        return bool(self._unsafe(lane)) or (lane.held_events > 0 and not lane.breaker.failures)
+
+    def _unsafe(self, lane: Lane) -> int:
+        """Events of a lane that are nowhere else."""
+        return lane.held_events - (self.stored.held(lane) if self.stored is not None else 0)
 
 
 def _demand_room(lanes: Mapping[Lane, Sequence[Entry]], optional: bool) -> None:
@@ -159,14 +220,3 @@ def _sorted_out(lane: Lane, batch: Sequence[Entry]) -> tuple[list[Entry], list[t
             places[entry.partition] = place
         kept.append(entry)
     return kept, turned_away
-
-
-async def _emptied(lanes: Collection[Lane], end: float) -> None:
-    """Return when every lane holds nothing, or at loop time `end`."""
-    try:
-        async with asyncio.timeout_at(end):
-            while any(lane.held_events for lane in lanes):  # one may divert what it holds to another
-                for lane in lanes:
-                    await lane.books.emptied()
-    except TimeoutError:
-        return

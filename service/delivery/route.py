@@ -1,20 +1,27 @@
 """A route: a named stream of events, its schema, key, identity, and the legs on which it goes to sinks."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
+
+from msgspec import Struct
 
 from service.codecs.attributes import flaw_of_id
 from service.codecs.draft import NOT_JSON, Draft
 from service.codecs.formats import Form, resolve
 from service.codecs.selector import Selector
 from service.delivery.deadletter import DeadLetters
-from service.delivery.entry import Terms
+from service.delivery.entry import Entry, Settles, Terms
 from service.delivery.lane import Lane
 from service.errors import Code, InvalidEvent
 from service.event import STRUCTURED, Event, Origin, uuid7
 from service.schemas.contract import Schema
 from service.sinks.contract import Format
 
+JOURNAL = "journal"
+"""What an event of a route with `ack: stored` waits for, instead of its lanes."""
+KEPT = (JOURNAL,)
+"""Its required lanes, so to speak."""
 MOST_KEY_BYTES = 8 * 1024
 """Most bytes of a key in UTF-8. What a destination takes may be less: its sink says so."""
 
@@ -55,6 +62,26 @@ class Leg:
         object.__setattr__(self, "keeps_original", elsewhere)
 
 
+class Kept(Struct, gc=False):
+    """An event that is to be stored."""
+
+    event: Event
+    entries: Sequence[tuple[Lane, Entry]]
+    """One for each leg, which nobody owns yet."""
+    index: int
+    """Which of its owner's events it is."""
+
+
+class Keeper(Protocol):
+    """Stores the events of a route before they go to its lanes (`journal.stream.Stream`)."""
+
+    def demand_room(self, size: int) -> None:
+        """Raise Busy if `size` bytes of events cannot be stored now, TooLarge if they never can."""
+
+    def store(self, kept: Sequence[Kept], owner: Settles) -> None:
+        """Store these. `owner` hears, by their indexes and JOURNAL, once they are safe or are not."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """A named stream of events, ready to run."""
@@ -74,12 +101,15 @@ class Route:
     """Whether refused events leave a copy among the dead letters."""
     origins: frozenset[str] = frozenset()
     """Origins of web pages that may post (CORS)."""
+    keeper: Keeper | None = None
+    """Of a route whose events are answered once they are stored."""
     required: tuple[str, ...] = field(init=False)
-    """The lanes that decide an answer, by name."""
+    """The lanes that decide an answer, by name; KEPT for one that has a keeper."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", self.source or f"/routes/{self.name}")
-        object.__setattr__(self, "required", tuple(leg.lane.name for leg in self.legs if leg.terms.required))
+        lanes = tuple(leg.lane.name for leg in self.legs if leg.terms.required)
+        object.__setattr__(self, "required", lanes if self.keeper is None else KEPT)
 
     def allows(self, origin: str | None) -> bool:
         """Whether a web page of this origin may post here."""

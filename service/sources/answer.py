@@ -9,6 +9,7 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from service.delivery.route import JOURNAL
 from service.errors import Code, IngestError, Unavailable
 from service.receipt import Fate, Settlement
 
@@ -32,7 +33,7 @@ class Result(Struct):
     index: int
     id: str | None
     status: str
-    """delivered, invalid, rejected, failed or unknown."""
+    """delivered, stored, invalid, rejected, failed or unknown."""
     retryable: bool
     code: int
     """The status this event alone would be answered with."""
@@ -60,6 +61,11 @@ class Result(Struct):
 def delivered(index: int, id: str) -> Result:
     """The event is at every required sink."""
     return Result(index, id, "delivered", False, 200)
+
+
+def stored(index: int, id: str) -> Result:
+    """The event is safe in the journal."""
+    return Result(index, id, "stored", False, 202)
 
 
 def refused(index: int, id: str | None, error: IngestError, dead_lettered: bool) -> Result:
@@ -113,32 +119,37 @@ def _at_sink(settlement: Settlement | None, settled: bool) -> str:
 
 
 def _why(lane: str, settlement: Settlement | None) -> str:
+    where = "the journal" if lane == JOURNAL else f"sink {lane!r}"
     if settlement is None:
-        return f"sink {lane!r} had not answered in time; the event may still arrive"
+        return f"{where} had not answered in time; the event may still arrive"
     reason = settlement.reason.value if settlement.reason else settlement.fate.value
-    return f"sink {lane!r}: {reason}" + (f": {settlement.detail}" if settlement.detail else "")
+    return f"{where}: {reason}" + (f": {settlement.detail}" if settlement.detail else "")
 
 
 def of_results(results: list[Result], request_id: str, retry_after: Callable[[], float], minimal: bool) -> Answer:
     """The answer to a request whose events were read. `retry_after` gives seconds; called if a retry helps."""
-    failed = [result for result in results if result.status != "delivered"]
+    failed = [result for result in results if result.status not in _SAFE]
     retryable = sum(result.retryable for result in failed)
     headers = _retry_header(retry_after()) if retryable else {}
     return _listed(_status(results, failed, retryable), results, failed, request_id, headers, minimal)
 
 
-def all_delivered(ids: Sequence[str], request_id: str, minimal: bool) -> Answer:
-    """What `of_results` says of events that are all delivered, made without a result for each."""
+_SAFE = ("delivered", "stored")
+
+
+def all_safe(ids: Sequence[str], request_id: str, minimal: bool, *, stored: bool) -> Answer:
+    """What `of_results` says of events that are all delivered, or all stored, made without a result for each."""
+    status = "stored" if stored else "delivered"
     if minimal:
         ids = ()
     results = ",".join(
         [
-            f'{{"index":{index},"id":{_quoted(each)},"status":"delivered","retryable":false}}'
+            f'{{"index":{index},"id":{_quoted(each)},"status":"{status}","retryable":false}}'
             for index, each in enumerate(ids)
         ]
     )
     body = f'{{"request_id":{_quoted(request_id)},"failed":0,"retryable":0,"results":[{results}]}}'
-    return Answer(200, body.encode(), JSON, _MINIMAL if minimal else {})
+    return Answer(202 if stored else 200, body.encode(), JSON, _MINIMAL if minimal else {})
 
 
 def _quoted(text: str) -> str:
@@ -171,7 +182,7 @@ def _listed(
 
 def _status(results: list[Result], failed: list[Result], retryable: int) -> int:
     if not failed:
-        return 200
+        return 202 if any(result.status == "stored" for result in results) else 200
     if len(failed) < len(results) or 0 < retryable < len(failed):
         return 207
     codes = {result.code for result in failed}

@@ -1,10 +1,11 @@
 """A request whose events are on their way: what it waits for, and the answer once that has come."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from functools import partial
 
 from service.delivery.pipeline import Pipeline
+from service.delivery.route import KEPT
 from service.errors import DRAINING_RETRY_SECONDS
 from service.receipt import Fate, Receipt, Settlement
 from service.sources import answer
@@ -121,7 +122,9 @@ class Pending:
         if receipt is not None and receipt.all_delivered:
             ids = [item.id for item in self._items if isinstance(item, Taken)]
             if len(ids) == len(self._items):
-                return answer.all_delivered(ids, self._request_id, self._prefer.minimal)
+                stored = receipt.lanes.count(KEPT)
+                if stored in (0, len(ids)):
+                    return answer.all_safe(ids, self._request_id, self._prefer.minimal, stored=stored > 0)
         results = [self._result(index, item) for index, item in enumerate(self._items)]
         if self._prefer.strict and any(result.status == "invalid" for result in results):
             return answer.strictly(results, self._request_id, self._prefer.minimal)
@@ -134,7 +137,8 @@ class Pending:
         assert receipt is not None
         failures = receipt.failures(item.position)
         if receipt.done and not failures:
-            return answer.delivered(index, item.id)
+            safe = answer.stored if receipt.lanes[item.position] is KEPT else answer.delivered
+            return safe(index, item.id)
         return answer.undelivered(index, item.id, receipt.lanes[item.position], failures, receipt.done)
 
     def _retry_after(self) -> float:
@@ -170,13 +174,16 @@ class PendingOne:
             if lane in self._failures:
                 raise RuntimeError(f"an event was settled twice by lane {lane!r}")
             self._failures[lane] = settlement
-        self.settle_delivered(1)
+        self._count(1)
 
-    def settle_delivered(self, count: int) -> None:
+    def settle_delivered(self, entries: Sized) -> None:
         """It has ended at so many lanes. Raises RuntimeError if there are not so many."""
-        if count > self._left:
+        self._count(len(entries))
+
+    def _count(self, settled: int) -> None:
+        if settled > self._left:
             raise RuntimeError("an event was settled by more lanes than it was put into")
-        self._left -= count
+        self._left -= settled
         if not self._left and self._callback is not None:
             self._callback()
 
@@ -194,7 +201,7 @@ class PendingOne:
         """The answer, from what is settled by now."""
         minimal = self._prefer.minimal
         if not self._left and self._failures is None:
-            return answer.all_delivered((self._id,), self._request_id, minimal)
+            return answer.all_safe((self._id,), self._request_id, minimal, stored=self._lanes is KEPT)
         failures = self._failures or {}
         result = answer.undelivered(0, self._id, self._lanes, failures, not self._left)
         retry_after = partial(_retry_after, self._pipeline, (failures,))

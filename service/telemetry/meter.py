@@ -29,6 +29,12 @@ REQUEST_SECONDS = (
 """Upper bounds of the request duration histogram, in seconds."""
 
 
+COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the histogram of the journal's commits, in seconds."""
+COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+"""And of the events in one."""
+
+
 class Histogram(Struct):
     """Counts per fixed bucket, and the sum; the last bucket has no upper bound."""
 
@@ -83,6 +89,17 @@ class Meter:
     request_seconds: dict[tuple[str, int], Histogram] = field(default_factory=dict)
     """Duration of HTTP requests from the end of the head to the answer, by (route, status)."""
 
+    journal_stored: int = 0
+    """Events that were stored."""
+    journal_damaged: int = 0
+    """Stored events that could not be read."""
+    journal_failures: int = 0
+    """Commits that failed."""
+    journal_commit_seconds: Histogram = field(default_factory=lambda: Histogram(COMMIT_SECONDS))
+    """Duration of commits, the sync of the disk among it."""
+    journal_commit_events: Histogram = field(default_factory=lambda: Histogram(COMMIT_EVENTS))
+    """Events stored by one commit."""
+
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request. `route` is a configured name, or empty for everything else."""
         histogram = self.request_seconds.get((route, status))
@@ -103,6 +120,11 @@ class Meter:
         self.connections_refused.update(other.connections_refused)
         self.requests_open += other.requests_open
         self.body_bytes += other.body_bytes
+        self.journal_stored += other.journal_stored
+        self.journal_damaged += other.journal_damaged
+        self.journal_failures += other.journal_failures
+        self.journal_commit_seconds.add(other.journal_commit_seconds)
+        self.journal_commit_events.add(other.journal_commit_events)
         for labels, histogram in other.request_seconds.items():
             self.request_seconds.setdefault(labels, Histogram(histogram.bounds)).add(histogram)
 

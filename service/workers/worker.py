@@ -62,7 +62,7 @@ async def _work(end: socket.socket) -> None:
 def _config(assignment: Assignment) -> Config:
     """This worker's part of the service. Raises ConfigError."""
     whole = again(json.loads(assignment.tree), Path(assignment.origin) if assignment.origin else None)
-    part = share(whole, assignment.workers)
+    part = share(whole, assignment.workers, assignment.worker)
     return replace(part, server=part.server.model_copy(update={"port": assignment.port}))
 
 

@@ -3,16 +3,20 @@
 import orjson
 import pytest
 
-from service.sources.answer import all_delivered, delivered, of_results
+from service.sources.answer import all_safe, delivered, of_results, stored
 
 IDS = ["plain", 'quo"te', "back\\slash", "é", "😀", "\u200b", "tab\t", "a/b", ""]
 
 
 @pytest.mark.parametrize("ids", [IDS[:1], IDS, ["same", "same"]])
 @pytest.mark.parametrize("minimal", [False, True])
-def test_what_is_said_of_events_that_are_all_delivered_is_what_is_said_of_each(ids: list[str], minimal: bool) -> None:
-    results = [delivered(index, each) for index, each in enumerate(ids)]
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_is_said_of_events_that_are_all_safe_is_what_is_said_of_each(
+    ids: list[str], minimal: bool, kept: bool
+) -> None:
+    results = [(stored if kept else delivered)(index, each) for index, each in enumerate(ids)]
     slow = of_results(results, "r-1", lambda: 1.0, minimal)
-    fast = all_delivered(ids, "r-1", minimal)
+    fast = all_safe(ids, "r-1", minimal, stored=kept)
     assert fast == slow
+    assert fast.status == (202 if kept else 200)
     assert [result["id"] for result in orjson.loads(fast.body)["results"]] == ([] if minimal else ids)

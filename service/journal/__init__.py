@@ -1,0 +1,11 @@
+"""The journal: events are stored on this machine's disk before they are answered, and delivered from there.
+
+ranges    which positions of a stream are settled
+record    rows of events as bytes
+store     the SQLite file: one transaction stores, settles and forgets
+writer    the thread that commits for all who wait
+feeder    one lane's way through one route's stored events
+stream    one route's stored events
+journal   all of them, with their limits
+volume    where a journal may live, and who may use it
+"""

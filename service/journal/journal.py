@@ -1,0 +1,282 @@
+"""The journal of one process: the events of all routes with `ack: stored`, from their acceptance to their delivery.
+
+It refuses, and says why, while it could not keep what it takes: full, a disk that fails, one that is too slow.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from msgspec import Struct
+
+from service.config import Config
+from service.config.settings import JournalConfig
+from service.delivery.lane import Lane
+from service.delivery.route import Route
+from service.errors import Busy, Code, ConfigError, TooLarge
+from service.journal.reader import Reader, Row
+from service.journal.store import Store, Unusable
+from service.journal.stream import Storing, Stream
+from service.journal.volume import Lock, demand_durable, file_system, holder
+from service.journal.writer import Committed, Request, Usage, Writer
+from service.telemetry.meter import Meter
+from service.threads import off_loop
+
+log = logging.getLogger(__name__)
+
+FILE: Final = "journal.db"
+RETRY_SECONDS: Final = 5.0
+"""What a producer is told to wait while the journal cannot take events."""
+SLOW_SECONDS: Final = 1.0
+"""What a producer is told to wait while the disk is behind."""
+QUEUE_SHARE: Final = 16
+"""Part of `server.memory` for events that wait to be committed: one in so many."""
+OPTIONAL_SHARE: Final = 0.2
+"""Part of the journal that may wait for best-effort sinks alone."""
+
+
+class State(Struct, frozen=True):
+    """What the journal is like now."""
+
+    used_bytes: int
+    max_bytes: int
+    free_bytes: int
+    queued_bytes: int
+    oldest_seconds: float
+    waiting: dict[tuple[str, str], int]
+    """Events that are not settled, by (sink, route)."""
+    trouble: str | None
+
+
+class Journal:
+    """Open from `open` to `close`."""
+
+    def __init__(
+        self, folder: Path, config: JournalConfig, memory: int, lock: Lock, store: Store, meter: Meter
+    ) -> None:
+        """`memory`: bytes for what waits to be committed."""
+        self.folder = folder
+        self.max_age = config.max_age
+        self.trouble: str | None = None
+        """Why it takes nothing now, in words; None if it does."""
+        self._config = config
+        self._memory = memory
+        self._lock = lock
+        self._meter = meter
+        self._store = store
+        self._loop = asyncio.get_running_loop()
+        self._streams: dict[str, Stream] = {}
+        self._by_leg: dict[int, tuple[str, str]] = {}
+        self._queued = 0
+        self._requests: list[Request] = []
+        self._settled: dict[int, list[tuple[int, int]]] = {}
+        self._flushing = False
+        self._failing: str | None = None
+        self._usage = Usage(0, 0, {}, 0.0, 0.0)
+        self._reader = Reader(folder / FILE)
+        self._writer: Writer | None = None
+
+    @classmethod
+    async def open(cls, config: Config, routes: Iterable[Route], meter: Meter) -> Self:
+        """This process's journal, for these routes. Raises ConfigError with what is in the way."""
+        folder = config.journal.path / f"worker-{config.worker}"
+        lock, store = await off_loop(_opened, folder, config.journal, {each.name: _sinks(each) for each in routes})
+        return cls(folder, config.journal, config.server.memory // QUEUE_SHARE, lock, store, meter)
+
+    def stream(self, route: Route) -> Stream:
+        """Where `route` keeps its events."""
+        stored = self._store.streams[route.name]
+        made = self._streams[route.name] = Stream(self, route, stored, self._put, self.demand_room)
+        self._by_leg |= {id_: (feeder.lane.name, route.name) for id_, feeder in made.feeders.items()}
+        return made
+
+    def begin(self) -> None:
+        """Store from now on, and deliver what was stored before."""
+        self._writer = Writer(self.folder / FILE, self._store, self._loop, self._committed, self._looked)
+        for stream in self._streams.values():
+            stream.begin()
+
+    def stop_feeding(self) -> None:
+        """Hand nothing over any more: what is stored stays."""
+        for stream in self._streams.values():
+            stream.stop()
+
+    async def close(self) -> None:
+        """Commit what was settled, and end. What is not settled is there at the next start."""
+        self.stop_feeding()
+        self._flush()
+        if self._writer is not None:
+            await off_loop(self._writer.close)
+        else:
+            self._store.close()
+        with suppress(sqlite3.Error):
+            self._reader.close()
+        self._lock.release()
+
+    # --- admission
+
+    def demand_room(self, size: int) -> None:
+        """Raise Busy if `size` more bytes of events cannot be stored now, TooLarge if they never can."""
+        if self.trouble is not None:
+            raise Busy(f"the journal takes nothing now: {self.trouble}", RETRY_SECONDS)
+        if size > self._memory:
+            raise TooLarge(
+                Code.BATCH_TOO_LARGE,
+                f"together the events take {size} bytes of the journal's memory, which has {self._memory}; "
+                "send fewer at once",
+                limit=self._memory,
+                actual=size,
+            )
+        if self._queued + size > self._memory:
+            raise Busy("the journal's disk is behind", SLOW_SECONDS)
+
+    def _put(self, request: Request) -> None:
+        self._queued += request.size
+        self._requests.append(request)
+        self._flush_soon()
+
+    # --- to the thread, and from it
+
+    def settled(self, leg: int, first: int, last: int) -> None:
+        """See `feeder.Books`."""
+        ranges = self._settled.setdefault(leg, [])
+        if ranges and ranges[-1][1] == first - 1:
+            ranges[-1] = (ranges[-1][0], last)
+        else:
+            ranges.append((first, last))
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """All of a turn of the loop goes to the thread at once."""
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._writer is None:
+            return
+        if self._settled:
+            settled, self._settled = self._settled, {}
+            self._writer.settle(settled)
+        if self._requests:
+            requests, self._requests = self._requests, []
+            self._writer.put(requests)
+
+    def _committed(self, done: Committed) -> None:
+        events = 0
+        for request in done.requests:
+            assert isinstance(request, Storing)
+            self._queued -= request.size
+            events += len(request.events)
+            if done.error is None:
+                request.stream_of.committed(request)
+            else:
+                request.stream_of.failed(request, done.error)
+        if done.error is None:
+            self._meter.journal_stored += events
+            self._meter.journal_commit_seconds.observe(done.seconds)
+            self._meter.journal_commit_events.observe(events)
+        else:
+            self._meter.journal_failures += 1
+        self._note(done.error)
+
+    def _note(self, failing: str | None) -> None:
+        if failing != self._failing:
+            if failing is not None:
+                log.error("the journal cannot be written; it is tried again", extra={"detail": failing})
+            else:
+                log.info("the journal is written again")
+        self._failing = failing
+        self._judge()
+
+    def _looked(self, usage: Usage) -> None:
+        self._usage = usage
+        sheds = usage.optional_share > OPTIONAL_SHARE and usage.used_bytes > OPTIONAL_SHARE * self._config.max_bytes
+        for stream in self._streams.values():
+            for feeder in stream.feeders.values():
+                feeder.sheds = sheds and not feeder.required
+        self._judge()
+
+    def _judge(self) -> None:
+        usage, config = self._usage, self._config
+        if self._failing is not None:
+            self.trouble = f"the disk fails ({self._failing})"
+        elif usage.used_bytes >= config.max_bytes:
+            self.trouble = f"it has {usage.used_bytes} of journal.max_bytes = {config.max_bytes}"
+        elif self._usage.used_bytes and usage.free_bytes < config.min_free:
+            self.trouble = f"the disk has {usage.free_bytes} bytes free, less than journal.min_free = {config.min_free}"
+        else:
+            self.trouble = None
+
+    # --- reading
+
+    async def rows(self, stream: int, position: int, most: int) -> list[Row]:
+        """See `feeder.Books`."""
+        return await off_loop(self._reader.rows, stream, position, most)
+
+    def damaged(self, route: str, row: Row, why: str) -> None:
+        """See `feeder.Books`."""
+        self._meter.journal_damaged += row.events
+        log.critical(
+            "stored events cannot be read; they stay in the journal, see `penstock journal verify`",
+            extra={"route": route, "position": row.first, "events": row.events, "detail": why},
+        )
+
+    # --- what it is like
+
+    def held(self, lane: Lane) -> int:
+        """Stored events that `lane` has now."""
+        feeders = (feeder for stream in self._streams.values() for feeder in stream.feeders.values())
+        return sum(feeder.held for feeder in feeders if feeder.lane is lane)
+
+    @property
+    def state(self) -> State:
+        """What it is like now."""
+        return State(
+            used_bytes=self._usage.used_bytes,
+            max_bytes=self._config.max_bytes,
+            free_bytes=self._usage.free_bytes,
+            queued_bytes=self._queued,
+            oldest_seconds=self._usage.oldest_seconds,
+            waiting={self._by_leg[leg]: count for leg, count in self._usage.waiting.items() if leg in self._by_leg},
+            trouble=self.trouble,
+        )
+
+
+def _sinks(route: Route) -> dict[str, bool]:
+    return {leg.lane.name: leg.terms.required for leg in route.legs}
+
+
+def _opened(folder: Path, config: JournalConfig, routes: Mapping[str, Mapping[str, bool]]) -> tuple[Lock, Store]:
+    """The folder's journal, locked and open. Raises ConfigError."""
+    try:
+        lock = Lock.of(folder)
+    except OSError as error:
+        raise ConfigError([f"journal.path: {folder} cannot be used: {error.strerror}"]) from error
+    if lock is None:
+        raise ConfigError([f"journal.path: {folder} is used by another process ({holder(folder)}): one at a time"])
+    try:
+        if config.volume != "ephemeral":
+            demand_durable(folder, file_system(folder))
+        store = Store.open(folder / FILE)
+        store.arrange(routes)
+        if orphans := store.orphans(routes):
+            raise ConfigError(
+                [
+                    f"journal.path: {folder} holds {count} events of route {route!r} for sink {sink!r}, which the "
+                    "configuration no longer has: put it back, or empty the journal with `penstock journal drain`"
+                    for (route, sink), count in orphans.items()
+                ]
+            )
+    except (Unusable, sqlite3.Error) as error:
+        lock.release()
+        raise ConfigError([f"journal.path: {error}"]) from error
+    except ConfigError:
+        lock.release()
+        raise
+    return lock, store

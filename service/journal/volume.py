@@ -1,0 +1,85 @@
+"""Where a journal may live, who may use it, and how much of the disk is free."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final, Self
+
+from service.errors import ConfigError
+
+_FORGETFUL: Final = frozenset({"tmpfs", "ramfs", "overlay", "aufs", "squashfs"})
+"""File systems in memory, or of a container: what is on them goes with the container or the machine."""
+_REMOTE: Final = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "afs", "gfs2", "ocfs2", "glusterfs", "beegfs"}
+)
+"""File systems of a network: locks and shared memory, which SQLite's log needs, cannot be relied upon
+(sqlite.org/wal.html)."""
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+LOCK: Final = "lock"
+
+
+def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
+    """Type of the file system that `folder` is on, such as `ext4`; empty where the system does not tell."""
+    try:
+        lines = mounts.read_text("utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return ""
+    target = os.path.realpath(folder)
+    best, found = -1, ""
+    for line in lines:
+        fields, _, rest = line.partition(" - ")
+        point = fields.split(" ")[4].encode().decode("unicode_escape")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= best:  # of two at the same place the later one is seen
+            best, found = len(point), rest.split(" ")[0]
+    return found
+
+
+def demand_durable(folder: Path, type_: str) -> None:
+    """Raise ConfigError if what is stored in `folder`, of a file system of `type_`, does not outlive this container."""
+    remote = type_ in _REMOTE or type_.startswith("fuse.")
+    if type_ in _FORGETFUL or remote:
+        why = "a network's, on which a journal cannot be kept safely" if remote else "gone with the container"
+        place = f"journal.path: {folder} is on {type_}, which is {why}"
+        raise ConfigError(
+            [f"{place}; mount a volume there, or write `volume: ephemeral` if events may be lost with it"]
+        )
+
+
+class Lock:
+    """The right to use a folder's journal, until `release` or the end of the process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    @classmethod
+    def of(cls, folder: Path) -> Self | None:
+        """The lock of a folder, which is made; None if another process has it. Raises OSError."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, b"%d\n" % os.getpid())
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Let others use it."""
+        os.close(self._descriptor)
+
+
+def holder(folder: Path) -> str:
+    """The process id that a lock's file names; empty if none."""
+    try:
+        return (folder / LOCK).read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that this user may still write to the disk of `folder`. Raises OSError."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
