@@ -41,7 +41,7 @@ def raise_descriptors() -> int:
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its signals: `app` handles them for both ports."""
+    """uvicorn without its signals: whoever runs the process hears them (`signals.heard`)."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
