@@ -154,7 +154,7 @@ class Ingest:
             draft = items[0]
             if type(draft) is Draft and (one := self._take_one(request, target, draft)) is not None:
                 return one
-        reading = Reading(self._pipeline.router, request)
+        reading = Reading(self._pipeline.router, request, many=type(items) is not tuple)
         for item in items:
             reading.add(item)
         return self._accepted(reading, request)
@@ -179,9 +179,10 @@ class Ingest:
 
     def take(self, request: Request) -> Generator[None, None, Pending]:
         """The same of any body: yields to let others run."""
-        reading = Reading(self._pipeline.router, request)
+        items = request.head.read(request.body)
+        reading = Reading(self._pipeline.router, request, many=type(items) is not tuple)
         began = perf_counter()
-        for found in request.head.read(request.body):
+        for found in items:
             reading.add(found)
             if not len(reading.items) % _LOOK_EVERY:
                 request.keep(max(len(request.body), self._held(reading)))
