@@ -50,7 +50,7 @@ def asked(bench: Bench, row: Row, folder: Path, *, connections: int, seconds: fl
         rate=rate,
     )
     before = bench.stubs.counts()
-    found = load(bench.program, order, isolated(os.environ) | {"GOMAXPROCS": "1"})
+    found = load(bench.program, order)
     if wrong := complaints(found, 1, row.to, before, bench.stubs.counts()):
         raise Disagreement(f"{destination}, asked directly: " + "; ".join(wrong))
     return Quantiles(found.p50_ms, found.p99_ms)
