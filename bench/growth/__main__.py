@@ -6,6 +6,7 @@ failed, or a destination has not taken exactly what was acknowledged; a bound th
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from bench.growth import figures, held, page, plots
@@ -13,6 +14,7 @@ from bench.growth.axes import AXES
 from bench.growth.course import Plan, run_axis, run_fill, run_minutes
 from bench.growth.figures import Growth, Minutes
 from bench.program import Missing
+from bench.results import publish
 from bench.stage import add_options, stage, ways
 
 NAMES = [*(axis.name for axis in AXES), held.AXIS.name, "minutes"]
@@ -57,11 +59,8 @@ def main() -> int:
     if options.plots:
         plots.draw(pyplot, growths, minutes, options.plots)
     if options.write and minutes is not None:
-        if failures or void:
-            print("bench/GROWTH.md stays as it was; this run is not accepted", file=sys.stderr)
-            return 1
-        for file in page.write(pyplot, growths, minutes, sys.argv[1:]):
-            print(f"written: {file}")
+        text = partial(page.drawn, pyplot, growths, minutes, sys.argv[1:])
+        return publish(page.FILE, text, [*failures, *void])
     return 1 if failures else 0
 
 
