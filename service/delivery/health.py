@@ -1,6 +1,6 @@
 """Whether this replica lives, should get requests, and what is wrong with its destinations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -31,14 +31,18 @@ class Health:
         """503 for trouble that another replica would not share; `degraded`, with reasons, for the rest."""
         if self.phase is not Phase.SERVING:
             return 503, {"status": self.phase.value}
-        reasons = self.troubles()
-        if not reasons:
-            return 200, {"status": "ready"}
-        return (503 if self._strict else 200), {"status": "degraded", "reasons": reasons}
+        return verdict(self.troubles(), self._strict)
 
     def troubles(self) -> list[dict[str, Any]]:
         """What is wrong with which destination, in words for whoever is woken at night."""
         return [trouble for lane in self.lanes.values() if (trouble := _trouble(lane)) is not None]
+
+
+def verdict(troubles: Sequence[Mapping[str, Any]], strict: bool) -> tuple[int, dict[str, Any]]:
+    """The answer of `/readyz` of what serves."""
+    if not troubles:
+        return 200, {"status": "ready"}
+    return (503 if strict else 200), {"status": "degraded", "reasons": troubles}
 
 
 def _trouble(lane: Lane) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service import __version__
 from service.admin import app as admin
 from service.admin.subject import Process
+from service.config.settings import RouteConfig
 from service.delivery.entry import Terms
 from service.delivery.health import Health, Phase
 from service.delivery.lane import Lane
@@ -32,7 +33,7 @@ class Service:
         self.sink = kind(Faults(seconds=0.0), random.Random(1))
         self.lane: Lane = lane(self.sink, self.meter, "lake", patience="60ms", call_timeout="20ms")
         leg = Leg(self.lane, Terms("orders", required=True, patient=False), "original")
-        self.route = Route("orders", (leg,), types=("com.example.*",), source="/routes/orders")
+        self.route = Route("orders", (leg,), source="/routes/orders")
         self.pipeline = Pipeline({"orders": self.route}, {"lake": self.lane})
         self.health = Health()
         self.health.lanes = self.pipeline.lanes
@@ -46,7 +47,8 @@ class Service:
     @asynccontextmanager
     async def client(self, token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
         """A client of the admin port."""
-        app = admin.build(Process(self.pipeline, self.meter, self.health), token)
+        routes = {"orders": RouteConfig.model_validate({"types": ["com.example.*"], "to": ["lake"]})}
+        app = admin.build(Process(self.pipeline, self.meter, self.health), routes, token)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin") as client:
             yield client
 
