@@ -12,9 +12,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from service.errors import Busy, Code, Defect, IngestError
 from service.event import uuid7
 from service.sources import answer
-from service.sources.admission import Admission
 from service.sources.answer import Answer
 from service.sources.arrival import Hold, late
+from service.sources.exchanges import Exchanges
 from service.sources.head import Head
 from service.sources.ingest import advance, is_large, is_short
 from service.sources.pending import Pending, PendingOne
@@ -37,21 +37,6 @@ class Wire(Protocol):
 
     def part(self) -> None:
         """Read nothing more: the answer came before the end of a body."""
-
-
-class Shared(Protocol):
-    """What the exchanges of a port share (`exchanges.Exchanges`)."""
-
-    admission: Admission
-
-    def settled(self, exchange: "Exchange", loop: asyncio.AbstractEventLoop) -> None:
-        """Answer `exchange` soon."""
-
-    def await_settlement(self, exchange: "Exchange", loop: asyncio.AbstractEventLoop) -> None:
-        """Call `exchange.respond()` after `request_timeout`, unless it is forgotten before."""
-
-    def forget(self, exchange: "Exchange") -> None:
-        """The exchange waits no more."""
 
 
 class _NobodyWaits(asyncio.Event):
@@ -91,7 +76,7 @@ class Exchange:
     def __init__(
         self,
         wire: Wire,
-        exchanges: Shared,
+        exchanges: Exchanges,
         head: Head,
         hold: Hold,
         address: str,
