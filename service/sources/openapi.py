@@ -6,6 +6,8 @@ import yaml
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.sources.answer import Status
+
 DESCRIPTION = """Takes events, validates each one, fans it out, and says of every single event what became of it.
 
 **200 is the only answer that says every event is safe.** 207 is not a success: read `results`.
@@ -19,7 +21,7 @@ _RESULT: dict[str, Any] = {
         "index": {"type": "integer", "description": "Position in the request, from 0."},
         "id": {"type": ["string", "null"], "description": "The event's id; null if none could be read."},
         "status": {
-            "enum": ["delivered", "invalid", "rejected", "failed", "unknown"],
+            "enum": [each.value for each in Status],
             "description": "invalid: refused here. rejected: refused by a destination. failed: not delivered. "
             "unknown: perhaps delivered.",
         },
@@ -27,7 +29,7 @@ _RESULT: dict[str, Any] = {
         "may_duplicate": {"type": "boolean", "description": "Some destination has, or may have, the event already."},
         "sinks": {
             "type": "object",
-            "additionalProperties": {"enum": ["delivered", "rejected", "failed", "unknown"]},
+            "additionalProperties": {"enum": [each.value for each in Status if each is not Status.INVALID]},
             "description": "By required sink, when their fates differ.",
         },
         "error": {
