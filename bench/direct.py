@@ -35,7 +35,7 @@ class Quantiles(Struct, frozen=True):
     """Why it does not count; empty if it does."""
 
 
-def asked(bench: Bench, row: Row, folder: Path, *, connections: int, seconds: float, rate: float) -> Quantiles:
+def latency(bench: Bench, row: Row, folder: Path, *, connections: int, seconds: float, rate: float) -> Quantiles:
     """What the row's one destination takes. Raises Disagreement."""
     (destination,) = row.to
     if destination == "kafka":

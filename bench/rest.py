@@ -102,7 +102,7 @@ def run(bench: Bench, row: Row, folder: Path, switched: Ways, rounds: int, secon
             for contestant in running.values():
                 bench.measure(contestant, row, 1.0, rate)  # connects
             for _ in range(rounds):
-                own = direct.asked(bench, row, folder, connections=CONNECTIONS, seconds=seconds, rate=rate)
+                own = direct.latency(bench, row, folder, connections=CONNECTIONS, seconds=seconds, rate=rate)
                 found.direct.append(own)
                 for side, contestant in running.items():
                     measured = bench.measure(contestant, row, seconds, rate)

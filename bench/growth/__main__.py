@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.growth import figures, held, page, plots
 from bench.growth.axes import AXES
-from bench.growth.course import Plan, run_axis, run_fill, run_minutes
+from bench.growth.course import Course, run_axis, run_fill, run_minutes
 from bench.growth.figures import Growth, Minutes
 from bench.program import Missing
 from bench.results import publish
@@ -47,8 +47,8 @@ def main() -> int:
         return 2
     folder = options.folder.resolve()
     with stage(folder) as bench:
-        plan = Plan(bench, folder, ways(options), options.seconds, options.rounds, options.warm_up)
-        growths, minutes = _run(plan, options)
+        course = Course(bench, folder, ways(options), options.seconds, options.rounds, options.warm_up)
+        growths, minutes = _run(course, options)
     print("\n" + figures.text(growths, minutes))
     void = [*(each for growth in growths for each in growth.void), *(minutes.void if minutes else ())]
     for reason in void:
@@ -64,12 +64,12 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def _run(plan: Plan, options: argparse.Namespace) -> tuple[list[Growth], Minutes | None]:
+def _run(course: Course, options: argparse.Namespace) -> tuple[list[Growth], Minutes | None]:
     wanted = options.only or NAMES
-    growths = [run_axis(plan, axis) for axis in AXES if axis.name in wanted]
+    growths = [run_axis(course, axis) for axis in AXES if axis.name in wanted]
     if held.AXIS.name in wanted:
-        growths.append(run_fill(plan))
-    minutes = run_minutes(plan, options.minutes, options.minute_seconds) if "minutes" in wanted else None
+        growths.append(run_fill(course))
+    minutes = run_minutes(course, options.minutes, options.minute_seconds) if "minutes" in wanted else None
     return growths, minutes
 
 

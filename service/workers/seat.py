@@ -15,7 +15,7 @@ from service.errors import ConfigError, StartError
 from service.telemetry.meter import Loss
 from service.telemetry.snapshot import Snapshot, summed
 from service.threads import off_loop
-from service.workers.channel import MESSAGES, Assignment, Channel, Command, Ended, Message, Refused, Report
+from service.workers.channel import MESSAGES, Assignment, Channel, Command, Ended, Message, Misconfigured, Report
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ class Seat:
                     if self.served.is_set():
                         log.info("the new worker serves", extra={"worker": self.number})
                     self.served.set()
-            case Refused():
+            case Misconfigured():
                 self._mistakes = message.mistakes
             case Ended():
                 self.snapshot = message.snapshot
