@@ -121,7 +121,19 @@ class Ingest:
         self.large = Turns(LARGE_AT_ONCE)
         """Bodies from LARGE_BYTES on, whichever way they came."""
 
-    def find(self, name: str, allowed: Collection[str] | None) -> Route | None:
+    def head(self, route: str, headers: Mapping[str, str], allowed: Collection[str] | None) -> Head:
+        """What is known of every request to `route` with these headers (lower-cased names), by who is `allowed` what.
+
+        Raises NotFound, Forbidden, Unreadable (MALFORMED_HEADER) or Unsupported.
+        """
+        target = self._find(route, allowed)
+        plain_text = target is not None and target.allows(headers.get("origin"))
+        read = reader(headers.get("content-type"), headers, self._caps[route], plain_text)
+        given = plain_id(headers.get("x-request-id"))
+        key = idempotency_key(headers)
+        return Head(route, target, allowed, headers, read, preferences(headers), key, given)
+
+    def _find(self, name: str, allowed: Collection[str] | None) -> Route | None:
         """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `allowed`."""
         if name == RESERVED_ROUTE:
             return None
@@ -131,18 +143,6 @@ class Ingest:
         if route is None:
             raise NotFound(Code.UNKNOWN_ROUTE, f"there is no route {name[:80]!r}; check the path /v1/ROUTE")
         return route
-
-    def head(self, route: str, headers: Mapping[str, str], allowed: Collection[str] | None) -> Head:
-        """What is known of every request to `route` with these headers (lower-cased names), by who is `allowed` what.
-
-        Raises NotFound, Forbidden, Unreadable (MALFORMED_HEADER) or Unsupported.
-        """
-        target = self.find(route, allowed)
-        plain_text = target is not None and target.allows(headers.get("origin"))
-        read = reader(headers.get("content-type"), headers, self._caps[route], plain_text)
-        given = plain_id(headers.get("x-request-id"))
-        key = idempotency_key(headers)
-        return Head(route, target, allowed, headers, read, preferences(headers), key, given)
 
     def take_at_once(self, request: Request) -> Pending | PendingOne:
         """Read, validate and accept every event of `request`, whose body is short (`is_short`); what is pending.

@@ -85,7 +85,7 @@ class Seat:
 
     async def _live(self) -> int:
         """One worker, from its start to its end. Returns its exit code."""
-        self.clean, self._mistakes, self._serving_since = False, [], 0.0
+        self.clean, self._mistakes, self._heard_at, self._serving_since = False, [], 0.0, 0.0
         try:
             ours, self._process = _started()
         except OSError as error:
@@ -157,9 +157,8 @@ class Seat:
         await asyncio.wait({self._asked}, timeout=seconds)
 
     def tell(self, command: Command) -> None:
-        """Pass on a signal."""
-        if command is not Command.REPORT:
-            self._stopping.set()
+        """Pass on a signal: there is no next worker."""
+        self._stopping.set()
         if self._channel is not None:
             self._channel.send(command)
 
