@@ -15,11 +15,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import Draining, IngestError
 from service.sources.admission import ENDED
-from service.sources.connections import MOST_HEADERS, UNSENT_BYTES, Connections
+from service.sources.connections import Connections
 from service.sources.exchange import Exchange
 from service.sources.exchanges import Exchanges
 from service.sources.head import Head, header_map
-from service.sources.protocol import BoundedProtocol
+from service.sources.protocol import MOST_HEADERS, UNSENT_BYTES, BoundedProtocol
 
 MOST_BYTES: Final = 256 * 1024
 """Larger bodies take time enough that a task costs nothing beside them."""

@@ -13,12 +13,13 @@ from service.errors import Busy, Code, Defect, IngestError
 from service.event import uuid7
 from service.sources import answer
 from service.sources.answer import Answer
-from service.sources.arrival import Hold, late
+from service.sources.arrival import late
 from service.sources.exchanges import Exchanges
 from service.sources.head import Head
 from service.sources.ingest import advance, is_large, is_short
 from service.sources.pending import Pending, PendingOne
 from service.sources.reading import Request
+from service.sources.room import Hold
 from service.sources.unread import LINGER_SECONDS
 
 log = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ class Exchange:
 
     def _request(self) -> Request:
         body, self.body = bytes(self.body), b""
-        return Request(self.head, body, self._identity, self._address, self._hold.keep)
+        return Request(self.head, body, self._identity, self._address, self._hold.demand)
 
     def _begin_large(self) -> None:
         self._go_on(partial(advance, self._large()))
@@ -210,7 +211,7 @@ class Exchange:
             log.exception("a request could not be answered")
             self.refuse(Defect())
         else:
-            self._hold.hold(len(found.body))
+            self._hold.charge(len(found.body))
             self._write(found)
 
     def refuse(self, error: IngestError) -> None:
@@ -218,7 +219,7 @@ class Exchange:
         if (self.more_body and self._refusal is None) or error.code is Code.DRAINING:
             # what comes of a body after its answer has no meaning
             self.keep_alive = False
-        self._hold.hold(0)
+        self._hold.charge(0)
         self._write(answer.of_error(error, self._identity))
 
     def _write(self, found: Answer) -> None:

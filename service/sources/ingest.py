@@ -5,8 +5,7 @@ yields whenever it has worked for YIELD_SECONDS, so that a huge body does not st
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from time import perf_counter, time
 
 from service.codecs.body import reader
@@ -20,6 +19,7 @@ from service.sources.head import Head
 from service.sources.pending import Pending, PendingOne
 from service.sources.preferences import idempotency_key, plain_id, preferences
 from service.sources.reading import SOURCE, Reading, Request
+from service.sources.turns import Turns
 from service.telemetry.meter import Meter
 
 YIELD_SECONDS = 0.005
@@ -31,8 +31,6 @@ LARGE_BYTES = 64 * 1024
 """A body from here on may take longer than YIELD_SECONDS."""
 LARGE_AT_ONCE = 2
 """Large bodies that are read in turns: each holds several times its size until it is accepted, the others wait."""
-
-
 SHORT_BYTES = 16 * 1024
 """A body of so much at most, with few events, is read at once."""
 MANY_EVENTS = 500
@@ -63,47 +61,6 @@ def advance(taking: Generator[None, None, Pending]) -> Pending | None:
         pending: Pending = done.value
         return pending
     return None
-
-
-class Turns:
-    """Lets a few large bodies be read at a time, the others in the order in which they came."""
-
-    def __init__(self, at_once: int) -> None:
-        self._free = at_once
-        self._waiting: deque[Callable[[], object]] = deque()
-
-    def take(self, begin: Callable[[], object]) -> None:
-        """Call `begin` when it is its turn, maybe at once. Whoever was called calls `leave`."""
-        if self._free:
-            self._free -= 1
-            begin()
-        else:
-            self._waiting.append(begin)
-
-    def leave(self) -> None:
-        """The turn is over."""
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._waiting.popleft())
-        else:
-            self._free += 1
-
-    async def wait(self) -> None:
-        """Return when it is the caller's turn."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def begin() -> None:
-            if turn.done():
-                self.leave()
-            else:
-                turn.set_result(None)
-
-        self.take(begin)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():
-                self.leave()
-            raise
 
 
 class Ingest:
@@ -166,7 +123,7 @@ class Ingest:
         try:
             event = route.event(draft, head.headers, origin, head.key)
             pending = PendingOne(event.id, route.required, self._pipeline, request.request_id, head.prefer)
-            request.keep(PER_RESULT_BYTES)
+            request.demand(PER_RESULT_BYTES)
             self._pipeline.accept_one(route, event, pending)
         except Unavailable as error:
             self._meter.edge_received[SOURCE, route.name] += 1
@@ -185,7 +142,7 @@ class Ingest:
         for found in items:
             reading.add(found)
             if not len(reading.items) % _LOOK_EVERY:
-                request.keep(max(len(request.body), self._held(reading)))
+                request.demand(max(len(request.body), self._held(reading)))
             if perf_counter() - began > YIELD_SECONDS:
                 yield
                 began = perf_counter()
@@ -215,7 +172,7 @@ class Ingest:
         receipt = None
         try:
             # what was taken is charged to the lanes; its results, and what was refused, are held here until answered
-            request.keep(self._answer_bytes(reading))
+            request.demand(self._answer_bytes(reading))
             if reading.intake.routes:
                 receipt = self._pipeline.accept(reading.intake)
         except IngestError as error:

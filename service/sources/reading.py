@@ -25,7 +25,7 @@ class Request(Struct):
     body: bytes
     request_id: str
     address: str = ""
-    keep: Callable[[int], None] = lambda size: None
+    demand: Callable[[int], None] = lambda size: None
     """Called once the body is read, with the bytes that its answer will take. May refuse: then nothing is taken."""
 
 
