@@ -20,7 +20,7 @@ from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.telemetry.meter import Meter
-from tests.flow.scripted import Faults, ScriptedSink, event, intake, lane
+from tests.flow.scripted import Faults, ScriptedSink, all_settled, event, intake, lane
 
 TOKEN = "a token of the admin"
 
@@ -42,7 +42,7 @@ class Service:
     async def send(self, count: int) -> None:
         """Put events through the pipeline, and wait until they are settled."""
         events = [event(number, route="orders") for number in range(count)]
-        await self.pipeline.accept(intake(self.route, events)).wait()
+        await all_settled(self.pipeline.accept(intake(self.route, events)))
 
     @asynccontextmanager
     async def client(self, token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
