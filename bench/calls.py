@@ -19,6 +19,7 @@ import uvloop
 
 from bench.bodies import event
 from bench.program import compiled, stubs
+from deploy.local.emulator import isolated
 from service.aws.requests import Operation, body_of, encode
 from service.aws.session import client
 from service.aws.settings import AwsConfig
@@ -27,7 +28,6 @@ from service.sinks import kinesis_records, sqs
 ROUNDS = 9
 CALLS_A_ROUND = 160
 AT_ONCE = 8
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_EC2_METADATA_DISABLED": "true"}
 Call = Callable[[], Awaitable[object]]
 
 
@@ -95,9 +95,10 @@ async def measure(endpoint: str) -> None:
 
 def main() -> None:
     """Start the destinations and measure. Needs Go, as the benchmark does."""
-    environment = {**os.environ, **CREDENTIALS}
-    os.environ |= CREDENTIALS
-    with tempfile.TemporaryDirectory() as folder, stubs(compiled(), Path(folder), environment) as running:
+    environment = isolated(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    with tempfile.TemporaryDirectory() as folder, stubs(compiled(), Path(folder)) as running:
         uvloop.run(measure(running.endpoint))
 
 

@@ -35,7 +35,7 @@ class Quantiles(Struct, frozen=True):
     """Why it does not count; empty if it does."""
 
 
-def asked(bench: Bench, row: Row, folder: Path, *, connections: int, seconds: float, rate: float) -> Quantiles:
+def latency(bench: Bench, row: Row, folder: Path, *, connections: int, seconds: float, rate: float) -> Quantiles:
     """What the row's one destination takes. Raises Disagreement."""
     (destination,) = row.to
     if destination == "kafka":
@@ -50,7 +50,7 @@ def asked(bench: Bench, row: Row, folder: Path, *, connections: int, seconds: fl
         rate=rate,
     )
     before = bench.stubs.counts()
-    found = load(bench.program, order, isolated(os.environ) | {"GOMAXPROCS": "1"})
+    found = load(bench.program, order)
     if wrong := complaints(found, 1, row.to, before, bench.stubs.counts()):
         raise Disagreement(f"{destination}, asked directly: " + "; ".join(wrong))
     return Quantiles(found.p50_ms, found.p99_ms)

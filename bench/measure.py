@@ -1,6 +1,5 @@
 """One run of load against one contestant: what it did and cost, whether it counts, and whether it told the truth."""
 
-import os
 import time
 from collections.abc import Sequence
 from math import nan
@@ -12,7 +11,6 @@ from bench import cores
 from bench.contestants import Contestant, Side
 from bench.program import Counts, Load, Order, Stubs, connected
 from bench.rows import Row
-from deploy.local.emulator import isolated
 
 MOST_LOAD_CORE = 0.9
 """Busy share of the load's core above which a run is void: what is measured may then be the load."""
@@ -84,7 +82,7 @@ class Bench(Struct, frozen=True):
             seconds=seconds,
             rate=rate,
         )
-        with connected(self.program, order, isolated(os.environ) | {"GOMAXPROCS": "1"}) as send:
+        with connected(self.program, order) as send:
             _settle(contestant.session)
             before, cpu = self.stubs.counts(), cores.cpu_seconds(contestant.session)
             served, loaded = cores.core(self.service_core), cores.core(self.load_core)

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from deploy.local.child import ROOT, Child
+from deploy.local.emulator import isolated
 
 SOURCE = ROOT / "bench" / "go"
 CACHE = ROOT / ".lab" / "bench"
@@ -87,10 +88,8 @@ class Load(Struct, frozen=True):
     unsent: int
     """Requests of an open loop that were due, and for which no connection was free."""
     p50_ms: float
-    p90_ms: float
     p99_ms: float
     p999_ms: float
-    max_ms: float
     cpu_share: float
     """Of a core, by the load generator itself."""
     sample: str
@@ -156,15 +155,16 @@ def compiled() -> Path:
 
 
 @contextmanager
-def stubs(program: Path, folder: Path, environment: Mapping[str, str]) -> Iterator[Stubs]:
+def stubs(program: Path, folder: Path) -> Iterator[Stubs]:
     """The destinations, until the block ends. They run on this process's cores."""
-    with Child("The destinations", [program, "stubs"], folder / "stubs.log", environment, announces=True) as child:
+    log = folder / "stubs.log"
+    with Child("The destinations", [program, "stubs"], log, _environment(), announces=True) as child:
         told: dict[str, Any] = child.announcement()
         yield Stubs(told["bootstrap"], told["endpoint"])
 
 
 @contextmanager
-def connected(program: Path, order: Order, environment: Mapping[str, str]) -> Iterator[Callable[[], Load]]:
+def connected(program: Path, order: Order) -> Iterator[Callable[[], Load]]:
     """The load generator, its connections open for as long as the block runs. What it yields carries out the order.
 
     Raises RuntimeError, here or when it sends.
@@ -172,7 +172,7 @@ def connected(program: Path, order: Order, environment: Mapping[str, str]) -> It
     words = [f"-{name}={value}" for name, value in asdict(order).items()]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [program, "load", *words], env=dict(environment), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        [program, "load", *words], env=_environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True
     ) as process:
         _told(process)
 
@@ -194,7 +194,12 @@ def _told(process: "subprocess.Popen[str]") -> str:
     raise RuntimeError(f"the load generator failed: {process.stderr.read().strip()}")
 
 
-def load(program: Path, order: Order, environment: Mapping[str, str]) -> Load:
+def load(program: Path, order: Order) -> Load:
     """Connect, send and close. Raises RuntimeError."""
-    with connected(program, order, environment) as send:
+    with connected(program, order) as send:
         return send()
+
+
+def _environment() -> dict[str, str]:
+    """What the program runs in: one thread at a time, for it has one core."""
+    return isolated(os.environ) | {"GOMAXPROCS": "1"}

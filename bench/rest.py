@@ -6,7 +6,6 @@ a run failed, or a destination has not taken exactly what was acknowledged; a go
 """
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -16,11 +15,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from bench import direct, grid
+from bench import direct, grid, results
 from bench.contestants import Side, Ways, started
 from bench.direct import Quantiles
 from bench.measure import Bench, Disagreement
-from bench.results import heading, versions
 from bench.rows import Row
 from bench.stage import add_options, stage, ways
 from deploy.local.child import ROOT, ChildError
@@ -104,7 +102,7 @@ def run(bench: Bench, row: Row, folder: Path, switched: Ways, rounds: int, secon
             for contestant in running.values():
                 bench.measure(contestant, row, 1.0, rate)  # connects
             for _ in range(rounds):
-                own = direct.asked(bench, row, folder, connections=CONNECTIONS, seconds=seconds, rate=rate)
+                own = direct.latency(bench, row, folder, connections=CONNECTIONS, seconds=seconds, rate=rate)
                 found.direct.append(own)
                 for side, contestant in running.items():
                     measured = bench.measure(contestant, row, seconds, rate)
@@ -116,17 +114,8 @@ def run(bench: Bench, row: Row, folder: Path, switched: Ways, rounds: int, secon
 
 def page(found: Sequence[Rest], arguments: Sequence[str]) -> str:
     """The text of bench/REST.md."""
-    command = shlex.join(["python", "-m", "bench.rest", *arguments])
-    return "\n".join(
-        [
-            *heading("What an idle service adds to its destination's latency", command),
-            "",
-            grid.markdown(HEAD, list(map(cells, found))),
-            "",
-            *versions(),
-            "",
-        ]
-    )
+    table = grid.markdown(HEAD, list(map(cells, found)))
+    return results.page("What an idle service adds to its destination's latency", "bench.rest", arguments, ["", table])
 
 
 def _options() -> argparse.Namespace:
@@ -161,11 +150,7 @@ def main() -> int:
     for failure in failures:
         print(f"FAILED: {failure}", file=sys.stderr)
     if options.write:
-        if failures or void:
-            print("bench/REST.md stays as it was; this run is not accepted", file=sys.stderr)
-            return 1
-        FILE.write_text(page(found, sys.argv[1:]), "utf-8")
-        print(f"written: {FILE}")
+        return results.publish(FILE, lambda: page(found, sys.argv[1:]), [*failures, *void])
     return 1 if failures else 0
 
 

@@ -1,10 +1,10 @@
-"""bench/RESULTS.md: the last accepted run, with the command and the versions that made it."""
+"""Pages of results: of the last accepted runs, with the commands and the versions that made them; bench/RESULTS.md."""
 
 import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -33,26 +33,38 @@ def write(
     reasons = [*failures, *(f"{result.row.name}: {reason}" for result in results for reason in result.void)]
     reasons += [f"latency: {reason}" for reason in latency.void] if latency else ["there is no latency"]
     reasons += all_four.void if all_four else ["all four destinations were not run together"]
-    if reasons or latency is None or all_four is None:
-        print("bench/RESULTS.md stays as it was; this run is not accepted:", *reasons, sep="\n  ", file=sys.stderr)
+
+    def text() -> str:
+        assert latency is not None
+        assert all_four is not None
+        return _text(results, latency, all_four, arguments)
+
+    return publish(file, text, reasons)
+
+
+def publish(file: Path, text: Callable[[], str], reasons: Sequence[str]) -> int:
+    """Write the page, which is made only now, unless there are `reasons` why the run is not accepted. The exit code."""
+    if reasons:
+        print(f"{file.name} stays as it was; this run is not accepted:", *reasons, sep="\n  ", file=sys.stderr)
         return 1
-    file.write_text(page(results, latency, all_four, arguments), "utf-8")
+    file.write_text(text(), "utf-8")
     print(f"written: {file}")
     return 0
 
 
-def heading(title: str, command: str) -> list[str]:
-    """The first lines of a page of results."""
+def page(title: str, module: str, arguments: Sequence[str], lines: Sequence[str]) -> str:
+    """The text of a page: how it was made, `lines`, and with what."""
+    command = shlex.join(["python", "-m", module, *arguments])
     told = f"`{command}` on {datetime.now(UTC):%Y-%m-%d}. How to read it: [README.md](README.md)."
-    return [f"# {title}", "", told]
+    return "\n".join([f"# {title}", "", told, *lines, "", *_versions(), ""])
 
 
-def page(results: Sequence[table.Result], latency: table.Latency, all_four: Together, arguments: Sequence[str]) -> str:
-    """The text of the file."""
-    command = shlex.join(["python", "-m", "bench", *arguments])
-    return "\n".join(
+def _text(results: Sequence[table.Result], latency: table.Latency, all_four: Together, arguments: Sequence[str]) -> str:
+    return page(
+        "The last accepted run",
+        "bench",
+        arguments,
         [
-            *heading("The last accepted run", command),
             "Ratios hold on other machines; events a second do not.",
             "",
             table.markdown(results),
@@ -68,14 +80,11 @@ def page(results: Sequence[table.Result], latency: table.Latency, all_four: Toge
             "```",
             *table.parts_lines(results),
             "```",
-            "",
-            *versions(),
-            "",
-        ]
+        ],
     )
 
 
-def versions() -> list[str]:
+def _versions() -> list[str]:
     """What the run was made with, a line each, as a list in Markdown."""
     python = f"Python {platform.python_version()}, {go_version()}, librdkafka {confluent_kafka.libversion()[0]}"
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)

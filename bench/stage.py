@@ -11,7 +11,6 @@ from bench import cores
 from bench.contestants import Ways
 from bench.measure import Bench
 from bench.program import CACHE, Missing, compiled, stubs
-from deploy.local.emulator import isolated
 
 
 def add_options(parser: argparse.ArgumentParser, name: str) -> None:
@@ -55,5 +54,5 @@ def stage(folder: Path) -> Iterator[Bench]:
         raise SystemExit(2) from None
     os.sched_setaffinity(0, {load_core})
     folder.mkdir(parents=True, exist_ok=True)
-    with stubs(program, folder, isolated(os.environ) | {"GOMAXPROCS": "1"}) as running:
+    with stubs(program, folder) as running:
         yield Bench(program, running, service_core, load_core)

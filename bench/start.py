@@ -6,7 +6,6 @@ file in memory, does not count. A goal that is missed is only told; exit code 1 
 
 import argparse
 import os
-import shlex
 import sys
 import time
 import urllib.error
@@ -19,9 +18,8 @@ from typing import Any, Final
 import yaml
 from msgspec import Struct
 
-from bench import cores, grid
+from bench import cores, grid, results
 from bench.program import CACHE, Stubs, asked
-from bench.results import heading, versions
 from bench.rows import Row
 from bench.stage import stage
 from deploy.local.child import ROOT, Child, ChildError, leashed
@@ -113,17 +111,8 @@ def _ready(admin: str) -> bool:
 
 def page(found: Sequence[Starts], arguments: Sequence[str]) -> str:
     """The text of bench/START.md."""
-    command = shlex.join(["python", "-m", "bench.start", *arguments])
-    return "\n".join(
-        [
-            *heading("From start to ready", command),
-            "",
-            grid.markdown(HEAD, list(map(cells, found))),
-            "",
-            *versions(),
-            "",
-        ]
-    )
+    table = grid.markdown(HEAD, list(map(cells, found)))
+    return results.page("From start to ready", "bench.start", arguments, ["", table])
 
 
 def main() -> int:
@@ -147,8 +136,7 @@ def main() -> int:
             return 1
     print(grid.text(HEAD, list(map(cells, found))))
     if options.write:
-        FILE.write_text(page(found, sys.argv[1:]), "utf-8")
-        print(f"written: {FILE}")
+        return results.publish(FILE, lambda: page(found, sys.argv[1:]), ())
     return 0
 
 

@@ -75,7 +75,7 @@ async def open_admin(stack: AsyncExitStack, config: Config, subject: Subject, me
     connections = Connections("admin", ADMIN_CONNECTIONS, ADMIN_HEAD_BYTES, LAST_ANSWERS_SECONDS, meter)
     return await listen(
         stack,
-        admin.build(subject, token),
+        admin.build(subject, config.routes, token),
         "admin",
         config.admin.host,
         config.admin.port,

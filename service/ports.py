@@ -41,7 +41,7 @@ def raise_descriptors() -> int:
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its signals: `app` handles them for both ports."""
+    """uvicorn without its signals: whoever runs the process hears them (`signals.heard`)."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -82,8 +82,8 @@ async def listen(
 
     `section` is the part of the configuration that says `host` and `port`; `protocol` makes a connection's protocol of
     what uvicorn gives it. Idle connections end after `keep_alive` seconds; open ones get `last_answers` seconds once
-    the server is told to exit. `shared`: other processes listen there too (`share`). Raises ConfigError if the address
-    cannot be bound.
+    the server is told to exit. `shared`: other processes listen there too (`let_others_bind`). Raises ConfigError if
+    the address cannot be bound.
     """
     listener = bound(section, host, port, shared)
     server = Server(
@@ -126,7 +126,7 @@ def address(host: str, listener: socket.socket) -> str:
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def share(listener: socket.socket) -> None:
+def let_others_bind(listener: socket.socket) -> None:
     """Let other processes of this user bind the address too; the system spreads connections over those that listen.
 
     Set only now, it has not kept the socket from finding out that the address was taken (socket(7), SO_REUSEPORT).
@@ -148,7 +148,7 @@ def bound(section: str, host: str, port: int, shared: bool = False) -> socket.so
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
-            share(listener)
+            let_others_bind(listener)
         # what is accepted inherits it: an answer that is not read would take megabytes of the kernel, which charges
         # them to the container
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_UNSENT_BYTES)

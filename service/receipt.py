@@ -1,6 +1,5 @@
 """The receipt a source awaits: one per request or poll, settled exactly once per (event, required lane)."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sized
 from enum import StrEnum
 
@@ -96,14 +95,6 @@ class Receipt:
     def forget(self) -> None:
         """Call nobody any more."""
         self._callbacks.clear()
-
-    async def wait(self) -> None:
-        """Return once everything is settled. Cancelling the waiter cancels nothing else."""
-        if self.done:
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.on_done(lambda: None if waiter.done() else waiter.set_result(None))
-        await waiter
 
     @property
     def all_delivered(self) -> bool:

@@ -52,10 +52,8 @@ type Told struct {
 	Errors       map[string]int `json:"errors"`
 	Unsent       int            `json:"unsent"`
 	P50          float64        `json:"p50_ms"`
-	P90          float64        `json:"p90_ms"`
 	P99          float64        `json:"p99_ms"`
 	P999         float64        `json:"p999_ms"`
-	Max          float64        `json:"max_ms"`
 	CPU          float64        `json:"cpu_share"`
 	Sample       string         `json:"sample"`
 }
@@ -168,8 +166,7 @@ func (l *Load) result() Told {
 	told := l.told
 	told.PerSecond = float64(told.Acknowledged) / told.Seconds
 	milliseconds := func(share float64) float64 { return float64(l.latencies.Quantile(share)) / 1e6 }
-	told.P50, told.P90, told.P99 = milliseconds(0.5), milliseconds(0.9), milliseconds(0.99)
-	told.P999, told.Max = milliseconds(0.999), milliseconds(1)
+	told.P50, told.P99, told.P999 = milliseconds(0.5), milliseconds(0.99), milliseconds(0.999)
 	return told
 }
 

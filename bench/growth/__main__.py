@@ -6,13 +6,15 @@ failed, or a destination has not taken exactly what was acknowledged; a bound th
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from bench.growth import figures, held, page, plots
 from bench.growth.axes import AXES
-from bench.growth.course import Plan, run_axis, run_fill, run_minutes
+from bench.growth.course import Course, run_axis, run_fill, run_minutes
 from bench.growth.figures import Growth, Minutes
 from bench.program import Missing
+from bench.results import publish
 from bench.stage import add_options, stage, ways
 
 NAMES = [*(axis.name for axis in AXES), held.AXIS.name, "minutes"]
@@ -45,8 +47,8 @@ def main() -> int:
         return 2
     folder = options.folder.resolve()
     with stage(folder) as bench:
-        plan = Plan(bench, folder, ways(options), options.seconds, options.rounds, options.warm_up)
-        growths, minutes = _run(plan, options)
+        course = Course(bench, folder, ways(options), options.seconds, options.rounds, options.warm_up)
+        growths, minutes = _run(course, options)
     print("\n" + figures.text(growths, minutes))
     void = [*(each for growth in growths for each in growth.void), *(minutes.void if minutes else ())]
     for reason in void:
@@ -57,20 +59,17 @@ def main() -> int:
     if options.plots:
         plots.draw(pyplot, growths, minutes, options.plots)
     if options.write and minutes is not None:
-        if failures or void:
-            print("bench/GROWTH.md stays as it was; this run is not accepted", file=sys.stderr)
-            return 1
-        for file in page.write(pyplot, growths, minutes, sys.argv[1:]):
-            print(f"written: {file}")
+        text = partial(page.drawn, pyplot, growths, minutes, sys.argv[1:])
+        return publish(page.FILE, text, [*failures, *void])
     return 1 if failures else 0
 
 
-def _run(plan: Plan, options: argparse.Namespace) -> tuple[list[Growth], Minutes | None]:
+def _run(course: Course, options: argparse.Namespace) -> tuple[list[Growth], Minutes | None]:
     wanted = options.only or NAMES
-    growths = [run_axis(plan, axis) for axis in AXES if axis.name in wanted]
+    growths = [run_axis(course, axis) for axis in AXES if axis.name in wanted]
     if held.AXIS.name in wanted:
-        growths.append(run_fill(plan))
-    minutes = run_minutes(plan, options.minutes, options.minute_seconds) if "minutes" in wanted else None
+        growths.append(run_fill(course))
+    minutes = run_minutes(course, options.minutes, options.minute_seconds) if "minutes" in wanted else None
     return growths, minutes
 
 

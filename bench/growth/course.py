@@ -18,7 +18,7 @@ from bench.runs import tell
 from deploy.local.child import ChildError
 
 
-class Plan(Struct, frozen=True):
+class Course(Struct, frozen=True):
     """How to run."""
 
     bench: Bench
@@ -30,43 +30,43 @@ class Plan(Struct, frozen=True):
     """Seconds of load before the first run."""
 
 
-def run_axis(plan: Plan, axis: Axis) -> Growth:
+def run_axis(course: Course, axis: Axis) -> Growth:
     """A service for each size, loaded in turns. What goes wrong is in the result's `failure`."""
     found = Growth(axis, {size: [] for size, _ in axis.sizes})
     with _told(found), ExitStack() as stack:
         running = []
         for size, row in axis.sizes:
-            contestant = stack.enter_context(_started(plan, row, f"{axis.name}_{size}"))
+            contestant = stack.enter_context(_started(course, row, f"{axis.name}_{size}"))
             running.append((size, row, contestant))
-            plan.bench.measure(contestant, row, plan.warm_up, axis.rate)
-        for _ in range(plan.rounds):
+            course.bench.measure(contestant, row, course.warm_up, axis.rate)
+        for _ in range(course.rounds):
             for size, row, contestant in running:
-                found.runs[size].append(_measured(plan, contestant, row, axis, size))
+                found.runs[size].append(_measured(course, contestant, row, axis, size))
     return found
 
 
-def run_fill(plan: Plan) -> Growth:
+def run_fill(course: Course) -> Growth:
     """One service, one of whose lanes is filled again and again. What goes wrong is in the result's `failure`."""
     axis = held.AXIS
     found = Growth(axis, {size: [] for size, _ in axis.sizes})
-    with _told(found), _started(plan, held.WORK, axis.name) as contestant:
-        filler = held.Filler(plan.bench, contestant, plan.folder)
+    with _told(found), _started(course, held.WORK, axis.name) as contestant:
+        filler = held.Filler(course.bench, contestant, course.folder)
         filler.calibrate()
-        plan.bench.measure(contestant, held.WORK, plan.warm_up, axis.rate)
-        for _ in range(plan.rounds):
+        course.bench.measure(contestant, held.WORK, course.warm_up, axis.rate)
+        for _ in range(course.rounds):
             for size, row in axis.sizes:
                 with filler.filled(size):
-                    found.runs[size].append(_measured(plan, contestant, row, axis, size))
+                    found.runs[size].append(_measured(course, contestant, row, axis, size))
     return found
 
 
-def run_minutes(plan: Plan, minutes: int, seconds: float) -> Minutes:
+def run_minutes(course: Course, minutes: int, seconds: float) -> Minutes:
     """One service at a fixed rate, for so many minutes of `seconds` each. What goes wrong is in `failure`."""
     found = Minutes([])
-    with _told(found), _started(plan, MINUTES, "minutes") as contestant:
-        plan.bench.measure(contestant, MINUTES, plan.warm_up, RATE)
+    with _told(found), _started(course, MINUTES, "minutes") as contestant:
+        course.bench.measure(contestant, MINUTES, course.warm_up, RATE)
         for number in range(minutes):
-            run = plan.bench.measure(contestant, MINUTES, seconds, RATE)
+            run = course.bench.measure(contestant, MINUTES, seconds, RATE)
             tell(f"minute {number + 1}", run)
             found.minutes.append(Minute(run, cores.resident_bytes(contestant.session)))
     return found
@@ -82,13 +82,13 @@ def _told(found: Growth | Minutes) -> Iterator[None]:
         print(f"FAILED: {error}", file=sys.stderr, flush=True)
 
 
-def _measured(plan: Plan, contestant: Contestant, row: Row, axis: Axis, size: int) -> Measured:
-    run = plan.bench.measure(contestant, row, plan.seconds, axis.rate)
+def _measured(course: Course, contestant: Contestant, row: Row, axis: Axis, size: int) -> Measured:
+    run = course.bench.measure(contestant, row, course.seconds, axis.rate)
     tell(f"{axis.name} {size:,}", run)
     return run
 
 
-def _started(plan: Plan, row: Row, name: str) -> AbstractContextManager[Contestant]:
-    folder = plan.folder / name
+def _started(course: Course, row: Row, name: str) -> AbstractContextManager[Contestant]:
+    folder = course.folder / name
     folder.mkdir(exist_ok=True)
-    return started(Side.OURS, row, plan.bench.stubs, plan.bench.service_core, folder, plan.ways)
+    return started(Side.OURS, row, course.bench.stubs, course.bench.service_core, folder, course.ways)

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from os import environ
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,6 @@ from bench.growth.axes import CONNECTIONS, RATE, Axis
 from bench.measure import Bench, Disagreement, complaints
 from bench.program import Load, Order, asked, load
 from bench.rows import MANY, Row
-from deploy.local.emulator import isolated
 
 SINK: Final = "firehose"
 """The type and the name of the sink whose destination does not answer. Its lane has no partitions, and drains fast."""
@@ -105,7 +103,7 @@ class Filler:
             rate=requests,
             patience=3600,
         )
-        return load(self._bench.program, order, isolated(environ) | {"GOMAXPROCS": "1"})
+        return load(self._bench.program, order)
 
     def _await(self, events: int) -> None:
         deadline = time.monotonic() + SETTLING_SECONDS

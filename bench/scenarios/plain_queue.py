@@ -1,4 +1,4 @@
-"""A sink of the bench's own: one message of a queue to a call, without an SDK whose CPU would be the bottleneck."""
+"""A sink of the bench's own: one message of a queue to a call, whatever the load, at little CPU."""
 
 from typing import ClassVar, Self
 

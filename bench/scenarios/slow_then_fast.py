@@ -1,8 +1,8 @@
 """A destination of 32 parallel servers becomes forty times slower, and fast again: the calls in flight follow.
 
-Measured with a sink of the bench's own (`plain_queue`), whose calls cost little: 32 servers that answer in 50 ms take
-640 calls a second, which is more than one core makes through the AWS SDK. What the SQS sink reaches of them, and that
-its process then uses its whole core, is told beside: there the CPU is the limit, not the limiter.
+Measured with a sink of the bench's own (`plain_queue`) that puts one message into a call: 32 servers that answer in
+50 ms take 640 calls a second, and so 640 events. Of the SQS sink, which puts ten into one, it would be ten times as
+many events that had to come and be read; what it reaches of the calls, and at what CPU, is told beside.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ CLIENTS = 16
 EVENTS = 10
 """160 in flight: five times what is served at once, so that there is always one more to send."""
 PLAIN = {"type": "bench.scenarios.plain_queue:PlainQueue", "url": "${AWS_ENDPOINT_URL}", "queue": "work"}
-SDK = {"type": "sqs", "queue": "work"}
-SDK_CLIENTS = CLIENTS * 10
+SQS = {"type": "sqs", "queue": "work"}
+SQS_CLIENTS = CLIENTS * 10
 """As many calls in flight with ten messages each, which is what the SQS sink puts into one."""
-SDK_SECONDS = 10.0
+SQS_SECONDS = 10.0
 
 
 def _configuration(sink: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -55,18 +55,18 @@ async def run(seconds: float, folder: Path) -> Report:
         acknowledged, taken = producers.acknowledged["work"], await running.taken("work")
         report.at_most("acknowledged events that did not arrive", missing(acknowledged, taken), 0, "g")
         report.tell("answers by status", str(dict(producers.statuses)))
-    await _sdk(folder, report)
+    await _sqs(folder, report)
     return report
 
 
-async def _sdk(folder: Path, report: Report) -> None:
+async def _sqs(folder: Path, report: Report) -> None:
     """Tell what the SQS sink reaches of the fast destination."""
-    async with world(_configuration(SDK), {"work": _queue(FAST_SECONDS)}, folder) as running:
+    async with world(_configuration(SQS), {"work": _queue(FAST_SECONDS)}, folder) as running:
         producers = Producers(running.session, running.url)
         clock = asyncio.get_running_loop().time
-        until = clock() + 2 * SDK_SECONDS
-        load = asyncio.create_task(producers.closed_loop("work", SDK_CLIENTS, EVENTS, until))
-        await asyncio.sleep(SDK_SECONDS)
+        until = clock() + 2 * SQS_SECONDS
+        load = asyncio.create_task(producers.closed_loop("work", SQS_CLIENTS, EVENTS, until))
+        await asyncio.sleep(SQS_SECONDS)
         first, began = await running.counts("work"), clock()
         cpu, others = running.cpu_seconds(), running.others_cpu_seconds()
         await asyncio.sleep(until - clock())

@@ -14,12 +14,13 @@ from starlette.exceptions import HTTPException
 
 from service import __version__
 from service.admin.subject import Subject
+from service.config.settings import RouteConfig
 from service.errors import Code
 from service.telemetry.prometheus import LaneGauges, registry
 from service.telemetry.snapshot import Snapshot
 
 
-def build(subject: Subject, token: str | None) -> FastAPI:
+def build(subject: Subject, routes: Mapping[str, RouteConfig], token: str | None) -> FastAPI:
     """The admin application. With a `token`, everything but the health checks demands it as Bearer token."""
     app = FastAPI(title="Penstock admin", version=__version__, openapi_url=None)
     app.add_exception_handler(HTTPException, _refused)
@@ -65,7 +66,7 @@ def build(subject: Subject, token: str | None) -> FastAPI:
                 **({"workers": workers} if workers else {}),
                 "troubles": found.troubles,
                 "lanes": {lane.sink: _lane(lane, found) for lane in found.lanes},
-                "routes": subject.routes(),
+                "routes": {name: _route(route) for name, route in routes.items()},
             }
         )
 
@@ -122,4 +123,12 @@ def _lane(lane: LaneGauges, found: Snapshot) -> dict[str, Any]:
         "base_seconds": round(lane.base_seconds, 4),
         "oldest_seconds": round(lane.oldest_seconds, 3),
         "billed": found.bills.get(lane.sink, {}),
+    }
+
+
+def _route(route: RouteConfig) -> dict[str, Any]:
+    return {
+        "types": list(route.types),
+        "to": [{"sink": to.sink, "required": to.required} for to in route.to],
+        "dead_letter": route.dead_letter.sink if route.dead_letter else None,
     }

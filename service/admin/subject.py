@@ -25,9 +25,6 @@ class Subject(Protocol):
     def readyz(self) -> Answer:
         """Whether it should get requests, and why not."""
 
-    def routes(self) -> dict[str, Any]:
-        """By route, what it is."""
-
     def workers(self) -> list[dict[str, Any]]:
         """What each worker is like; nothing where there is but one process."""
 
@@ -78,17 +75,6 @@ class Process:
     async def snapshot(self) -> Snapshot:
         """As `taken`."""
         return self.taken()
-
-    def routes(self) -> dict[str, Any]:
-        """By route, where it goes."""
-        return {
-            name: {
-                "types": list(route.types),
-                "to": [{"sink": leg.lane.name, "required": leg.terms.required} for leg in route.legs],
-                "dead_letter": route.dead_letters.lane.name if route.dead_letters else None,
-            }
-            for name, route in self._pipeline.routes.items()
-        }
 
     def workers(self) -> list[dict[str, Any]]:
         """None."""

@@ -28,7 +28,7 @@ class NotConnectedError(OSError):
     """No connection could be made: nothing was sent."""
 
 
-class Origin(Struct, frozen=True):
+class Endpoint(Struct, frozen=True):
     """Where a request goes."""
 
     url: str
@@ -50,7 +50,7 @@ class Connections(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no t
         self._keepalive_seconds = settings["connector_args"]["keepalive_timeout"]
         self._proxies = ProxyConfiguration(settings.get("proxies"), settings.get("proxies_config"))
         self._open: set[Connection] = set()
-        self._idle: dict[Origin, deque[Connection]] = {}
+        self._idle: dict[Endpoint, deque[Connection]] = {}
         self._tls: ssl.SSLContext | None = None
         self._making = asyncio.Lock()
 
@@ -58,31 +58,31 @@ class Connections(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no t
         """Whether `url` is asked by way of a proxy: then not with `post`."""
         return self._proxies.proxy_url_for(url) is not None
 
-    async def post(self, origin: Origin, head: bytes, body: bytes) -> Answer:
+    async def post(self, endpoint: Endpoint, head: bytes, body: bytes) -> Answer:
         """The answer to a request. Raises what `send` does: botocore's HTTPClientError and those below it.
 
         Each call in flight has a connection to itself: who calls bounds them.
         """
-        connection = self._idle_one(origin) or await self._connected(origin)
+        connection = self._idle_one(endpoint) or await self._connected(endpoint)
         try:
             answer = await connection.ask(head, body, self._read_seconds)
         except TimeoutError as error:
-            raise sdk.ReadTimeoutError(endpoint_url=origin.url, error=error) from error
+            raise sdk.ReadTimeoutError(endpoint_url=endpoint.url, error=error) from error
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError) as error:
-            raise sdk.ConnectionClosedError(endpoint_url=origin.url, error=error) from error
+            raise sdk.ConnectionClosedError(endpoint_url=endpoint.url, error=error) from error
         except OSError as error:
-            raise sdk.EndpointConnectionError(endpoint_url=origin.url, error=error) from error
+            raise sdk.EndpointConnectionError(endpoint_url=endpoint.url, error=error) from error
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise sdk.HTTPClientError(error=error) from error
         if connection.usable:
-            self._idle.setdefault(origin, deque()).append(connection)
+            self._idle.setdefault(endpoint, deque()).append(connection)
         else:
             connection.abort()
         return answer
 
-    def _idle_one(self, origin: Origin) -> Connection | None:
+    def _idle_one(self, endpoint: Endpoint) -> Connection | None:
         """The connection that was used last; those that were idle for too long are ended."""
-        idle = self._idle.get(origin)
+        idle = self._idle.get(endpoint)
         if not idle:
             return None
         long_ago = asyncio.get_running_loop().time() - self._keepalive_seconds
@@ -94,31 +94,31 @@ class Connections(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no t
                 return connection
         return None
 
-    async def _connected(self, origin: Origin) -> Connection:
+    async def _connected(self, endpoint: Endpoint) -> Connection:
         try:
             async with asyncio.timeout(self._connect_seconds):
-                connection = await self._connect(origin)
+                connection = await self._connect(endpoint)
         except (ssl.SSLError, ssl.CertificateError) as error:
-            raise sdk.SSLError(endpoint_url=origin.url, error=error) from error
+            raise sdk.SSLError(endpoint_url=endpoint.url, error=error) from error
         except TimeoutError as error:
-            raise sdk.ConnectTimeoutError(endpoint_url=origin.url, error=error) from error
+            raise sdk.ConnectTimeoutError(endpoint_url=endpoint.url, error=error) from error
         except OSError as error:
             told = NotConnectedError(*error.args)
-            raise sdk.EndpointConnectionError(endpoint_url=origin.url, error=told) from error
+            raise sdk.EndpointConnectionError(endpoint_url=endpoint.url, error=told) from error
         self._open.add(connection)
         connection.ended.add_done_callback(lambda _: self._open.discard(connection))
         return connection
 
-    async def _connect(self, origin: Origin) -> Connection:
+    async def _connect(self, endpoint: Endpoint) -> Connection:
         loop = asyncio.get_running_loop()
-        tls = await self._context() if origin.tls else None
-        addresses = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+        tls = await self._context() if endpoint.tls else None
+        addresses = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
         made = await aiohappyeyeballs.start_connection(
             addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, socket_factory=self._sockets
         )
         try:
             _, connection = await loop.create_connection(
-                lambda: Connection(loop), sock=made, ssl=tls, server_hostname=origin.host if tls else None
+                lambda: Connection(loop), sock=made, ssl=tls, server_hostname=endpoint.host if tls else None
             )
         except BaseException:
             # a cancellation too: nobody else knows of the socket

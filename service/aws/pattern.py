@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
-from service.aws.connections import Origin
+from service.aws.connections import Endpoint
 from service.event import uuid7
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
@@ -37,7 +37,7 @@ class Pattern:
             raise ValueError("a header with a line break")
         self.credentials = credentials
         port = parts.port or _PORTS[parts.scheme]
-        self.origin = Origin(url, parts.hostname, port, parts.scheme == "https")
+        self.endpoint = Endpoint(url, parts.hostname, port, parts.scheme == "https")
         bare = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         host = bare if port == _PORTS[parts.scheme] else f"{bare}:{port}"
         path = parts.path or "/"

@@ -88,7 +88,7 @@ class Operation:
             way = self._way = await self._learn(target)
         if way.pattern is None:
             return await self._by_the_sdk(_Call(target, body))
-        answer = await way.connections.post(way.pattern.origin, way.pattern.head(body), body)
+        answer = await way.connections.post(way.pattern.endpoint, way.pattern.head(body), body)
         if answer.status == 200:
             try:
                 found: Mapping[str, Any] = self._decode(answer.body)

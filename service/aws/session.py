@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache, partial
 from typing import Any
+from urllib.request import getproxies
 
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import (
@@ -89,7 +90,17 @@ def _socket(milliseconds: int, address: tuple[Any, ...]) -> socket.socket:
 def proxied(service: str, config: AwsConfig) -> bool:
     """Whether the environment sends calls to `service` by way of a proxy. Then the SDK makes all of each call, which
     holds more memory (`requests.py`)."""
-    return bool(get_environ_proxies(config.endpoint_url or f"https://{service}.amazonaws.com"))
+    return bool(getproxies() and get_environ_proxies(config.endpoint_url or f"https://{_host(service, config)}"))
+
+
+def _host(service: str, config: AwsConfig) -> str:
+    """The host of `service` in the region of its client; without a region where `region_of` will raise."""
+    try:
+        region = config.named_region() or _region_of_environment()
+    except BotoCoreError:
+        region = None
+    name = f"{service}.{region}" if region else service
+    return f"{name}.amazonaws.com.cn" if region and region.startswith("cn-") else f"{name}.amazonaws.com"
 
 
 def region_of(config: AwsConfig) -> str:

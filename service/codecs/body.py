@@ -14,7 +14,7 @@ from service.codecs.media import MediaType, parse
 from service.errors import Code, InvalidEvent, TooLarge, Unreadable, Unsupported
 from service.event import NO_ATTRIBUTES, STRUCTURED
 
-LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
+_LINES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
 _BATCH = "application/cloudevents-batch+json"
 _ENVELOPE = "application/cloudevents"
 _ALLOWED = (
@@ -27,7 +27,7 @@ Reader = Callable[[bytes], Iterable[Decoded]]
 Before the first item it raises Unreadable (EMPTY_BODY, MALFORMED_BODY also for a body that is to be one event and is
 not JSON, NESTED_TOO_DEEP) or TooLarge (BATCH_TOO_LARGE) about the whole. An empty batch is refused although CloudEvents
 allows it: there is nothing to answer for. What nests too deep is refused by item, unless it is so deep that its array
-cannot be split. Of a body that is one event the items are a tuple.
+cannot be split. Of a body that is one event, and no batch, the items are a tuple.
 """
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
@@ -61,7 +61,7 @@ def reader(
         raise Unsupported(
             Code.UNSUPPORTED_MEDIA_TYPE, f"Content-Type is missing; allowed: {_ALLOWED}", allowed=_ALLOWED
         )
-    if media.essence in LINES:
+    if media.essence in _LINES:
         _demand_utf8(media)
         return partial(_lines, caps)
     if not media.is_json and not (plain_text_as_json and media.essence == "text/plain"):

@@ -1,7 +1,7 @@
 """Events to bytes: what of an event a destination gets."""
 
 import base64
-from typing import Literal
+from typing import Literal, assert_never
 
 import orjson
 from msgspec import Raw
@@ -38,6 +38,8 @@ def encode(event: Event, form: Form) -> tuple[bytes, str]:
             return (event.body, event.content_type) if structured else (_wrapped(event), STRUCTURED)
         case "data":
             return _data(event) if structured else (event.body, event.content_type)
+        case _:
+            assert_never(form)
 
 
 def _wrapped(event: Event) -> bytes:

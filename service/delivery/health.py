@@ -1,6 +1,6 @@
 """Whether this replica lives, should get requests, and what is wrong with its destinations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -33,12 +33,7 @@ class Health:
         """503 for trouble that another replica would not share; `degraded`, with reasons, for the rest."""
         if self.phase is not Phase.SERVING:
             return 503, {"status": self.phase.value}
-        if self.stored is not None and self.stored.trouble is not None:
-            return 503, {"status": "journal", "reasons": self.troubles()}
-        reasons = self.troubles()
-        if not reasons:
-            return 200, {"status": "ready"}
-        return (503 if self._strict else 200), {"status": "degraded", "reasons": reasons}
+        return verdict(self.troubles(), self._strict)
 
     def troubles(self) -> list[dict[str, Any]]:
         """What is wrong with which destination, in words for whoever is woken at night."""
@@ -46,6 +41,15 @@ class Health:
         if self.stored is not None and self.stored.trouble is not None:
             troubles.insert(0, {"journal": self.stored.trouble})
         return troubles
+
+
+def verdict(troubles: Sequence[Mapping[str, Any]], strict: bool) -> tuple[int, dict[str, Any]]:
+    """The answer of `/readyz` of what serves. A journal that cannot be used is trouble of this replica alone."""
+    if not troubles:
+        return 200, {"status": "ready"}
+    if any("journal" in trouble for trouble in troubles):
+        return 503, {"status": "journal", "reasons": troubles}
+    return (503 if strict else 200), {"status": "degraded", "reasons": troubles}
 
 
 def _trouble(lane: Lane) -> dict[str, Any] | None:

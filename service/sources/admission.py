@@ -6,10 +6,10 @@ from service.config.settings import RESERVED_ROUTE, ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Route
 from service.errors import Busy, Code, Draining, Unreadable
-from service.sources.arrival import Hold, Room
 from service.sources.head import Head
 from service.sources.ingest import Ingest
 from service.sources.keys import Keys
+from service.sources.room import Hold, Room
 from service.telemetry.meter import Meter
 
 ENDED = "this replica ended before the request had arrived; nothing was taken"
@@ -70,7 +70,7 @@ class Admission:
             try:
                 self.pipeline.demand_room(target, hold.reserved)
             except Busy as busy:
-                hold.hold(0)
+                hold.charge(0)
                 return busy
         return None
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
@@ -27,18 +28,33 @@ class Answer(Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
+class Status(StrEnum):
+    """What became of an event, or of its way to one sink."""
+
+    DELIVERED = "delivered"
+    STORED = "stored"
+    """Safe in the journal, to be delivered later."""
+    INVALID = "invalid"
+    """Refused here."""
+    REJECTED = "rejected"
+    """Refused by a destination."""
+    FAILED = "failed"
+    """Not delivered."""
+    UNKNOWN = "unknown"
+    """Perhaps delivered."""
+
+
 class Result(Struct):
     """What became of one event (design section 7). `index` counts from 0 in the order of the request."""
 
     index: int
     id: str | None
-    status: str
-    """delivered, stored, invalid, rejected, failed or unknown."""
+    status: Status
     retryable: bool
-    code: int
-    """The status this event alone would be answered with."""
+    http_status: int
+    """What this event alone would be answered with."""
     may_duplicate: bool = False
-    sinks: Mapping[str, str] = {}
+    sinks: Mapping[str, Status] = {}
     error: Mapping[str, Any] = {}
 
     def members(self) -> dict[str, Any]:
@@ -60,12 +76,12 @@ class Result(Struct):
 
 def delivered(index: int, id: str) -> Result:
     """The event is at every required sink."""
-    return Result(index, id, "delivered", False, 200)
+    return Result(index, id, Status.DELIVERED, False, 200)
 
 
 def stored(index: int, id: str) -> Result:
     """The event is safe in the journal."""
-    return Result(index, id, "stored", False, 202)
+    return Result(index, id, Status.STORED, False, 202)
 
 
 def refused(index: int, id: str | None, error: IngestError, dead_lettered: bool) -> Result:
@@ -74,7 +90,7 @@ def refused(index: int, id: str | None, error: IngestError, dead_lettered: bool)
     members |= error.members
     if dead_lettered:
         members["dead_lettered"] = True
-    status = "failed" if error.retryable else "invalid"
+    status = Status.FAILED if error.retryable else Status.INVALID
     return Result(index, id, status, error.retryable, error.status, error=members)
 
 
@@ -83,18 +99,18 @@ def undelivered(
 ) -> Result:
     """Not every required sink took the event. `settled`: False if some lanes had not ended it in time."""
     sinks = {lane: _at_sink(failures.get(lane), settled) for lane in lanes}
-    fates = set(sinks.values())
+    at_sinks = set(sinks.values())
     rejections = {lane: s for lane, s in failures.items() if s.refused}
     if rejections:
         lane, settlement = next(iter(rejections.items()))
-        code, status = Code.REJECTED_BY_SINK, "rejected"
+        code, status = Code.REJECTED_BY_SINK, Status.REJECTED
     elif failures:
         lane, settlement = next(iter(failures.items()))
-        unknown = "unknown" in fates
-        code, status = (Code.DELIVERY_UNKNOWN, "unknown") if unknown else (Code.NOT_DELIVERED, "failed")
+        unknown = Status.UNKNOWN in at_sinks
+        code, status = (Code.DELIVERY_UNKNOWN, Status.UNKNOWN) if unknown else (Code.NOT_DELIVERED, Status.FAILED)
     else:
         lane, settlement = lanes[0], None
-        code, status = Code.DELIVERY_UNKNOWN, "unknown"
+        code, status = Code.DELIVERY_UNKNOWN, Status.UNKNOWN
     error: dict[str, Any] = {"code": code.value, "detail": _why(lane, settlement)}
     if any(s.fate is Fate.DEAD_LETTERED for s in failures.values()):
         error["dead_lettered"] = True
@@ -103,19 +119,19 @@ def undelivered(
         id,
         status,
         retryable=not rejections,
-        code=422 if rejections else 503,
-        may_duplicate="unknown" in fates or "delivered" in fates,
-        sinks=sinks if len(fates) > 1 else {},
+        http_status=422 if rejections else 503,
+        may_duplicate=Status.UNKNOWN in at_sinks or Status.DELIVERED in at_sinks,
+        sinks=sinks if len(at_sinks) > 1 else {},
         error=error,
     )
 
 
-def _at_sink(settlement: Settlement | None, settled: bool) -> str:
+def _at_sink(settlement: Settlement | None, settled: bool) -> Status:
     if settlement is None:
-        return "delivered" if settled else "unknown"
+        return Status.DELIVERED if settled else Status.UNKNOWN
     if settlement.refused:
-        return "rejected"
-    return "unknown" if settlement.may_duplicate else "failed"
+        return Status.REJECTED
+    return Status.UNKNOWN if settlement.may_duplicate else Status.FAILED
 
 
 def _why(lane: str, settlement: Settlement | None) -> str:
@@ -134,12 +150,12 @@ def of_results(results: list[Result], request_id: str, retry_after: Callable[[],
     return _listed(_status(results, failed, retryable), results, failed, request_id, headers, minimal)
 
 
-_SAFE = ("delivered", "stored")
+_SAFE = (Status.DELIVERED, Status.STORED)
 
 
 def all_safe(ids: Sequence[str], request_id: str, minimal: bool, *, stored: bool) -> Answer:
     """What `of_results` says of events that are all delivered, or all stored, made without a result for each."""
-    status = "stored" if stored else "delivered"
+    status = (Status.STORED if stored else Status.DELIVERED).value
     if minimal:
         ids = ()
     results = ",".join(
@@ -182,11 +198,11 @@ def _listed(
 
 def _status(results: list[Result], failed: list[Result], retryable: int) -> int:
     if not failed:
-        return 202 if any(result.status == "stored" for result in results) else 200
+        return 202 if any(result.status is Status.STORED for result in results) else 200
     if len(failed) < len(results) or 0 < retryable < len(failed):
         return 207
-    codes = {result.code for result in failed}
-    return codes.pop() if len(codes) == 1 else 422
+    statuses = {result.http_status for result in failed}
+    return statuses.pop() if len(statuses) == 1 else 422
 
 
 def of_error(error: IngestError, request_id: str) -> Answer:

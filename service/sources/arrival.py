@@ -1,7 +1,4 @@
-"""A request's memory from its body to its answer.
-
-Bounded in time, in bytes, in inflated bytes, and in what all requests take together.
-"""
+"""A body on its way: bounded in time, in bytes, in inflated bytes, and in what all requests take together."""
 
 import asyncio
 from collections.abc import AsyncIterable, Mapping
@@ -9,103 +6,12 @@ from time import perf_counter
 
 from service.codecs.compression import Inflater, inflater
 from service.config.settings import ServerConfig
-from service.errors import Busy, Code, SlowClient, TooLarge
-from service.telemetry.meter import Meter
+from service.errors import Code, SlowClient, TooLarge
+from service.sources.room import Hold
 
 _STEP_BYTES = 4096
 """How much is inflated before looking at the clock: of gzip about 4 MiB come of it, of zstd at most the cap."""
 _STEP_SECONDS = 0.005
-_RETRY_SECONDS = 1.0
-"""What a producer is told to wait for room: bodies come and go within seconds."""
-
-
-class Room:
-    """Memory for bodies that are being read, shared by all requests, and the number of requests."""
-
-    def __init__(self, meter: Meter, capacity: int, requests: int) -> None:
-        """`capacity` in bytes."""
-        self._meter = meter
-        self.capacity = capacity
-        """Bytes for all of them."""
-        self._requests = requests
-
-    def enter(self) -> None:
-        """Count a request. Raises Busy if too many are open."""
-        if self._meter.requests_open >= self._requests:
-            raise Busy(f"{self._requests} requests are being answered, as many as may be at once", _RETRY_SECONDS)
-        self._meter.requests_open += 1
-
-    def leave(self) -> None:
-        """The request is answered."""
-        self._meter.requests_open -= 1
-
-    def reserve(self, size: int) -> None:
-        """Take `size` bytes. Raises Busy if there is no room now."""
-        if self._meter.body_bytes + size > self.capacity:
-            raise Busy("no memory for more request bodies now", _RETRY_SECONDS)
-        self._meter.body_bytes += size
-
-    def release(self, size: int) -> None:
-        """Give `size` bytes back."""
-        self._meter.body_bytes -= size
-
-
-class Hold:
-    """What one request takes of a room, until `end`: its place, and memory for its body or its answer."""
-
-    __slots__ = ("_room", "reserved")
-
-    def __init__(self, room: Room, size: int = 0) -> None:
-        """Take a place, and `size` bytes. Raises Busy if there is none, or no room for them now."""
-        self.reserved = 0
-        self._room = room
-        room.enter()
-        if size:
-            try:
-                room.reserve(size)
-            except Busy:
-                room.leave()
-                raise
-            self.reserved = size
-
-    def grow(self, size: int) -> None:
-        """Hold `size` bytes more. Raises Busy if there is no room for them now."""
-        self._room.reserve(size)
-        self.reserved += size
-
-    @property
-    def capacity(self) -> int:
-        """Bytes that there are for all requests."""
-        return self._room.capacity
-
-    def keep(self, size: int) -> None:
-        """Hold `size` bytes from now on, instead of what the body took.
-
-        Raises Busy if there is no room for more now, TooLarge if there never is.
-        """
-        if size > self._room.capacity:
-            raise TooLarge(
-                Code.BATCH_TOO_LARGE,
-                f"so many events, and the answer to them, take {size} bytes; at most {self._room.capacity} are there: "
-                "send fewer events",
-                limit=self._room.capacity,
-                actual=size,
-            )
-        if size > self.reserved:
-            self.grow(size - self.reserved)
-        else:
-            self._room.release(self.reserved - size)
-            self.reserved = size
-
-    def hold(self, size: int) -> None:
-        """Hold `size` bytes from now on: of an answer that there is already, so this refuses nothing."""
-        self._room.release(self.reserved - size)
-        self.reserved = size
-
-    def end(self) -> None:
-        """The answer is sent, or nobody is left to read it."""
-        self.hold(0)
-        self._room.leave()
 
 
 class Arrival:

@@ -7,14 +7,6 @@ from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
 
-MOST_HEAD_BYTES: Final = 32 * 1024
-"""Most bytes of a request's target and headers, beside the slice in which they begin."""
-MOST_HEADERS: Final = 100
-"""Most headers of a request: each takes over a hundred bytes of memory, however short it is."""
-MOST_PIPELINED: Final = 128
-"""Most requests that wait on one connection for the answers before theirs."""
-UNSENT_BYTES: Final = 16 * 1024
-"""How much of an answer one connection may hold unsent before its writer waits."""
 PARTING: Final = 64
 """How many connections beyond the most are told why before they end; more are only ended."""
 

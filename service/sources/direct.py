@@ -15,11 +15,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import Draining, IngestError
 from service.sources.admission import ENDED
-from service.sources.connections import MOST_HEADERS, UNSENT_BYTES, Connections
+from service.sources.connections import Connections
 from service.sources.exchange import Exchange
 from service.sources.exchanges import Exchanges
 from service.sources.head import Head, header_map
-from service.sources.protocol import BoundedProtocol
+from service.sources.protocol import MOST_HEADERS, UNSENT_BYTES, BoundedProtocol
 
 MOST_BYTES: Final = 256 * 1024
 """Larger bodies take time enough that a task costs nothing beside them."""
@@ -76,10 +76,13 @@ class DirectProtocol(BoundedProtocol):
         self._between = False
         self._idle_until = inf
         exchange = Exchange(self, self._exchanges, head, hold, self._address(head.headers), keep_alive=True)
-        self._exchange = exchange
-        self.cycle = exchange  # type: ignore[assignment]  # it is to uvicorn what a cycle of its own would be
+        self._begin(exchange)
         exchange.take(body)
         return True
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.cycle = exchange  # type: ignore[assignment]  # it is to uvicorn what a cycle of its own would be
 
     # --- the head
 
@@ -107,8 +110,7 @@ class DirectProtocol(BoundedProtocol):
             self._complete_head()
             exchange = self._begun()
             if exchange is not None:
-                self._exchange = exchange
-                self.cycle = exchange  # type: ignore[assignment]  # it is to uvicorn what a cycle of its own would be
+                self._begin(exchange)
                 return
         url, headers, expect = self.url, self.headers, self.expect_100_continue
         HttpToolsProtocol.on_message_begin(self)

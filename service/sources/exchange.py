@@ -12,13 +12,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from service.errors import Busy, Code, Defect, IngestError
 from service.event import uuid7
 from service.sources import answer
-from service.sources.admission import Admission
 from service.sources.answer import Answer
-from service.sources.arrival import Hold, late
+from service.sources.arrival import late
+from service.sources.exchanges import Exchanges
 from service.sources.head import Head
 from service.sources.ingest import advance, is_large, is_short
 from service.sources.pending import Pending, PendingOne
 from service.sources.reading import Request
+from service.sources.room import Hold
 from service.sources.unread import LINGER_SECONDS
 
 log = logging.getLogger(__name__)
@@ -37,21 +38,6 @@ class Wire(Protocol):
 
     def part(self) -> None:
         """Read nothing more: the answer came before the end of a body."""
-
-
-class Shared(Protocol):
-    """What the exchanges of a port share (`exchanges.Exchanges`)."""
-
-    admission: Admission
-
-    def settled(self, exchange: "Exchange", loop: asyncio.AbstractEventLoop) -> None:
-        """Answer `exchange` soon."""
-
-    def await_settlement(self, exchange: "Exchange", loop: asyncio.AbstractEventLoop) -> None:
-        """Call `exchange.respond()` after `request_timeout`, unless it is forgotten before."""
-
-    def forget(self, exchange: "Exchange") -> None:
-        """The exchange waits no more."""
 
 
 class _NobodyWaits(asyncio.Event):
@@ -91,7 +77,7 @@ class Exchange:
     def __init__(
         self,
         wire: Wire,
-        exchanges: Shared,
+        exchanges: Exchanges,
         head: Head,
         hold: Hold,
         address: str,
@@ -172,7 +158,7 @@ class Exchange:
 
     def _request(self) -> Request:
         body, self.body = bytes(self.body), b""
-        return Request(self.head, body, self._identity, self._address, self._hold.keep)
+        return Request(self.head, body, self._identity, self._address, self._hold.demand)
 
     def _begin_large(self) -> None:
         self._go_on(partial(advance, self._large()))
@@ -225,7 +211,7 @@ class Exchange:
             log.exception("a request could not be answered")
             self.refuse(Defect())
         else:
-            self._hold.hold(len(found.body))
+            self._hold.charge(len(found.body))
             self._write(found)
 
     def refuse(self, error: IngestError) -> None:
@@ -233,7 +219,7 @@ class Exchange:
         if (self.more_body and self._refusal is None) or error.code is Code.DRAINING:
             # what comes of a body after its answer has no meaning
             self.keep_alive = False
-        self._hold.hold(0)
+        self._hold.charge(0)
         self._write(answer.of_error(error, self._identity))
 
     def _write(self, found: Answer) -> None:

@@ -3,13 +3,19 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.sources.admission import Admission
-from service.sources.exchange import Exchange
 from service.sources.heads import Heads
+
+
+class Waiting(Protocol):
+    """An exchange whose events are on their way."""
+
+    def respond(self) -> None:
+        """Answer from what is settled by now."""
 
 
 class Exchanges:
@@ -19,10 +25,10 @@ class Exchanges:
         self.admission = admission
         self.proxies = ProxyHeadersMiddleware(_nothing, list(admission.server.trusted_proxies)).trusted_hosts
         self._seconds = admission.server.request_timeout
-        self._waiting: OrderedDict[Exchange, float] = OrderedDict()
+        self._waiting: OrderedDict[Waiting, float] = OrderedDict()
         """Exchanges that wait for their events, and until when (loop time): all have the same time, so in order."""
         self._timer: asyncio.TimerHandle | None = None
-        self._settled: list[Exchange] = []
+        self._settled: list[Waiting] = []
         """Exchanges to be answered in the next turn of the loop."""
         self.heads = Heads()
         self._common: tuple[object, bytes] = (None, b"")
@@ -35,7 +41,7 @@ class Exchanges:
             self._common = headers, b"".join([b"%b: %b\r\n" % each for each in headers])
         return self._common[1]
 
-    def settled(self, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
+    def settled(self, exchange: Waiting, loop: asyncio.AbstractEventLoop) -> None:
         """Answer `exchange` in the next turn of the loop, with all that are settled in this one.
 
         Called in the midst of a lane's work, which must not fail for what is wrong with an answer.
@@ -51,13 +57,13 @@ class Exchanges:
 
     # --- patience
 
-    def await_settlement(self, exchange: Exchange, loop: asyncio.AbstractEventLoop) -> None:
+    def await_settlement(self, exchange: Waiting, loop: asyncio.AbstractEventLoop) -> None:
         """Call `exchange.respond()` after `request_timeout`, unless it is forgotten before."""
         self._waiting[exchange] = loop.time() + self._seconds
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._ring, loop)
 
-    def forget(self, exchange: Exchange) -> None:
+    def forget(self, exchange: Waiting) -> None:
         """The exchange waits no more."""
         self._waiting.pop(exchange, None)
 

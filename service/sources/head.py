@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
-from service.codecs.body import LINES, Reader
+from service.codecs.body import Reader
 from service.delivery.route import Route
 from service.sources.preferences import Preferences
 
@@ -27,11 +27,6 @@ class Head(Struct, frozen=True):
     """The Idempotency-Key: the identity of an event that brings none."""
     request_id: str | None
     """The producer's own X-Request-Id, if it is a plain one."""
-
-    @property
-    def has_lines(self) -> bool:
-        """Whether a body is lines of JSON."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower() in LINES
 
 
 def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

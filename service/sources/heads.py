@@ -16,7 +16,6 @@ _LENGTH: Final = b"ength: "
 """Where the digits begin, if the first one in a head is of that header; if not, `learn` sees it, and learns nothing."""
 _HEADER: Final = b"\r\ncontent-length: "
 _END: Final = b"\r\n\r\n"
-_MOST_DIGITS: Final = 6
 
 
 class Heads:
@@ -30,10 +29,7 @@ class Heads:
         mark = data.find(_LENGTH) + len(_LENGTH)
         digits_end, head_end = data.find(b"\r", mark), data.find(_END) + len(_END)
         head = self._known.get(data[:mark] + data[digits_end:head_end])
-        if head is None:
-            return None
-        digits = data[mark:digits_end]
-        if len(digits) > _MOST_DIGITS or not digits.isdigit() or len(data) - head_end != int(digits):
+        if head is None or data[mark:digits_end] != b"%d" % (len(data) - head_end):
             return None
         return head, data[head_end:]
 

@@ -80,20 +80,20 @@ class Http:
                 raise refusal
             address = request.client.host if request.client else ""
             body = await arrival.read(incoming)
-            pending = await self._admission.ingest.taken(Asked(head, body, identity, address, hold.keep))
+            pending = await self._admission.ingest.taken(Asked(head, body, identity, address, hold.demand))
         except asyncio.CancelledError:
-            hold.hold(0)
+            hold.charge(0)
             if self._pipeline.draining:
                 # the server is at its end, and did not wait for the rest of the body
                 raise Draining(ENDED) from None
             raise
         except IngestError:
-            hold.hold(0)
+            hold.charge(0)
             raise
         del body
         await pending.wait(self._server.request_timeout)
         found = pending.answer()
-        hold.hold(len(found.body))
+        hold.charge(len(found.body))
         return found
 
     async def options(self, route: RouteName, request: Request) -> Response:

@@ -5,8 +5,7 @@ yields whenever it has worked for YIELD_SECONDS, so that a huge body does not st
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from time import perf_counter, time
 
 from service.codecs.body import reader
@@ -20,6 +19,7 @@ from service.sources.head import Head
 from service.sources.pending import Pending, PendingOne
 from service.sources.preferences import idempotency_key, plain_id, preferences
 from service.sources.reading import SOURCE, Reading, Request
+from service.sources.turns import Turns
 from service.telemetry.meter import Meter
 
 YIELD_SECONDS = 0.005
@@ -31,8 +31,6 @@ LARGE_BYTES = 64 * 1024
 """A body from here on may take longer than YIELD_SECONDS."""
 LARGE_AT_ONCE = 2
 """Large bodies that are read in turns: each holds several times its size until it is accepted, the others wait."""
-
-
 SHORT_BYTES = 16 * 1024
 """A body of so much at most, with few events, is read at once."""
 MANY_EVENTS = 500
@@ -65,47 +63,6 @@ def advance(taking: Generator[None, None, Pending]) -> Pending | None:
     return None
 
 
-class Turns:
-    """Lets a few large bodies be read at a time, the others in the order in which they came."""
-
-    def __init__(self, at_once: int) -> None:
-        self._free = at_once
-        self._waiting: deque[Callable[[], object]] = deque()
-
-    def take(self, begin: Callable[[], object]) -> None:
-        """Call `begin` when it is its turn, maybe at once. Whoever was called calls `leave`."""
-        if self._free:
-            self._free -= 1
-            begin()
-        else:
-            self._waiting.append(begin)
-
-    def leave(self) -> None:
-        """The turn is over."""
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._waiting.popleft())
-        else:
-            self._free += 1
-
-    async def wait(self) -> None:
-        """Return when it is the caller's turn."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def begin() -> None:
-            if turn.done():
-                self.leave()
-            else:
-                turn.set_result(None)
-
-        self.take(begin)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():
-                self.leave()
-            raise
-
-
 class Ingest:
     """Takes requests on behalf of the pipeline."""
 
@@ -121,7 +78,19 @@ class Ingest:
         self.large = Turns(LARGE_AT_ONCE)
         """Bodies from LARGE_BYTES on, whichever way they came."""
 
-    def find(self, name: str, allowed: Collection[str] | None) -> Route | None:
+    def head(self, route: str, headers: Mapping[str, str], allowed: Collection[str] | None) -> Head:
+        """What is known of every request to `route` with these headers (lower-cased names), by who is `allowed` what.
+
+        Raises NotFound, Forbidden, Unreadable (MALFORMED_HEADER) or Unsupported.
+        """
+        target = self._find(route, allowed)
+        plain_text = target is not None and target.allows(headers.get("origin"))
+        read = reader(headers.get("content-type"), headers, self._caps[route], plain_text)
+        given = plain_id(headers.get("x-request-id"))
+        key = idempotency_key(headers)
+        return Head(route, target, allowed, headers, read, preferences(headers), key, given)
+
+    def _find(self, name: str, allowed: Collection[str] | None) -> Route | None:
         """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `allowed`."""
         if name == RESERVED_ROUTE:
             return None
@@ -131,18 +100,6 @@ class Ingest:
         if route is None:
             raise NotFound(Code.UNKNOWN_ROUTE, f"there is no route {name[:80]!r}; check the path /v1/ROUTE")
         return route
-
-    def head(self, route: str, headers: Mapping[str, str], allowed: Collection[str] | None) -> Head:
-        """What is known of every request to `route` with these headers (lower-cased names), by who is `allowed` what.
-
-        Raises NotFound, Forbidden, Unreadable (MALFORMED_HEADER) or Unsupported.
-        """
-        target = self.find(route, allowed)
-        plain_text = target is not None and target.allows(headers.get("origin"))
-        read = reader(headers.get("content-type"), headers, self._caps[route], plain_text)
-        given = plain_id(headers.get("x-request-id"))
-        key = idempotency_key(headers)
-        return Head(route, target, allowed, headers, read, preferences(headers), key, given)
 
     def take_at_once(self, request: Request) -> Pending | PendingOne:
         """Read, validate and accept every event of `request`, whose body is short (`is_short`); what is pending.
@@ -154,7 +111,7 @@ class Ingest:
             draft = items[0]
             if type(draft) is Draft and (one := self._take_one(request, target, draft)) is not None:
                 return one
-        reading = Reading(self._pipeline.router, request)
+        reading = Reading(self._pipeline.router, request, many=type(items) is not tuple)
         for item in items:
             reading.add(item)
         return self._accepted(reading, request)
@@ -166,7 +123,7 @@ class Ingest:
         try:
             event = route.event(draft, head.headers, origin, head.key)
             pending = PendingOne(event.id, route.required, self._pipeline, request.request_id, head.prefer)
-            request.keep(PER_RESULT_BYTES)
+            request.demand(PER_RESULT_BYTES)
             self._pipeline.accept_one(route, event, pending)
         except Unavailable as error:
             self._meter.edge_received[SOURCE, route.name] += 1
@@ -179,12 +136,13 @@ class Ingest:
 
     def take(self, request: Request) -> Generator[None, None, Pending]:
         """The same of any body: yields to let others run."""
-        reading = Reading(self._pipeline.router, request)
+        items = request.head.read(request.body)
+        reading = Reading(self._pipeline.router, request, many=type(items) is not tuple)
         began = perf_counter()
-        for found in request.head.read(request.body):
+        for found in items:
             reading.add(found)
             if not len(reading.items) % _LOOK_EVERY:
-                request.keep(max(len(request.body), self._held(reading)))
+                request.demand(max(len(request.body), self._held(reading)))
             if perf_counter() - began > YIELD_SECONDS:
                 yield
                 began = perf_counter()
@@ -214,7 +172,7 @@ class Ingest:
         receipt = None
         try:
             # what was taken is charged to the lanes; its results, and what was refused, are held here until answered
-            request.keep(self._answer_bytes(reading))
+            request.demand(self._answer_bytes(reading))
             if reading.intake.routes:
                 receipt = self._pipeline.accept(reading.intake)
         except IngestError as error:

@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.event import uuid7
 from service.sources.admission import Admission
-from service.sources.connections import UNSENT_BYTES
 from service.sources.preferences import plain_id
+from service.sources.protocol import UNSENT_BYTES
 
 _NAME = "penstock.request_id"
 _HELD = "penstock.held"

@@ -6,11 +6,17 @@ import yaml
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.sources.answer import Status
+
 DESCRIPTION = """Takes events, validates each one, fans it out, and says of every single event what became of it.
 
-**200 is the only answer that says every event is safe.** 207 is not a success: read `results`.
+**200 says that every event is delivered, 202 that every event is delivered or stored; no other answer says that all are
+safe.** 207 is not a success: read `results`.
 Retry what has `retryable: true`, after `Retry-After`; keep the event's id, so that consumers can drop duplicates.
 """
+
+_HERE = (Status.INVALID, Status.STORED)
+"""What is said of an event before it is on its way to a sink."""
 
 _RESULT: dict[str, Any] = {
     "type": "object",
@@ -19,15 +25,15 @@ _RESULT: dict[str, Any] = {
         "index": {"type": "integer", "description": "Position in the request, from 0."},
         "id": {"type": ["string", "null"], "description": "The event's id; null if none could be read."},
         "status": {
-            "enum": ["delivered", "invalid", "rejected", "failed", "unknown"],
-            "description": "invalid: refused here. rejected: refused by a destination. failed: not delivered. "
-            "unknown: perhaps delivered.",
+            "enum": [each.value for each in Status],
+            "description": "stored: safe here, delivered later. invalid: refused here. rejected: refused by a "
+            "destination. failed: not delivered. unknown: perhaps delivered.",
         },
         "retryable": {"type": "boolean", "description": "Whether sending this event again can help."},
         "may_duplicate": {"type": "boolean", "description": "Some destination has, or may have, the event already."},
         "sinks": {
             "type": "object",
-            "additionalProperties": {"enum": ["delivered", "rejected", "failed", "unknown"]},
+            "additionalProperties": {"enum": [each.value for each in Status if each not in _HERE]},
             "description": "By required sink, when their fates differ.",
         },
         "error": {
@@ -113,6 +119,7 @@ INGEST: dict[str, Any] = {
     "tags": ["events"],
     "responses": {
         200: _results("Every event is at every required sink."),
+        202: _results("Every event is safe: in the journal, to be delivered, or at every required sink."),
         207: _results("Mixed: read `results`. Not a success.", headers=_RETRY),
         400: _problem("The request cannot be read."),
         401: _problem("No, or unknown, credentials."),
@@ -165,7 +172,10 @@ READYZ: dict[str, Any] = {
     "tags": ["health"],
     "responses": {
         200: {"description": "ready, or degraded.", "content": {"application/json": {"schema": _HEALTH}}},
-        503: {"description": "starting or draining.", "content": {"application/json": {"schema": _HEALTH}}},
+        503: {
+            "description": "starting, draining, or a journal that cannot be used.",
+            "content": {"application/json": {"schema": _HEALTH}},
+        },
     },
 }
 

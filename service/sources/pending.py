@@ -9,7 +9,7 @@ from service.delivery.route import KEPT
 from service.errors import DRAINING_RETRY_SECONDS
 from service.receipt import Fate, Receipt, Settlement
 from service.sources import answer
-from service.sources.answer import Answer, Result
+from service.sources.answer import Answer, Result, Status
 from service.sources.preferences import Preferences
 from service.sources.reading import Refused, Taken
 
@@ -126,7 +126,7 @@ class Pending:
                 if stored in (0, len(ids)):
                     return answer.all_safe(ids, self._request_id, self._prefer.minimal, stored=stored > 0)
         results = [self._result(index, item) for index, item in enumerate(self._items)]
-        if self._prefer.strict and any(result.status == "invalid" for result in results):
+        if self._prefer.strict and any(result.status is Status.INVALID for result in results):
             return answer.strictly(results, self._request_id, self._prefer.minimal)
         return answer.of_results(results, self._request_id, self._retry_after, self._prefer.minimal)
 

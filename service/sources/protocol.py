@@ -5,7 +5,7 @@ Everything here is about one connection; what all of a port may take together is
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Final
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -13,11 +13,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service.errors import Busy, Code, Defect, IngestError, Unreadable
 from service.event import uuid7
 from service.sources import answer
-from service.sources.connections import MOST_HEAD_BYTES, MOST_HEADERS, MOST_PIPELINED, UNSENT_BYTES, Connections
+from service.sources.connections import Connections
 from service.sources.unread import LINGER_SECONDS
 
 log = logging.getLogger(__name__)
 
+MOST_HEAD_BYTES: Final = 32 * 1024
+"""Most bytes of a request's target and headers, beside the slice in which they begin."""
+MOST_HEADERS: Final = 100
+"""Most headers of a request: each takes over a hundred bytes of memory, however short it is."""
+MOST_PIPELINED: Final = 128
+"""Most requests that wait on one connection for the answers before theirs."""
+UNSENT_BYTES: Final = 16 * 1024
+"""How much of an answer one connection may hold unsent before its writer waits."""
 _SLICE_BYTES = 16 * 1024
 """How much the parser is given at once: within one slice, nothing is bounded but by its size."""
 

@@ -1,6 +1,5 @@
 """Reading a request: each item of its body becomes a parcel for the pipeline, or a refusal that says why."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from time import time
@@ -18,8 +17,6 @@ from service.sources.head import Head
 
 SOURCE = "http"
 
-_ARRAY = re.compile(rb"[ \t\r\n]*+\[")
-
 
 class Request(Struct):
     """A request whose body has arrived and is decompressed."""
@@ -28,7 +25,7 @@ class Request(Struct):
     body: bytes
     request_id: str
     address: str = ""
-    keep: Callable[[int], None] = lambda size: None
+    demand: Callable[[int], None] = lambda size: None
     """Called once the body is read, with the bytes that its answer will take. May refuse: then nothing is taken."""
 
 
@@ -52,7 +49,8 @@ class Taken(Struct):
 class Reading:
     """What is known of a request while its body is read."""
 
-    def __init__(self, router: Router, request: Request) -> None:
+    def __init__(self, router: Router, request: Request, many: bool) -> None:
+        """`many`: the body is a batch, though it may have one item."""
         self.items: list[Refused | Taken] = []
         self.intake = Intake()
         self.rejected: dict[tuple[str, Code], int] = {}
@@ -61,7 +59,7 @@ class Reading:
         """The same by route."""
         self._router = router
         self.head = head = request.head
-        self._batch_key = head.key if head.key is not None and _is_batch(request) else None
+        self._batch_key = head.key if many else None
         self._origin = Origin(SOURCE, time(), request.address, request.request_id)
 
     def add(self, found: Draft | Refusal) -> None:
@@ -165,7 +163,3 @@ class Reading:
         # what was raised holds on to the frames, and so to the bodies, that it came through
         error.__context__ = None
         self.items.append(Refused(error.with_traceback(None), id, route, letter))
-
-
-def _is_batch(request: Request) -> bool:
-    return request.head.has_lines or _ARRAY.match(request.body) is not None

@@ -51,7 +51,7 @@ class Report(Struct, tag=True):
     """Whether it answers `Command.REPORT`."""
 
 
-class Refused(Struct, tag=True):
+class Misconfigured(Struct, tag=True):
     """From a worker: it cannot start, for these mistakes in the configuration."""
 
     mistakes: list[str]
@@ -64,7 +64,7 @@ class Ended(Struct, tag=True):
     clean: bool
 
 
-Message = Report | Refused | Ended
+Message = Report | Misconfigured | Ended
 
 ASSIGNMENTS: Final = Decoder(Assignment)
 COMMANDS: Final = Decoder(Command)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from service.admin.subject import Answer
 from service.config import Config
-from service.delivery.health import Phase
+from service.delivery.health import Phase, verdict
 from service.outcome import Reason
 from service.receipt import Fate
 from service.telemetry.meter import Meter
@@ -66,21 +66,7 @@ class Crew:
         ]
         if away:
             return 503, {"status": "short_of_workers", "reasons": [*away, *troubles]}
-        if not troubles:
-            return 200, {"status": "ready"}
-        strict = self._config.server.readiness == "strict"
-        return (503 if strict else 200), {"status": "degraded", "reasons": troubles}
-
-    def routes(self) -> dict[str, Any]:
-        """By route, where it goes."""
-        return {
-            name: {
-                "types": list(route.types),
-                "to": [{"sink": to.sink, "required": to.required} for to in route.to],
-                "dead_letter": route.dead_letter.sink if route.dead_letter else None,
-            }
-            for name, route in self._config.routes.items()
-        }
+        return verdict(troubles, self._config.server.readiness == "strict")
 
     def workers(self) -> list[dict[str, Any]]:
         """Each of them."""

@@ -15,7 +15,7 @@ from service.errors import ConfigError, StartError
 from service.telemetry.meter import Loss
 from service.telemetry.snapshot import Snapshot, summed
 from service.threads import off_loop
-from service.workers.channel import MESSAGES, Assignment, Channel, Command, Ended, Message, Refused, Report
+from service.workers.channel import MESSAGES, Assignment, Channel, Command, Ended, Message, Misconfigured, Report
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Seat:
 
     async def _live(self) -> int:
         """One worker, from its start to its end. Returns its exit code."""
-        self.clean, self._mistakes, self._serving_since = False, [], 0.0
+        self.clean, self._mistakes, self._heard_at, self._serving_since = False, [], 0.0, 0.0
         try:
             ours, self._process = _started()
         except OSError as error:
@@ -116,7 +116,7 @@ class Seat:
                     if self.served.is_set():
                         log.info("the new worker serves", extra={"worker": self.number})
                     self.served.set()
-            case Refused():
+            case Misconfigured():
                 self._mistakes = message.mistakes
             case Ended():
                 self.snapshot = message.snapshot
@@ -157,9 +157,8 @@ class Seat:
         await asyncio.wait({self._asked}, timeout=seconds)
 
     def tell(self, command: Command) -> None:
-        """Pass on a signal."""
-        if command is not Command.REPORT:
-            self._stopping.set()
+        """Pass on a signal: there is no next worker."""
+        self._stopping.set()
         if self._channel is not None:
             self._channel.send(command)
 

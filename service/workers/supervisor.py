@@ -15,7 +15,7 @@ from service.app import announce, open_admin
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS
 from service.delivery.health import Phase
-from service.ports import address, bound, share
+from service.ports import address, bound, let_others_bind
 from service.signals import heard
 from service.workers.channel import Assignment, Command
 from service.workers.crew import Crew, loss
@@ -37,7 +37,7 @@ async def serve(config: Config) -> bool:
     stop, now = asyncio.Event(), asyncio.Event()
     server = config.server
     with heard(stop.set, now.set), bound("server", server.host, server.port) as listener:
-        share(listener)
+        let_others_bind(listener)
         seats = [Seat(each, partial(loss, config)) for each in _assignments(config, listener.getsockname()[1])]
         crew = Crew(config, seats)
         async with AsyncExitStack() as stack:

@@ -26,7 +26,7 @@ from service.heap import return_large_blocks
 from service.ports import Server
 from service.signals import heard
 from service.telemetry import logs
-from service.workers.channel import ASSIGNMENTS, COMMANDS, Assignment, Channel, Command, Ended, Refused, Report
+from service.workers.channel import ASSIGNMENTS, COMMANDS, Assignment, Channel, Command, Ended, Misconfigured, Report
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ async def _work(end: socket.socket) -> None:
             logs.setup(config.logs.level, config.logs.form, worker=assignment.worker)
             reports.end(await gateway.run(config, reports, stop, now, shared_port=True))
         except ConfigError as error:
-            channel.send(Refused(error.mistakes))
+            channel.send(Misconfigured(error.mistakes))
         obeying.cancel()
         await channel.close()
 

@@ -13,6 +13,7 @@ from service.delivery.lane import Lane
 from service.delivery.route import Route
 from service.event import NO_ATTRIBUTES, Event, Origin
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
+from service.receipt import Receipt
 from service.sinks.contract import Batch, Limits, SinkConfig
 from service.telemetry.meter import Meter
 
@@ -125,3 +126,10 @@ def intake(route: Route, events: Iterable[Event]) -> Intake:
     for each in events:
         made.add(route, each)
     return made
+
+
+async def all_settled(receipt: Receipt) -> None:
+    """Return once everything is settled. Cancelling the waiter cancels nothing else."""
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    receipt.on_done(lambda: None if waiter.done() else waiter.set_result(None))
+    await waiter

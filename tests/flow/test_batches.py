@@ -11,6 +11,7 @@ from service.telemetry.meter import Meter
 from tests.flow.scripted import (
     Faults,
     ScriptedSink,
+    all_settled,
     lane,
 )
 from tests.flow.simulated import run
@@ -26,7 +27,7 @@ def test_an_idle_lane_sends_at_once_and_what_arrives_meanwhile_forms_the_next_ba
         await asyncio.sleep(0.001)
         rest = [put(target, 1, first=1 + i) for i in range(5)]
         for receipt in (first, *rest):
-            await receipt.wait()
+            await all_settled(receipt)
         assert [ids for _, ids in destination.calls] == [["e0"], ["e1", "e2", "e3", "e4", "e5"]]
         assert destination.calls[0][0] == start
 
@@ -39,10 +40,10 @@ def test_with_linger_a_batch_leaves_when_it_is_full_or_its_oldest_event_has_wait
         target = lane(destination, Meter(), linger="100ms")
         start = asyncio.get_running_loop().time()
         slow = put(target, 3)
-        await slow.wait()
+        await all_settled(slow)
         full = put(target, 10, first=3)
         at = asyncio.get_running_loop().time()
-        await full.wait()
+        await all_settled(full)
         assert [len(ids) for _, ids in destination.calls] == [3, 10]
         assert destination.calls[0][0] == pytest.approx(start + 0.1)
         assert destination.calls[1][0] == at
@@ -57,7 +58,7 @@ def test_a_flush_ends_the_linger() -> None:
         start = asyncio.get_running_loop().time()
         receipt = put(target, 3)
         target.flush()
-        await receipt.wait()
+        await all_settled(receipt)
         assert destination.calls[0][0] == start
 
     run(main())
@@ -79,7 +80,7 @@ def test_a_packing_sink_that_had_no_room_gets_the_rest_at_once_without_an_attemp
         target = lane(destination, meter)
         start = asyncio.get_running_loop().time()
         receipt = put(target, 7)
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert asyncio.get_running_loop().time() == start
         assert not meter.lane_retries
@@ -94,7 +95,7 @@ def test_a_batch_never_exceeds_the_limits_in_bytes() -> None:
         destination.limits = Limits(batch_events=100, batch_bytes=1000, event_bytes=1000)
         target = lane(destination, Meter())
         receipt = put(target, 40, size=300)
-        await receipt.wait()
+        await all_settled(receipt)
         assert max(len(ids) for _, ids in destination.calls) == 3
 
     run(main())
@@ -107,7 +108,7 @@ def test_a_lane_whose_memory_fills_before_a_batch_does_lingers_no_more() -> None
         target = lane(destination, Meter(), memory="1MiB", linger="10s")
         start = asyncio.get_running_loop().time()
         receipt = put(target, 200, size=1000)
-        await receipt.wait()
+        await all_settled(receipt)
         assert asyncio.get_running_loop().time() < start + 1
 
     run(main())

@@ -14,7 +14,7 @@ from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch, ProbeError
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_settled, assert_conserved, event, lane
 from tests.flow.simulated import run
 
 
@@ -59,7 +59,7 @@ def test_after_sustained_failure_the_breaker_opens_and_a_success_closes_it() -> 
         assert later, "it is tried"
         assert max(b - a for a, b in pairwise(later)) <= 2.2
         sink.dead = False
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert target.breaker.state is State.CLOSED
 
@@ -71,7 +71,7 @@ def test_a_broken_destination_is_asked_and_comes_back_though_no_event_waits() ->
         sink = Destination()
         sink.dead = True
         target = lane(sink, Meter(), patience="20s")
-        await put(target, 3).wait()
+        await all_settled(put(target, 3))
         assert target.held_events == 0
         await asyncio.sleep(20)
         assert target.breaker.failures
@@ -102,12 +102,12 @@ def test_while_the_breaker_is_open_events_go_to_the_fallback_and_are_answered_fo
     async def main() -> None:
         meter, broken, spare, first, second = world()
         opening = put(first, 5)
-        await opening.wait()
+        await all_settled(opening)
         assert opening.all_delivered, "once it opened, what had failed went to the fallback before its deadline"
         loop = asyncio.get_running_loop()
         start = loop.time()
         receipt = put(first, 50, first=100)
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert loop.time() < start + 3
         assert sum(spare.taken.values()) == 55
@@ -117,7 +117,7 @@ def test_while_the_breaker_is_open_events_go_to_the_fallback_and_are_answered_fo
         broken.dead = False
         await asyncio.sleep(5)
         assert first.breaker.state is State.CLOSED
-        await put(first, 10, first=200).wait()
+        await all_settled(put(first, 10, first=200))
         assert sum(broken.taken.values()) >= 10, "back at its own destination"
         for each in (first, second):
             assert each.held_events == 0
@@ -131,7 +131,7 @@ def test_a_destination_that_says_it_works_and_takes_nothing_stays_open_while_eve
         _, broken, _, first, second = world()
         broken.answers = True
         loop = asyncio.get_running_loop()
-        await put(first, 5).wait()
+        await all_settled(put(first, 5))
         waits: list[float] = []
         states: set[State] = set()
 
@@ -158,11 +158,11 @@ def test_a_fallback_without_room_leaves_events_where_they_are_within_their_patie
     async def main() -> None:
         meter, _, spare, first, second = world(memory="64KiB")
         spare.dead = True
-        await put(first, 5).wait()
+        await all_settled(put(first, 5))
         receipt = put(first, 400, first=100)
         loop = asyncio.get_running_loop()
         start = loop.time()
-        await receipt.wait()
+        await all_settled(receipt)
         assert loop.time() <= start + 20
         assert not any(not receipt.failures(index) for index in range(400)), "nobody took anything"
         assert_conserved(meter, [first, second])
@@ -175,7 +175,7 @@ def test_a_fallback_without_room_leaves_events_where_they_are_within_their_patie
 def test_a_drain_waits_for_what_was_diverted_meanwhile() -> None:
     async def main() -> None:
         _, _, spare, first, second = world()
-        await put(first, 5).wait()
+        await all_settled(put(first, 5))
         receipt = put(first, 50, first=100)
         first.flush()
         second.flush()
@@ -203,7 +203,7 @@ def test_a_packing_sink_whose_calls_all_fail_is_a_broken_destination_though_it_h
         assert target.breaker.failures > 3
         assert target.breaker.diverts
         sink.dead = False
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
 
     run(main())

@@ -13,7 +13,7 @@ from service.outcome import Outcome
 from service.receipt import Receipt
 from service.sinks.contract import Batch, Limits, SinkConfig
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_settled, assert_conserved, event, lane
 from tests.flow.simulated import run
 
 FACTOR = 2.0
@@ -62,7 +62,7 @@ def delivered(
             target.put([Entry(one, one, target.size(one), one.charge, REQUIRED, target.name, receipt, index)])
             if index % 10 == 9:
                 await asyncio.sleep(0)
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         while target.calls:
             await asyncio.sleep(0)

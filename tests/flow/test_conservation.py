@@ -18,7 +18,7 @@ from service.errors import Busy, TooLarge
 from service.receipt import Fate, Receipt
 from service.sinks.contract import Limits
 from service.telemetry.meter import Meter
-from tests.flow.scripted import Faults, ScriptedSink, assert_conserved, event, intake, lane
+from tests.flow.scripted import Faults, ScriptedSink, all_settled, assert_conserved, event, intake, lane
 from tests.flow.simulated import run
 
 shares = st.sampled_from([0.0, 0.0, 0.1, 0.5, 1.0])
@@ -90,7 +90,7 @@ async def live(w: World, seed: int, requests: int, drain_at_once: bool) -> list[
         await asyncio.sleep(rng.choice([0.0, 0.0, 0.01, 1.0]))
     if not drain_at_once:
         for _, receipt, _ in taken:
-            await receipt.wait()
+            await all_settled(receipt)
     await w.pipeline.drain(20.0)
     return taken
 

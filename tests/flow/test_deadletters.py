@@ -16,7 +16,7 @@ from service.outcome import Reason
 from service.receipt import Fate, Receipt
 from service.sinks.contract import Limits, SinkConfig
 from service.telemetry.meter import Meter
-from tests.flow.scripted import Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.scripted import Faults, ScriptedSink, all_settled, assert_conserved, event, lane
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
@@ -65,7 +65,7 @@ def test_a_rejected_event_is_answered_once_its_dead_letter_is_acknowledged() -> 
     async def main() -> None:
         w = World()
         receipt = w.put(20)
-        await receipt.wait()
+        await all_settled(receipt)
         assert settlements(receipt, 20) == {(Fate.DEAD_LETTERED, True)}
         assert sum(w.dead_sink.taken.values()) == 20
         w.check()
@@ -79,7 +79,7 @@ def test_while_the_dead_letter_sink_is_down_a_rejection_is_answered_at_the_deadl
         w.dead_sink.dead = True
         start = asyncio.get_running_loop().time()
         receipt = w.put(200, 2000)
-        await receipt.wait()
+        await all_settled(receipt)
         assert asyncio.get_running_loop().time() <= start + 20
         assert settlements(receipt, 200) == {(Fate.REJECTED, True)}
         assert w.lane.held_events == 0
@@ -113,7 +113,7 @@ def test_a_letter_larger_than_its_sink_takes_is_never_given_to_it() -> None:
     async def main() -> None:
         w = World(letter_limits=Limits(batch_events=5, batch_bytes=20_000, event_bytes=20_000))
         receipt = w.put(3, 4000)
-        await receipt.wait()
+        await all_settled(receipt)
         assert settlements(receipt, 3) == {(Fate.REJECTED, True)}
         assert not w.dead_sink.calls
         kept = w.letters.bury_invalid(event(9, 50_000), "too large", (), lambda _: None)
@@ -168,7 +168,7 @@ def test_the_letter_says_what_happened() -> None:
         keeping = Keeping(Faults(), random.Random(2), limits=ROOMY)
         w.dead = lane(keeping, w.meter, "d")
         w.terms = Terms("r", required=True, patient=False, graveyard=DeadLetters(w.dead))
-        await w.put(1).wait()
+        await all_settled(w.put(1))
         letter = orjson.loads(bodies[0])
         assert letter["reason"] == Reason.REFUSED_CONTENT
         assert (letter["sink"], letter["route"], letter["attempts"]) == ("s", "r", 1)
@@ -206,7 +206,7 @@ def test_a_letter_that_cannot_be_written_holds_up_no_other(monkeypatch: pytest.M
     async def main() -> None:
         w = World(memory="64KiB")
         receipt = w.put(60, 2000)
-        await receipt.wait()
+        await all_settled(receipt)
         assert sum(w.dead_sink.taken.values()) == 59
         assert receipt.failures(20)["s"].fate is Fate.REJECTED
         w.check()

@@ -13,7 +13,7 @@ from service.outcome import DELIVERED, Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_settled, assert_conserved, event, lane
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 from tests.flow.test_partitions import before
@@ -55,7 +55,7 @@ def test_a_cancellation_that_a_sink_leaks_is_a_failed_attempt_and_its_key_goes_o
         meter = Meter()
         target = lane(Leaking(), meter, order="key")
         receipt = put(target, [1, 2, 3], key="a")
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert meter.lane_retries["s", Reason.SINK_ERROR.value] == 1
         assert_conserved(meter, [target])
@@ -69,7 +69,7 @@ def test_a_cancellation_that_a_probe_leaks_is_an_answer_and_no_reason_to_ask_at_
         sink.leaks = False
         sink.dead = True
         target = lane(sink, Meter())
-        await put(target, [1]).wait()
+        await all_settled(put(target, [1]))
         await asyncio.sleep(3)
         assert sink.questions == 1
         await asyncio.sleep(10)
@@ -92,12 +92,12 @@ def test_a_call_that_cannot_be_settled_gives_back_its_events_and_their_keys_go_o
         target = lane(Nonsense(Faults(), random.Random(1)), meter, order="key")
         first, other = put(target, [1], key="a"), put(target, [0], key="b")
         later, same = put(target, [2], key="a"), put(target, [3], key="b")
-        await first.wait()
+        await all_settled(first)
         settlement = first.failures(0)["s"]
         assert settlement.reason is Reason.SINK_ERROR
         assert settlement.may_duplicate
         for receipt in (other, later, same):
-            await receipt.wait()
+            await all_settled(receipt)
             assert receipt.all_delivered
         assert target.held_events == 0
         assert_conserved(meter, [target])
@@ -163,7 +163,7 @@ def test_a_waiter_that_raises_strands_no_other_event(dead: bool) -> None:
         receipts = [put(target, [number]) for number in range(30)]
         receipts[0].on_done(raises)
         for receipt in receipts[1:]:
-            await receipt.wait()
+            await all_settled(receipt)
             assert receipt.all_delivered is not dead
         assert target.held_events == 0
         assert_conserved(meter, [target])
@@ -189,7 +189,7 @@ def test_a_dead_letter_that_cannot_be_written_strands_no_other_event(required: b
         terms = Terms("r", required=required, patient=False, graveyard=Broken())
         target = lane(ScriptedSink(Faults(rejected=0.5), random.Random(1)), meter)
         receipt = put(target, range(50), terms=terms)
-        await receipt.wait()
+        await all_settled(receipt)
         assert target.held_events == 0
         assert_conserved(meter, [target])
 
@@ -217,7 +217,7 @@ def test_a_sink_that_cannot_say_where_events_go_after_a_reshard_strands_none() -
         await asyncio.sleep(0.5)
         sink.shards, sink.generation, sink.moods = 8, 2, 10
         for receipt in receipts:
-            await receipt.wait()
+            await all_settled(receipt)
             assert receipt.all_delivered
         assert_conserved(meter, [target])
 
@@ -240,7 +240,7 @@ def test_a_defect_of_the_pump_is_survived() -> None:
         receipt = put(target, [1, 2, 3])
         await asyncio.sleep(5)
         sink.raises = False
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert_conserved(meter, [target])
 

@@ -12,7 +12,7 @@ from service.outcome import Reason
 from service.receipt import Receipt
 from service.sinks.contract import Limits, ProbeError
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_settled, assert_conserved, event, lane
 from tests.flow.simulated import run
 
 MOST = 2000
@@ -49,7 +49,7 @@ class World:
         self.second = lane(self.spare, self.meter, "f", **fallback)  # type: ignore[arg-type]
 
     async def open(self) -> "World":
-        await put(self.first, [event(0, key="first")]).wait()
+        await all_settled(put(self.first, [event(0, key="first")]))
         await asyncio.sleep(4)
         assert self.first.breaker.diverts
         self.first.fallback = FallbackLane(self.second, "original")
@@ -61,7 +61,7 @@ def test_all_events_of_a_key_are_diverted_at_once_and_in_order() -> None:
         world = await World(order="key").open()
         start = asyncio.get_running_loop().time()
         receipt = put(world.first, [event(number, key="a") for number in range(1, 51)])
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert asyncio.get_running_loop().time() < start + 4
         sent = [name for _, names in world.spare.calls for name in names]
@@ -81,10 +81,10 @@ def test_an_event_that_is_too_large_for_the_fallback_holds_back_no_other_and_is_
         start = loop.time()
         large = put(world.first, [event(number, size=1000) for number in range(1, 1000)])
         others = put(world.first, [event(number) for number in range(1000, 1050)])
-        await others.wait()
+        await all_settled(others)
         assert others.all_delivered
         assert loop.time() < start + 4
-        await large.wait()
+        await all_settled(large)
         assert loop.time() <= start + 20
         assert large.failures(998)["s"].reason is Reason.UNAVAILABLE
         assert_conserved(world.meter, [world.first, world.second])
@@ -99,7 +99,7 @@ def test_an_event_that_was_not_diverted_is_delivered_once_its_destination_is_bac
         large = put(world.first, [event(1, size=1000)])
         await asyncio.sleep(3)
         world.broken.dead = False
-        await large.wait()
+        await all_settled(large)
         assert large.all_delivered
 
     run(main())
@@ -122,7 +122,7 @@ def test_while_the_fallback_is_full_it_is_asked_seldom_and_gets_the_rest_when_it
         taken = sum(world.spare.taken.values())
         assert Asking.asked - world.second.held_events - taken < 100, "not everything is offered again and again"
         world.spare.faults = Faults(seconds=0.01)
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
 
     run(main())
@@ -140,9 +140,9 @@ def test_an_event_that_cannot_be_shaped_for_the_fallback_holds_back_no_other() -
         world.first.fallback = Poisoned(world.second, "original")
         poisoned = put(world.first, [event(1)])
         others = put(world.first, [event(number) for number in range(2, 52)])
-        await others.wait()
+        await all_settled(others)
         assert others.all_delivered
-        await poisoned.wait()
+        await all_settled(poisoned)
         assert not poisoned.all_delivered
         assert world.first.held_events == 0
 

@@ -18,6 +18,7 @@ from tests.flow.scripted import (
     REQUIRED,
     Faults,
     ScriptedSink,
+    all_settled,
     assert_conserved,
     event,
     lane,
@@ -45,7 +46,7 @@ def test_only_the_failed_events_are_sent_again() -> None:
         meter = Meter()
         target = lane(destination, meter)
         receipt = put(target, 200)
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert set(destination.taken.values()) == {1}
         assert len(destination.taken) == 200
@@ -59,7 +60,7 @@ def test_calls_in_flight_stay_within_the_concurrency() -> None:
     async def main() -> None:
         destination = sink()
         target = lane(destination, Meter(), concurrency=3)
-        await put(target, 200).wait()
+        await all_settled(put(target, 200))
         assert destination.most_running == 3
 
     run(main())
@@ -70,7 +71,7 @@ def test_an_event_that_was_rejected_is_not_sent_again() -> None:
         destination = sink(rejected=0.5)
         target = lane(destination, Meter())
         receipt = put(target, 50)
-        await receipt.wait()
+        await all_settled(receipt)
         sent = [identity for _, ids in destination.calls for identity in ids]
         assert len(sent) == len(set(sent)) == 50
         fates = {receipt.failures(i)["s"].fate for i in range(50) if receipt.failures(i)}
@@ -85,7 +86,7 @@ def test_no_call_starts_that_could_outlive_its_deadline_and_the_answer_comes_wit
         target = lane(destination, Meter(), patience="20s", call_timeout="8s")
         start = asyncio.get_running_loop().time()
         receipt = put(target, 30)
-        await receipt.wait()
+        await all_settled(receipt)
         assert asyncio.get_running_loop().time() <= start + 20
         assert max(at for at, _ in destination.calls) + 8 <= start + 20
         settlement = receipt.failures(0)["s"]
@@ -102,7 +103,7 @@ def test_what_waits_behind_hanging_calls_is_given_back_in_time() -> None:
         target = lane(destination, Meter(), patience="20s", call_timeout="8s", concurrency=1)
         start = asyncio.get_running_loop().time()
         receipt = put(target, 100)
-        await receipt.wait()
+        await all_settled(receipt)
         assert asyncio.get_running_loop().time() <= start + 20
         assert receipt.failures(0)["s"].may_duplicate
         assert receipt.failures(0)["s"].reason is Reason.TIMEOUT
@@ -117,7 +118,7 @@ def test_nonsense_from_a_sink_is_never_a_delivery(fault: str, reason: Reason) ->
         destination = sink(**{fault: 1.0})
         target = lane(destination, Meter())
         receipt = put(target, 5)
-        await receipt.wait()
+        await all_settled(receipt)
         for index in range(5):
             settlement = receipt.failures(index)["s"]
             assert settlement.fate is Fate.EXPIRED
@@ -136,7 +137,7 @@ def test_a_sink_that_answers_nothing_at_all_has_delivered_nothing_and_no_event_i
         meter = Meter()
         target = lane(Forgetful(Faults(), random.Random(1)), meter)
         receipt = put(target, 5)
-        await asyncio.wait_for(receipt.wait(), 60)
+        await asyncio.wait_for(all_settled(receipt), 60)
         assert {receipt.failures(index)["s"].reason for index in range(5)} == {Reason.BAD_ANSWER}
         assert target.held_events == 0
         assert_conserved(meter, [target])
@@ -155,7 +156,7 @@ def test_a_destination_that_comes_back_gets_the_backlog_without_a_restart() -> N
         assert len(destination.calls) < 60, "a dead destination is not hammered"
         destination.dead = False
         back = asyncio.get_running_loop().time()
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert asyncio.get_running_loop().time() < back + 5
 
@@ -189,7 +190,7 @@ def test_patient_entries_never_expire() -> None:
         await asyncio.sleep(3600)
         assert not receipt.done
         destination.dead = False
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
 
     run(main())
@@ -199,12 +200,12 @@ def test_the_retry_after_follows_the_backlog() -> None:
     async def main() -> None:
         destination = sink(seconds=1.0)
         target = lane(destination, Meter(), concurrency=1, patience="1000s")
-        await put(target, 50).wait()
+        await all_settled(put(target, 50))
         few = put(target, 50)
         short = target.retry_after()
         put(target, 150, first=1000)
         assert 2.0 < short < target.retry_after() / 2 <= 30.0
-        await few.wait()
+        await all_settled(few)
         await target.abandon()
 
     run(main())
@@ -228,7 +229,7 @@ def test_giving_up_is_no_progress_that_a_retry_after_could_rest_on() -> None:
     async def main() -> None:
         destination = sink(call_fails=1.0)
         target = lane(destination, Meter())
-        await put(target, 300).wait()
+        await all_settled(put(target, 300))
         assert target.held_events == 0
         assert target.retry_after() >= 5.0
 
@@ -256,7 +257,7 @@ def test_a_sink_that_answers_with_something_else_than_outcomes_has_delivered_not
     async def main() -> None:
         target = lane(Careless(Faults(), random.Random(1)), Meter())
         receipt = put(target, 3)
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.failures(0)["s"].reason is Reason.BAD_ANSWER
         assert receipt.failures(0)["s"].may_duplicate
         assert not receipt.failures(1)
@@ -269,7 +270,7 @@ def test_while_the_destination_fails_a_retry_after_does_not_grow_with_the_backlo
     async def main() -> None:
         destination = sink()
         target = lane(destination, Meter(), patience="60s")
-        await put(target, 50).wait()
+        await all_settled(put(target, 50))
         destination.dead = True
         put(target, 3000, first=100)
         await asyncio.sleep(15)

@@ -16,7 +16,7 @@ from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch, Pace, SinkConfig
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, intake, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_settled, assert_conserved, event, intake, lane
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
@@ -59,7 +59,7 @@ def test_while_the_first_event_of_a_key_fails_the_second_waits_and_other_keys_go
         target = lane(sink, Meter(), order="key")
         events = [event(0, key="a"), event(1, key="a"), event(2, key="b")]
         receipt = put(target, events)
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert sink.order == ["e2", "e0", "e1"]
 
@@ -77,7 +77,7 @@ def test_first_occurrences_of_each_key_are_in_order_whatever_fails(seed: int) ->
         events = [event(n, key=rng.choice("abcde")) for n in range(200)]
         receipts = [put(target, events[start : start + 10]) for start in range(0, 200, 10)]
         for receipt in receipts:
-            await receipt.wait()
+            await all_settled(receipt)
         for key in "abcde":
             wanted = [each.id for each in events if each.key == key]
             assert [name for name in sink.order if name in set(wanted)] == wanted
@@ -91,7 +91,7 @@ def test_after_a_rejected_event_its_key_goes_on() -> None:
         sink = Recording(rejected=0.5)
         target = lane(sink, Meter(), order="key")
         receipt = put(target, [event(n, key="a") for n in range(30)])
-        await receipt.wait()
+        await all_settled(receipt)
         assert sink.order == [f"e{n}" for n in range(30) if f"e{n}" in sink.taken]
         assert 0 < len(sink.order) < 30
 
@@ -106,7 +106,7 @@ def test_what_waits_behind_its_key_is_given_back_in_time() -> None:
         loop = asyncio.get_running_loop()
         start = loop.time()
         receipt = put(target, [event(n, key="a") for n in range(10)])
-        await receipt.wait()
+        await all_settled(receipt)
         assert loop.time() <= start + 20
         assert target.held_events == 0
         assert_conserved(meter, [target])
@@ -117,7 +117,7 @@ def test_what_waits_behind_its_key_is_given_back_in_time() -> None:
 
 async def _delivered(target: Lane, one: Event) -> bool:
     receipt = put(target, [one])
-    await receipt.wait()
+    await all_settled(receipt)
     return receipt.all_delivered
 
 
@@ -166,7 +166,7 @@ def test_keys_stay_in_order_through_a_reshard_with_calls_in_flight_and_throttlin
         for shards in (7, 3):
             sink.shards, sink.generation = shards, sink.generation + 1
             await asyncio.sleep(2.2)
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         for key in range(10):
             numbers = [int(name[1:]) for name in sink.order if int(name[1:]) % 10 == key]

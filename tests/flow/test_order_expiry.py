@@ -14,7 +14,7 @@ from service.outcome import DELIVERED, Outcome, Reason, Rejected
 from service.receipt import Fate, Receipt
 from service.sinks.contract import Batch
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, assert_conserved, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_settled, assert_conserved, event, lane
 from tests.flow.simulated import run
 
 LETTER = Terms("letters", required=True, patient=True, last_resort=True)
@@ -62,7 +62,7 @@ def test_a_key_that_gets_more_than_it_can_send_stays_in_order_while_its_waiters_
             receipts.append(put(target, [event(number, key="a")]))
             await asyncio.sleep(0.05)
         for receipt in receipts:
-            await receipt.wait()
+            await all_settled(receipt)
         expired = sum(not receipt.all_delivered for receipt in receipts)
         assert expired > 50, "else nothing was tried here"
         assert sink.most_of_a_key == 1
@@ -85,7 +85,7 @@ def test_an_adopted_event_waits_behind_its_key() -> None:
         assert FallbackLane(target, "original").take(diverted)
         later = put(target, [event(101, key="a")])
         for receipt in (first, adopted, later):
-            await receipt.wait()
+            await all_settled(receipt)
             assert receipt.all_delivered
         assert sink.most_of_a_key == 1
         assert sink.order == [0, 1, 2, 100, 101]
@@ -103,7 +103,7 @@ def test_an_adopted_event_expires_behind_its_key_at_its_own_deadline() -> None:
         diverted = entry(target, event(100, key="a"), adopted)
         diverted.deadline = loop.time() + 12
         assert FallbackLane(target, "original").take(diverted)
-        await adopted.wait()
+        await all_settled(adopted)
         assert loop.time() <= diverted.deadline
         assert adopted.failures(0)["f"].reason is Reason.PATIENCE_OVER
         await target.abandon()
@@ -122,7 +122,7 @@ def test_what_waits_behind_a_dead_letter_of_its_key_expires_in_time() -> None:
         put(target, [event(number, key="a", route="letters") for number in range(2)], LETTER)
         start = loop.time()
         receipt = put(target, [event(2, key="a")])
-        await receipt.wait()
+        await all_settled(receipt)
         assert loop.time() <= start + 20
         assert receipt.failures(0)["s"].fate is Fate.EXPIRED
         await target.abandon()
@@ -139,10 +139,10 @@ def test_what_was_released_leaves_before_younger_events_and_expires_in_time() ->
         await asyncio.sleep(0.1)
         younger = put(target, [event(number, key=f"k{number}") for number in range(2, 40)])
         start = loop.time()
-        await first.wait()
+        await all_settled(first)
         assert sink.order.index(1) <= 10, "in the next call"
         assert loop.time() <= start + 4
-        await younger.wait()
+        await all_settled(younger)
 
     run(main())
 

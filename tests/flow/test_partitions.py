@@ -15,7 +15,7 @@ from service.outcome import Outcome, Reason, Retry
 from service.receipt import Receipt
 from service.sinks.contract import Batch, Limits, Pace, SinkConfig
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, assert_conserved, event, intake
+from tests.flow.scripted import REQUIRED, all_settled, assert_conserved, event, intake
 from tests.flow.shards import Shards
 from tests.flow.simulated import run
 
@@ -144,7 +144,7 @@ def test_what_is_never_taken_is_given_back_in_time_as_throttled_before_or_not() 
         loop = asyncio.get_running_loop()
         start = loop.time()
         receipt = put(lane, range(100))
-        await receipt.wait()
+        await all_settled(receipt)
         assert loop.time() <= start + 20
         assert {receipt.failures(i)["s"].reason for i in range(100)} == {Reason.PATIENCE_OVER}
         assert not any(receipt.failures(i)["s"].may_duplicate for i in range(100))
@@ -178,7 +178,7 @@ def test_after_a_reshard_what_waits_is_sorted_anew_and_the_books_follow() -> Non
         await asyncio.sleep(1)
         sink.shards, sink.generation = 8, 2
         put(lane, range(1000, 1001))
-        await receipt.wait()
+        await all_settled(receipt)
         assert receipt.all_delivered
         assert set(lane.books.partition_bytes) <= set(range(8))
         await lane.books.emptied()
@@ -233,7 +233,7 @@ def test_after_a_merge_nothing_goes_by_the_old_shards_be_it_in_a_call_or_backing
         assert set(lane.books.partition_bytes) == {0}
         assert lane.partition_has_room(0, 100 * 1024), "the only shard may have the whole lane"
         for receipt in receipts:
-            await receipt.wait()
+            await all_settled(receipt)
             assert receipt.all_delivered
 
     run(main())

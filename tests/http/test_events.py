@@ -7,6 +7,7 @@ import re
 import pytest
 import zstandard
 
+from service.sources.ingest import LARGE_BYTES
 from tests.http.client import JSON
 from tests.http.running import Service
 
@@ -168,9 +169,10 @@ async def test_without_any_identity_an_event_gets_a_uuid7(service: Service) -> N
 
 
 @pytest.mark.parametrize("key", ["order-1", '"order-1"', ' "order-1" '])
-async def test_an_idempotency_key_names_the_event(service: Service, key: str) -> None:
+@pytest.mark.parametrize("blank", [b"", b" " * LARGE_BYTES])
+async def test_an_idempotency_key_names_the_event(service: Service, key: str, blank: bytes) -> None:
     for _ in range(2):
-        answer = await service.post("/v1/orders", b'{"number":1}', {"Idempotency-Key": key})
+        answer = await service.post("/v1/orders", b'{"number":1}' + blank, {"Idempotency-Key": key})
         assert answer.results[0]["id"] == "order-1"
 
 
@@ -181,6 +183,13 @@ async def test_an_idempotency_key_names_the_event(service: Service, key: str) ->
 async def test_in_a_batch_the_key_counts_the_events(service: Service, content_type: str, body: bytes) -> None:
     answer = await service.post("/v1/orders", body, {"Idempotency-Key": "k"}, content_type)
     assert [result["id"] for result in answer.results] == ["k/0", "k/1"]
+
+
+@pytest.mark.parametrize("blank", [b"", b" " * LARGE_BYTES])
+@pytest.mark.parametrize(("content_type", "body"), [(JSON, b' [{"number":1}]'), (LINES, b'{"number":1}')])
+async def test_a_batch_of_one_is_a_batch(service: Service, content_type: str, body: bytes, blank: bytes) -> None:
+    answer = await service.post("/v1/orders", body + blank, {"Idempotency-Key": "k"}, content_type)
+    assert [result["id"] for result in answer.results] == ["k/0"]
 
 
 async def test_the_position_in_a_batch_counts_what_is_invalid_too(service: Service) -> None:

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from service.sources.direct import DirectProtocol
+from service.sources.head import Head
 from tests.http.claims import assert_problem
 from tests.http.client import JSON, head, request
 from tests.http.running import Service
@@ -20,6 +22,24 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 GOOD = b'{"number":1}'
 LARGE = b'{"text":"' + b"x" * 2000 + b'"}'
+
+
+async def test_a_head_that_came_before_is_not_parsed_again(
+    service: Service, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[bool] = []
+    take = DirectProtocol._take
+
+    def counted(self: DirectProtocol, head: Head, body: bytes) -> bool:
+        taken.append(take(self, head, body))
+        return taken[-1]
+
+    monkeypatch.setattr(DirectProtocol, "_take", counted)
+    async with await service.connect() as connection:
+        for _ in range(2):
+            await connection.send(request("/v1/orders", GOOD))
+            assert (await connection.answer()).status == 200
+    assert taken == ([True] if way == "short" else [])
 
 
 async def test_each_body_is_answered_for_itself(service: Service) -> None:

@@ -8,7 +8,6 @@ import pytest
 from service.event import Event
 from service.sinks.contract import Pace
 from service.sources.exchange import Exchange
-from service.sources.ingest import Turns
 from tests.http.client import JSON, head, request
 from tests.http.running import Service
 from tests.http.scripted import Scripted
@@ -92,27 +91,6 @@ async def test_a_defect_is_500_holds_nothing_and_the_service_lives_on(
         caplog.clear()
     await service.idle()
     assert (await service.post("/v1/broken", GOOD)).status == 200
-
-
-async def test_large_bodies_take_turns_in_their_order() -> None:
-    turns = Turns(1)
-    began: list[int] = []
-    turns.take(lambda: began.append(1))
-    waiting = asyncio.create_task(turns.wait())
-    given_up = asyncio.create_task(turns.wait())
-    await asyncio.sleep(0)
-    turns.take(lambda: began.append(4))
-    given_up.cancel()
-    await asyncio.gather(given_up, return_exceptions=True)
-    assert began == [1]
-    assert not waiting.done()
-    turns.leave()
-    await waiting
-    assert began == [1]
-    turns.leave()
-    async with asyncio.timeout(5):
-        while began != [1, 4]:
-            await asyncio.sleep(0)
 
 
 async def test_an_answer_on_a_route_with_origins_varies_with_them(service: Service) -> None:

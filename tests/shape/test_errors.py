@@ -75,7 +75,7 @@ def _undelivered() -> set[tuple[Code, Said]]:
         Settlement(Fate.EXPIRED, Reason.PATIENCE_OVER, may_duplicate=True),
     )
     results = [undelivered(0, "id", ("sink",), {"sink": failure}, settled=True) for failure in failures]
-    return {(Code(result.error["code"]), (result.code, result.retryable)) for result in results}
+    return {(Code(result.error["code"]), (result.http_status, result.retryable)) for result in results}
 
 
 def test_the_table_has_every_code_and_no_other() -> None:

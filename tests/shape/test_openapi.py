@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from service.app import undriven
-from service.sources.answer import Result
+from service.sources.answer import Result, Status
 from service.sources.openapi import as_yaml
 
 FILE = Path(__file__).parents[2] / "openapi.yaml"
@@ -110,4 +110,5 @@ def test_the_ingest_operation_has_every_status_of_the_design(document: dict[str,
 def test_a_result_has_the_members_that_are_described(document: dict[str, Any]) -> None:
     answers = document["paths"]["/v1/{route}"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     described = set(answers["properties"]["results"]["items"]["properties"])
-    assert described == set(Result(0, "a", "failed", True, 503, True, {"a": "b"}, {"code": "c"}).members())
+    full = Result(0, "a", Status.FAILED, True, 503, True, {"a": Status.UNKNOWN}, {"code": "c"})
+    assert described == set(full.members())

@@ -13,13 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from service import __version__
 from service.admin import app as admin
 from service.admin.subject import Process
+from service.config.settings import RouteConfig
 from service.delivery.entry import Terms
 from service.delivery.health import Health, Phase
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.telemetry.meter import Meter
-from tests.flow.scripted import Faults, ScriptedSink, event, intake, lane
+from tests.flow.scripted import Faults, ScriptedSink, all_settled, event, intake, lane
 
 TOKEN = "a token of the admin"
 
@@ -32,7 +33,7 @@ class Service:
         self.sink = kind(Faults(seconds=0.0), random.Random(1))
         self.lane: Lane = lane(self.sink, self.meter, "lake", patience="60ms", call_timeout="20ms")
         leg = Leg(self.lane, Terms("orders", required=True, patient=False), "original")
-        self.route = Route("orders", (leg,), types=("com.example.*",), source="/routes/orders")
+        self.route = Route("orders", (leg,), source="/routes/orders")
         self.pipeline = Pipeline({"orders": self.route}, {"lake": self.lane})
         self.health = Health()
         self.health.lanes = self.pipeline.lanes
@@ -41,12 +42,13 @@ class Service:
     async def send(self, count: int) -> None:
         """Put events through the pipeline, and wait until they are settled."""
         events = [event(number, route="orders") for number in range(count)]
-        await self.pipeline.accept(intake(self.route, events)).wait()
+        await all_settled(self.pipeline.accept(intake(self.route, events)))
 
     @asynccontextmanager
     async def client(self, token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
         """A client of the admin port."""
-        app = admin.build(Process(self.pipeline, self.meter, self.health), token)
+        routes = {"orders": RouteConfig.model_validate({"types": ["com.example.*"], "to": ["lake"]})}
+        app = admin.build(Process(self.pipeline, self.meter, self.health), routes, token)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin") as client:
             yield client
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.aws import connection, session
-from service.aws.connections import Connections, Origin
+from service.aws.connections import Connections, Endpoint
 from service.aws.pattern import Pattern
 from service.aws.requests import Operation
 from service.aws.settings import AwsConfig
@@ -100,9 +100,9 @@ async def put_records(**settings: Any) -> AsyncIterator[Any]:
 async def test_each_target_is_asked_where_the_sdk_would_ask_it(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    async def post(_: object, origin: Origin, head: bytes, body: bytes) -> connection.Answer:
-        asked.append(origin.url)
-        assert f"Host: {origin.host}\r\n".encode() in head
+    async def post(_: object, endpoint: Endpoint, head: bytes, body: bytes) -> connection.Answer:
+        asked.append(endpoint.url)
+        assert f"Host: {endpoint.host}\r\n".encode() in head
         return connection.Answer(200, [], b"{}")
 
     monkeypatch.setattr(Connections, "post", post)

@@ -160,16 +160,44 @@ async def test_as_many_calls_as_configured_are_in_flight(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "bypassed", "expected"),
-    [(None, "", True), (None, ".amazonaws.com", False), ("https://vpce.example.com", ".amazonaws.com", True)],
+    ("settings", "bypassed", "expected"),
+    [
+        ({}, "", True),
+        ({}, ".amazonaws.com", False),
+        ({}, "kinesis.eu-west-1.amazonaws.com", True),
+        ({"region": "eu-west-1"}, "kinesis.eu-west-1.amazonaws.com", False),
+        ({"region": "cn-north-1"}, ".amazonaws.com.cn", False),
+        ({"endpoint_url": "https://vpce.example.com"}, ".amazonaws.com", True),
+    ],
 )
 def test_a_proxy_is_known_before_the_first_call(
-    url: str | None, bypassed: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, str], bypassed: str, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = AwsConfig.model_validate({"endpoint_url": url} if url else {})
+    config = AwsConfig.model_validate(settings)
     for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
     assert not session.proxied("kinesis", config)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
     monkeypatch.setenv("NO_PROXY", bypassed)
     assert session.proxied("kinesis", config) is expected
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_a_proxy_is_not_for_the_host_in_the_region_of_the_environment(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _forget()
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("NO_PROXY", "kinesis.eu-west-1.amazonaws.com")
+    monkeypatch.setenv(variable, "eu-west-1")
+    assert not session.proxied("kinesis", AwsConfig())
+    _forget()
+
+
+def test_a_profile_that_does_not_exist_is_not_told_by_who_asks_for_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    _forget()
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert session.proxied("kinesis", AwsConfig())
+    _forget()

@@ -13,7 +13,7 @@ NOTHING = Taken(0, 0, 0, 0, 0)
 BEFORE = Counts(NOTHING, NOTHING, NOTHING, NOTHING, 0.0)
 LOAD = Load(
     requests=10, acknowledged=1000, seconds=1.0, per_second=1000.0, statuses={"200": 10}, errors={}, unsent=0,
-    p50_ms=1.0, p90_ms=1.0, p99_ms=2.0, p999_ms=3.0, max_ms=4.0, cpu_share=0.1, sample="",
+    p50_ms=1.0, p99_ms=2.0, p999_ms=3.0, cpu_share=0.1, sample="",
 )  # fmt: skip
 RUN = Measured(
     Side.OURS, 1000.0, 1.0, 2.0, 3.0, cpu_microseconds=10.0, peak_bytes=2**20, load_core=0.5, load_cpu=0.3,

@@ -1,7 +1,6 @@
 """What the bench of an idle service computes: what the service adds, and whether the goals are reached."""
 
 import json
-import os
 import struct
 from pathlib import Path
 
@@ -70,8 +69,8 @@ def test_a_destination_asked_directly_has_taken_what_was_sent(row: Row, tmp_path
         program, cores = compiled(), pair()
     except (Missing, LookupError) as missing:
         pytest.skip(f"without the bench: {missing}")
-    with stubs(program, tmp_path, os.environ) as running:
+    with stubs(program, tmp_path) as running:
         bench = Bench(program, running, *cores)
-        told = direct.asked(bench, row, tmp_path, connections=2, seconds=0.2, rate=50)
+        told = direct.latency(bench, row, tmp_path, connections=2, seconds=0.2, rate=50)
         assert running.counts().of(row.name).events == (11 if row.name == "kafka" else 10)
     assert 0 < told.p50_ms <= told.p99_ms

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from msgspec.msgpack import Decoder
 
-from service.workers.channel import COMMANDS, MESSAGES, Channel, Command, Message, Refused
+from service.workers.channel import COMMANDS, MESSAGES, Channel, Command, Message, Misconfigured
 
 
 @pytest.fixture
@@ -26,19 +26,19 @@ async def heard(end: Channel, decoder: Decoder[Message]) -> Message:
 
 async def test_messages_arrive_whole_and_in_order(ends: tuple[Channel, Channel]) -> None:
     supervisor, worker = ends
-    long = Refused(["x" * 300_000])
+    long = Misconfigured(["x" * 300_000])
     worker.send(long)
-    worker.send(Refused([]))
+    worker.send(Misconfigured([]))
     supervisor.send(Command.STOP)
-    assert [await heard(supervisor, MESSAGES), await heard(supervisor, MESSAGES)] == [long, Refused([])]
+    assert [await heard(supervisor, MESSAGES), await heard(supervisor, MESSAGES)] == [long, Misconfigured([])]
     assert await worker.receive(COMMANDS) is Command.STOP
 
 
 async def test_an_end_that_is_gone_is_noticed_and_may_still_be_told_something(ends: tuple[Channel, Channel]) -> None:
     supervisor, worker = ends
-    worker.send(Refused(["last words"]))
+    worker.send(Misconfigured(["last words"]))
     await worker.close()
-    assert await heard(supervisor, MESSAGES) == Refused(["last words"])
+    assert await heard(supervisor, MESSAGES) == Misconfigured(["last words"])
     with pytest.raises(EOFError):
         await heard(supervisor, MESSAGES)
     supervisor.send(Command.NOW)
@@ -48,11 +48,11 @@ async def test_an_end_that_is_gone_is_noticed_and_may_still_be_told_something(en
 
 async def test_an_end_that_went_without_reading_has_still_said_what_it_said(ends: tuple[Channel, Channel]) -> None:
     supervisor, worker = ends
-    worker.send(Refused(["last words"]))
+    worker.send(Misconfigured(["last words"]))
     for _ in range(2):
         supervisor.send(Command.REPORT)
     await worker.close()
-    assert await heard(supervisor, MESSAGES) == Refused(["last words"])
+    assert await heard(supervisor, MESSAGES) == Misconfigured(["last words"])
     with pytest.raises(EOFError):
         await heard(supervisor, MESSAGES)
 
@@ -61,7 +61,7 @@ async def test_a_side_that_reads_nothing_is_seen(ends: tuple[Channel, Channel]) 
     supervisor, worker = ends
     assert not worker.backlogged
     while not worker.backlogged:
-        worker.send(Refused(["x" * 100_000]))
+        worker.send(Misconfigured(["x" * 100_000]))
         await asyncio.sleep(0)
     async with asyncio.timeout(5):
         while worker.backlogged:

@@ -39,7 +39,7 @@ def refused(wire: Wire) -> Exchange:
         server=SimpleNamespace(body_timeout=15.0),
         observe=lambda *observed: None,
     )
-    hold: Any = SimpleNamespace(hold=lambda size: None, end=lambda: wire.log.append("released"))
+    hold: Any = SimpleNamespace(charge=lambda size: None, end=lambda: wire.log.append("released"))
     head: Any = SimpleNamespace(route="r", target=None, request_id=None)
     exchanges: Any = SimpleNamespace(admission=admission, forget=lambda exchange: None)
     return Exchange(wire, exchanges, head, hold, "127.0.0.1", True)

@@ -12,7 +12,7 @@ from service.delivery.lane import Lane
 from service.outcome import Reason
 from service.receipt import Receipt
 from service.telemetry.meter import Meter
-from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, event, lane
+from tests.flow.scripted import REQUIRED, Faults, ScriptedSink, all_settled, event, lane
 from tests.flow.simulated import run
 
 
@@ -51,7 +51,7 @@ def test_with_healthy_destinations_it_is_ready() -> None:
     async def main() -> None:
         target = lane(_sink(), Meter())
         health = _serving({"s": target})
-        await _put(target, 3).wait()
+        await all_settled(_put(target, 3))
         assert health.readyz() == (200, {"status": "ready"})
 
     run(main())
@@ -64,13 +64,13 @@ def test_a_destination_that_fails_degrades_and_the_reason_is_told(strict: bool, 
         destination.dead = True
         target = lane(destination, Meter())
         health = _serving({"s": target}, strict)
-        await _put(target, 1).wait()
+        await all_settled(_put(target, 1))
         trouble = {"sink": "s", "state": "failing", "reason": Reason.UNAVAILABLE.value}
         assert health.readyz() == (status, {"status": "degraded", "reasons": [trouble]})
         assert health.livez()[0] == 200
 
         destination.dead = False
-        await _put(target, 1).wait()
+        await all_settled(_put(target, 1))
         assert health.readyz() == (200, {"status": "ready"})
 
     run(main())
@@ -87,7 +87,7 @@ def test_a_destination_that_is_behind_is_slow() -> None:
         (trouble,) = health.troubles()
         assert (trouble["sink"], trouble["state"]) == ("s", "slow")
         assert trouble["oldest_seconds"] == pytest.approx(21, abs=0.1)
-        await receipt.wait()
+        await all_settled(receipt)
 
     run(main())
 
@@ -100,8 +100,8 @@ def test_a_lane_with_less_than_a_tenth_of_its_room_is_full() -> None:
         assert health.troubles() == []
         more = _put(target, 2, 2570)
         assert health.troubles() == [{"sink": "s", "state": "full"}]
-        await receipt.wait()
-        await more.wait()
+        await all_settled(receipt)
+        await all_settled(more)
         assert health.troubles() == []
 
     run(main())

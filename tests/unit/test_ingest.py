@@ -40,14 +40,14 @@ async def test_what_is_read_is_charged_while_it_is_read() -> None:
     ingest = Ingest(Pipeline({"orders": route}, {"memory": lane}), ServerConfig(), meter)
     asked: list[int] = []
 
-    def keep(size: int) -> None:
+    def demand(size: int) -> None:
         asked.append(size)
         if size > 10**6:
             raise Busy("no memory", 1.0)
 
     head = ingest.head("orders", {"content-type": "application/json"}, None)
     with pytest.raises(Busy):
-        for _ in ingest.take(Request(head, SMALL, "id", keep=keep)):
+        for _ in ingest.take(Request(head, SMALL, "id", demand=demand)):
             pass
     # it ended at the first look above what there is, long before its 9,000 events were read
     assert 10**6 < asked[-1] < 2 * 10**6

@@ -12,7 +12,7 @@ from service.sources.pending import Pending
 from service.sources.preferences import Preferences
 from service.sources.reading import Refused, Taken
 from service.telemetry.meter import Meter
-from tests.flow.scripted import Faults, ScriptedSink, event, lane
+from tests.flow.scripted import Faults, ScriptedSink, all_settled, event, lane
 from tests.flow.test_lane import put
 
 
@@ -20,7 +20,7 @@ async def test_a_lane_that_refuses_for_good_does_not_count() -> None:
     meter = Meter()
     quick = lane(ScriptedSink(Faults(seconds=0.0), random.Random(1)), meter, "quick")
     unknown = lane(ScriptedSink(Faults(), random.Random(1)), meter, "unknown")
-    await put(quick, 3).wait()
+    await all_settled(put(quick, 3))
     assert quick.retry_after() < 2 <= unknown.retry_after()
     receipt = Receipt([("quick",), ("unknown",)])
     receipt.settle(0, "quick", Settlement(Fate.EXPIRED, Reason.THROTTLED))

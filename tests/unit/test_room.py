@@ -4,7 +4,8 @@ import pytest
 
 from service.config.settings import ServerConfig
 from service.errors import Busy, TooLarge
-from service.sources.arrival import Arrival, Hold, Room
+from service.sources.arrival import Arrival
+from service.sources.room import Hold, Room
 from service.telemetry.meter import Meter
 
 
@@ -14,11 +15,11 @@ def test_what_an_answer_takes_is_held_instead_of_the_body_and_given_back() -> No
     hold = Hold(room)
     Arrival(hold, ServerConfig(), {"content-length": "400"})
     assert (meter.body_bytes, meter.requests_open) == (400, 1)
-    hold.keep(100)
+    hold.demand(100)
     assert meter.body_bytes == 100
-    hold.keep(900)
+    hold.demand(900)
     assert meter.body_bytes == 900
-    hold.hold(50)
+    hold.charge(50)
     assert meter.body_bytes == 50
     hold.end()
     assert (meter.body_bytes, meter.requests_open) == (0, 0)
@@ -31,7 +32,7 @@ def test_an_answer_without_room_now_is_busy_and_one_that_never_has_room_is_too_l
     Arrival(Hold(room), server, {"content-length": "400"})
     second = Hold(room, 400)
     with pytest.raises(Busy):
-        second.keep(700)
+        second.demand(700)
     with pytest.raises(TooLarge, match="send fewer events"):
-        second.keep(1001)
+        second.demand(1001)
     assert meter.body_bytes == 800

@@ -1,0 +1,46 @@
+"""Turns: a few at a time, the others in the order in which they came."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+
+class Turns:
+    """Lets a few large bodies be read at a time, the others in the order in which they came."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._waiting: deque[Callable[[], object]] = deque()
+
+    def take(self, begin: Callable[[], object]) -> None:
+        """Call `begin` when it is its turn, maybe at once. Whoever was called calls `leave`."""
+        if self._free:
+            self._free -= 1
+            begin()
+        else:
+            self._waiting.append(begin)
+
+    def leave(self) -> None:
+        """The turn is over."""
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._waiting.popleft())
+        else:
+            self._free += 1
+
+    async def wait(self) -> None:
+        """Return when it is the caller's turn."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def begin() -> None:
+            if turn.done():
+                self.leave()
+            else:
+                turn.set_result(None)
+
+        self.take(begin)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.leave()
+            raise
