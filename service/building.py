@@ -16,7 +16,7 @@ from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.errors import ConfigError
-from service.journal.journal import Journal
+from service.journal.journals import Journals
 from service.sinks.contract import ProbeError, Sink
 from service.telemetry.meter import Meter
 
@@ -39,14 +39,11 @@ async def build(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline
     buried = sorted({route.dead_letter.sink for route in config.routes.values() if route.dead_letter})
     letters = {name: DeadLetters(lanes[name]) for name in buried}
     routes = {name: _route(name, route, config, lanes, letters) for name, route in config.routes.items()}
-    stored = [routes[name] for name, route in config.routes.items() if route.ack == "stored"]
-    if not stored:
-        return Pipeline(routes, lanes, letters.values())
-    journal = await Journal.open(config, stored, meter)
-    stack.push_async_callback(journal.close)
-    routes |= {route.name: replace(route, keeper=journal.stream(route)) for route in stored}
-    journal.begin()
-    return Pipeline(routes, lanes, letters.values(), journal)
+    journals = await Journals.open(config, routes, meter)
+    stack.push_async_callback(journals.close)
+    routes |= {name: replace(routes[name], keeper=keeper) for name, keeper in journals.keepers.items()}
+    journals.begin()
+    return Pipeline(routes, lanes, letters.values(), journals)
 
 
 async def _enter(sinks: Mapping[str, Sink], stack: AsyncExitStack) -> None:

@@ -6,7 +6,7 @@ In any one snapshot: received = the sum of the settled, by fate, + held.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
 from typing import ParamSpec
 
@@ -141,6 +141,10 @@ class Books:
         except Exception:
             # Whoever waits for an event runs code of its own; no other event may be stranded by it.
             log.critical("the end of an event could not be told", extra={"sink": self._sink}, exc_info=True)
+
+    def buried(self) -> Collection[Entry]:
+        """Entries whose dead letter is not yet safe."""
+        return self._buried.keys()
 
     def ended(self, entry: Entry) -> bool:
         """Whether the entry is settled, or will be once its dead letter is safe."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Final, Protocol
 
 from service.delivery.deadletter import DeadLetters
@@ -22,14 +23,12 @@ _LOOK_SECONDS: Final = 0.1
 class Stored(Protocol):
     """What is stored, and comes to the lanes from there (`journal.Journal`)."""
 
-    trouble: str | None
-    """Why nothing can be stored now, in words; None if it can."""
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be stored now, in words; None if it can."""
 
     def stop_feeding(self) -> None:
         """Hand nothing over any more: what is stored stays."""
-
-    def held(self, lane: Lane) -> int:
-        """Stored events that `lane` has now."""
 
 
 class Pipeline:
@@ -148,7 +147,7 @@ class Pipeline:
         what is stored."""
         loop = asyncio.get_running_loop()
         while waits := list(filter(self._is_awaited, lanes)):
-            seconds = min(end - loop.time(), _LOOK_SECONDS)
+            seconds = min(end - loop.time(), inf if self.stored is None else _LOOK_SECONDS)
             if seconds <= 0:
                 return
             # one may divert what it holds to another
@@ -157,11 +156,11 @@ class Pipeline:
                     await asyncio.gather(*(lane.books.emptied() for lane in waits))
 
     def _is_awaited(self, lane: Lane) -> bool:
-        return bool(self._unsafe(lane)) or (lane.held_events > 0 and not lane.breaker.failures)
+        return self._unsafe(lane) or (lane.held_events > 0 and not lane.breaker.failures)
 
-    def _unsafe(self, lane: Lane) -> int:
-        """Events of a lane that are nowhere else."""
-        return lane.held_events - (self.stored.held(lane) if self.stored is not None else 0)
+    def _unsafe(self, lane: Lane) -> bool:
+        """Whether a lane has events that are nowhere else."""
+        return lane.held_events > 0 and (self.stored is None or lane.unstored_events() > 0)
 
 
 def _demand_room(lanes: Mapping[Lane, Sequence[Entry]], optional: bool) -> None:

@@ -60,8 +60,6 @@ class Feeder:
         """`id`: the leg's in the journal. `settled`: what it had settled before."""
         self.lane: Lane = leg.lane
         self.required = leg.terms.required
-        self.held = 0
-        """Events that its lane has."""
         self.sheds = False
         """Whether what is read now goes to the dead letters: a best-effort leg that holds too much."""
         self._books = books
@@ -100,7 +98,7 @@ class Feeder:
                 self._own(entry, deadline)
                 position += 1
             self._next = last + 1
-            self._hand_over(entries)
+            self.lane.put(entries)
         else:
             self.wake()
 
@@ -150,10 +148,11 @@ class Feeder:
 
     async def _feed(self) -> None:
         for position in list(self._again):
-            for row in await self._books.rows(self._stream, position, 1):
-                if self._stopped:
-                    return
-                self._again.pop(position, None)
+            rows = await self._books.rows(self._stream, position, 1)
+            if self._stopped:
+                return
+            del self._again[position]
+            for row in rows:
                 if row.first <= position <= row.last:
                     self._take(row, position, position)
         while not self._stopped and self._burying < MOST_BURIALS and (room := self._room()) > 0:
@@ -199,23 +198,18 @@ class Feeder:
             else:
                 self._bury(event, position, Reason.TOO_LARGE)
         if entries:
-            self._hand_over(entries)
+            self.lane.put(entries)
 
     def _own(self, entry: Entry, deadline: float) -> None:
         entry.owner = self
         entry.terms = self._terms
         entry.deadline = deadline
 
-    def _hand_over(self, entries: Sequence[Entry]) -> None:
-        self.held += len(entries)
-        self.lane.put(entries)
-
     # --- what became of them
 
     def settle(self, index: int, lane: str, settlement: Settlement) -> None:
         """See `Settles`."""
         del lane
-        self.held -= 1
         if settlement.fate in _KEPT:
             self._come_back(index)
         else:
@@ -223,7 +217,6 @@ class Feeder:
 
     def settle_delivered(self, entries: Sequence[Entry]) -> None:
         """See `Settles`."""
-        self.held -= len(entries)
         first = last = entries[0].index
         for entry in entries:
             if entry.index > last + 1 or entry.index < first:

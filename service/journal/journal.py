@@ -6,7 +6,7 @@ It refuses, and says why, while it could not keep what it takes: full, a disk th
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
@@ -15,8 +15,7 @@ from msgspec import Struct
 
 from service.config import Config
 from service.config.settings import JournalConfig
-from service.delivery.lane import Lane
-from service.delivery.route import Route
+from service.delivery.route import STORE_RETRY_SECONDS, Route
 from service.errors import Busy, Code, ConfigError, TooLarge
 from service.journal.reader import Reader, Row
 from service.journal.store import Store, Unusable
@@ -29,8 +28,6 @@ from service.threads import off_loop
 log = logging.getLogger(__name__)
 
 FILE: Final = "journal.db"
-RETRY_SECONDS: Final = 5.0
-"""What a producer is told to wait while the journal cannot take events."""
 SLOW_SECONDS: Final = 1.0
 """What a producer is told to wait while the disk is behind."""
 QUEUE_SHARE: Final = 16
@@ -81,18 +78,32 @@ class Journal:
         self._writer: Writer | None = None
 
     @classmethod
-    async def open(cls, config: Config, routes: Iterable[Route], meter: Meter) -> Self:
-        """This process's journal, for these routes. Raises ConfigError with what is in the way."""
-        folder = config.journal.path / f"worker-{config.worker}"
-        lock, store = await off_loop(_opened, folder, config.journal, {each.name: _sinks(each) for each in routes})
-        return cls(folder, config.journal, config.server.memory // QUEUE_SHARE, lock, store, meter)
+    async def open(cls, folder: Path, config: Config, routes: Mapping[str, Route], meter: Meter) -> Self:
+        """The journal in `folder`: for all routes that store, and for what others have stored there.
 
-    def stream(self, route: Route) -> Stream:
-        """Where `route` keeps its events."""
-        stored = self._store.streams[route.name]
-        made = self._streams[route.name] = Stream(self, route, stored, self._put, self.demand_room)
+        Raises ConfigError with what is in the way.
+        """
+        storing = {name for name, route in config.routes.items() if route.ack == "stored"}
+        sinks = {name: _sinks(route) for name, route in routes.items()}
+        lock, store = await off_loop(_opened, folder, config.journal, sinks, storing)
+        journal = cls(folder, config.journal, config.server.memory // QUEUE_SHARE, lock, store, meter)
+        for name in store.streams:
+            journal._streams[name] = journal._stream(routes[name])
+        return journal
+
+    def _stream(self, route: Route) -> Stream:
+        made = Stream(self, route, self._store.streams[route.name], self._put, self.demand_room)
         self._by_leg |= {id_: (feeder.lane.name, route.name) for id_, feeder in made.feeders.items()}
         return made
+
+    def keeper(self, route: str) -> Stream:
+        """Where events of `route` are stored."""
+        return self._streams[route]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits in it, as far as is known."""
+        return self._usage.used_bytes > 0 and not any(self._usage.waiting.values())
 
     def begin(self) -> None:
         """Store from now on, and deliver what was stored before."""
@@ -109,12 +120,12 @@ class Journal:
         """Commit what was settled, and end. What is not settled is there at the next start."""
         self.stop_feeding()
         self._flush()
+        with suppress(sqlite3.Error):
+            self._reader.close()  # before the other, which then clears its log away
         if self._writer is not None:
             await off_loop(self._writer.close)
         else:
             self._store.close()
-        with suppress(sqlite3.Error):
-            self._reader.close()
         self._lock.release()
 
     # --- admission
@@ -122,7 +133,7 @@ class Journal:
     def demand_room(self, size: int) -> None:
         """Raise Busy if `size` more bytes of events cannot be stored now, TooLarge if they never can."""
         if self.trouble is not None:
-            raise Busy(f"the journal takes nothing now: {self.trouble}", RETRY_SECONDS)
+            raise Busy(f"the journal takes nothing now: {self.trouble}", STORE_RETRY_SECONDS)
         if size > self._memory:
             raise TooLarge(
                 Code.BATCH_TOO_LARGE,
@@ -229,11 +240,6 @@ class Journal:
 
     # --- what it is like
 
-    def held(self, lane: Lane) -> int:
-        """Stored events that `lane` has now."""
-        feeders = (feeder for stream in self._streams.values() for feeder in stream.feeders.values())
-        return sum(feeder.held for feeder in feeders if feeder.lane is lane)
-
     @property
     def state(self) -> State:
         """What it is like now."""
@@ -252,8 +258,10 @@ def _sinks(route: Route) -> dict[str, bool]:
     return {leg.lane.name: leg.terms.required for leg in route.legs}
 
 
-def _opened(folder: Path, config: JournalConfig, routes: Mapping[str, Mapping[str, bool]]) -> tuple[Lock, Store]:
-    """The folder's journal, locked and open. Raises ConfigError."""
+def _opened(
+    folder: Path, config: JournalConfig, routes: Mapping[str, Mapping[str, bool]], storing: Collection[str]
+) -> tuple[Lock, Store]:
+    """The folder's journal, locked and open, arranged for routes that are `storing` or have. Raises ConfigError."""
     try:
         lock = Lock.of(folder)
     except OSError as error:
@@ -264,7 +272,7 @@ def _opened(folder: Path, config: JournalConfig, routes: Mapping[str, Mapping[st
         if config.volume != "ephemeral":
             demand_durable(folder, file_system(folder))
         store = Store.open(folder / FILE)
-        store.arrange(routes)
+        store.arrange({route: sinks for route, sinks in routes.items() if route in storing or store.holds(route)})
         if orphans := store.orphans(routes):
             raise ConfigError(
                 [

@@ -1,10 +1,11 @@
 """What the journal knows of its streams: which sinks they go to, and what is settled there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from service.journal.ranges import Ranges
+from service.journal.reader import Row
 
 
 class Leg(Struct):
@@ -42,6 +43,17 @@ class Stream(Struct):
     def waiting_at(self, leg: Leg) -> int:
         """Events that a leg has not settled."""
         return self.last - leg.settled.count(self.last)
+
+
+class Append(Struct):
+    """A row to be stored."""
+
+    stream: int
+    row: Row
+
+
+Settled = Mapping[int, Sequence[tuple[int, int]]]
+"""Ranges of positions, by the id of a leg."""
 
 
 def common(sets: Sequence[Ranges]) -> Ranges:

@@ -15,12 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from msgspec import Struct
-
 from service.journal.ranges import Ranges
-from service.journal.reader import POSITIONS, Row, place
+from service.journal.reader import POSITIONS, place
 from service.journal.record import checksum
-from service.journal.state import Leg, Stream, common
+from service.journal.state import Append, Leg, Settled, Stream, common
 
 APPLICATION: Final = 0x50535431
 VERSION: Final = 1
@@ -47,17 +45,6 @@ CREATE TABLE settled (
 
 class Unusable(Exception):
     """The file cannot be used as a journal. The message says why, and what to do."""
-
-
-class Append(Struct):
-    """A row to be stored."""
-
-    stream: int
-    row: Row
-
-
-Settled = Mapping[int, Sequence[tuple[int, int]]]
-"""Ranges of positions, by the id of a leg."""
 
 
 class Store:
@@ -162,6 +149,10 @@ class Store:
                 self._sql.execute("DELETE FROM streams WHERE id = ?", (stream.id,))
                 del self.streams[stream.route]
         self._sql.execute("COMMIT")
+
+    def holds(self, route: str) -> bool:
+        """Whether events of `route` wait here."""
+        return route in self.streams and self.streams[route].waiting > 0
 
     def orphans(self, routes: Mapping[str, Mapping[str, bool]]) -> dict[tuple[str, str], int]:
         """Events that wait for what `routes` does not have, by (route, sink)."""
@@ -276,6 +267,7 @@ class Store:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
+    path.touch(mode=0o600)  # SQLite gives its log the same
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     return connection

@@ -18,7 +18,8 @@ from msgspec import Struct
 from service.event import Event
 from service.journal import record
 from service.journal.reader import Row
-from service.journal.store import Append, Store, Unusable
+from service.journal.state import Append
+from service.journal.store import Store, Unusable
 from service.journal.volume import free_bytes
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,121 @@
+"""All journals of one process: its own, and those that nobody has any more because there are fewer workers now.
+
+Each worker has a folder, `worker-N`. At a start with fewer of them, those that are left deliver what the others have
+stored, and remove the folder when it is empty.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from service.config import Config
+from service.delivery.route import Route
+from service.journal.journal import FILE, Journal
+from service.journal.stream import Stream
+from service.journal.volume import LOCK
+from service.telemetry.meter import Meter
+
+log = logging.getLogger(__name__)
+
+_FOLDER: Final = re.compile(r"worker-(\d{1,3})")
+LOOK_SECONDS: Final = 1.0
+"""How often it is looked whether an adopted journal is empty."""
+
+
+def folders(path: Path) -> dict[int, Path]:
+    """The folders below `path` that have a journal, by the number of their worker. Raises OSError."""
+    if not path.is_dir():
+        return {}
+    found = ((_FOLDER.fullmatch(each.name), each) for each in path.iterdir())
+    return {int(match[1]): each for match, each in sorted(found, key=str) if match and (each / FILE).exists()}
+
+
+class Journals:
+    """Open from `open` to `close`."""
+
+    def __init__(self, own: Journal | None, adopted: list[Journal], storing: list[str]) -> None:
+        self.own = own
+        """None: no route stores, and nothing was stored."""
+        self._adopted = adopted
+        self.keepers: dict[str, Stream] = {name: own.keeper(name) for name in storing} if own is not None else {}
+        """Where the routes with `ack: stored` store."""
+        self._watching: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, config: Config, routes: Mapping[str, Route], meter: Meter) -> Self:
+        """The journals of this process. Raises ConfigError with what is in the way."""
+        storing = [name for name, route in config.routes.items() if route.ack == "stored"]
+        found = _found(config.journal.path)
+        workers, number = config.server.workers, config.worker
+        opened: list[Journal] = []
+        try:
+            if storing or number in found:
+                folder = config.journal.path / f"worker-{number}"
+                opened.append(await Journal.open(folder, config, routes, meter))
+            for other, folder in found.items():
+                if other >= workers and other % workers == number:
+                    log.info("a journal of a worker that is no more is delivered from here", extra={"worker": other})
+                    opened.append(await Journal.open(folder, config, routes, meter))
+        except BaseException:
+            for journal in opened:
+                await journal.close()
+            raise
+        own = opened.pop(0) if storing or number in found else None
+        return cls(own, opened, storing)
+
+    def begin(self) -> None:
+        """Store from now on, and deliver what was stored before."""
+        for journal in self.all:
+            journal.begin()
+        if self._adopted:
+            self._watching = asyncio.get_running_loop().create_task(self._empty(), name="adopted journals")
+
+    @property
+    def all(self) -> list[Journal]:
+        """Every one."""
+        return [*([self.own] if self.own is not None else []), *self._adopted]
+
+    @property
+    def trouble(self) -> str | None:
+        """See `pipeline.Stored`."""
+        return self.own.trouble if self.own is not None else None
+
+    def stop_feeding(self) -> None:
+        """See `pipeline.Stored`."""
+        for journal in self.all:
+            journal.stop_feeding()
+
+    async def close(self) -> None:
+        """Commit what was settled, and end. What is not settled is there at the next start."""
+        if self._watching is not None:
+            self._watching.cancel()
+        await asyncio.gather(*(journal.close() for journal in self.all))
+
+    async def _empty(self) -> None:
+        """Remove each adopted journal once all of it is delivered."""
+        while self._adopted:
+            await asyncio.sleep(LOOK_SECONDS)
+            for journal in list(self._adopted):
+                if journal.empty:
+                    self._adopted.remove(journal)
+                    await journal.close()
+                    _remove(journal.folder)
+                    log.info("an adopted journal is empty and gone", extra={"folder": str(journal.folder)})
+
+
+def _found(path: Path) -> dict[int, Path]:
+    with suppress(OSError):
+        return folders(path)
+    return {}
+
+
+def _remove(folder: Path) -> None:
+    """Remove an empty journal, and nothing that is not ours."""
+    with suppress(OSError):
+        for name in (FILE, f"{FILE}-wal", f"{FILE}-shm", LOCK):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
