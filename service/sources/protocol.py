@@ -8,12 +8,13 @@ import logging
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from service.errors import Busy, Code, Defect, IngestError, Unreadable
 from service.event import uuid7
 from service.sources import answer
 from service.sources.connections import Connections
+from service.sources.pipelining import RETRY_SECONDS, PipeliningProtocol
 from service.sources.unread import LINGER_SECONDS
 
 log = logging.getLogger(__name__)
@@ -22,21 +23,15 @@ MOST_HEAD_BYTES: Final = 32 * 1024
 """Most bytes of a request's target and headers, beside the slice in which they begin."""
 MOST_HEADERS: Final = 100
 """Most headers of a request: each takes over a hundred bytes of memory, however short it is."""
-MOST_PIPELINED: Final = 128
-"""Most requests that wait on one connection for the answers before theirs."""
 UNSENT_BYTES: Final = 16 * 1024
 """How much of an answer one connection may hold unsent before its writer waits."""
-_SLICE_BYTES = 16 * 1024
-"""How much the parser is given at once: within one slice, nothing is bounded but by its size."""
-
-_RETRY_SECONDS = 1.0
 
 
 class OutOfBoundsError(Exception):
     """Raised out of a callback of the parser, which gives it back as the context of its own error."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(PipeliningProtocol):
     """One connection. Beyond uvicorn's own:
 
     - A head is bounded in bytes and headers, and must be complete within the keep-alive time. All heads that are not
@@ -48,8 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     def __init__(self, port: Connections, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._port = port
+        super().__init__(port, *args, **named)
         self._in_head = False
         self._head_bytes = 0
         self._hosts = 0
@@ -57,9 +51,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Ends the connection: its head takes too long, or its last answer has been there long enough."""
         self._answer_timer: asyncio.TimerHandle | None = None
         self._active: RequestResponseCycle | None = None
-        """What is on the long way now; `cycle` is the last one that came."""
-        self._broken: IngestError | None = None
-        """Why nothing more is read from this connection."""
+        """What was last on the long way; `cycle` may be on another."""
 
     # --- the connection
 
@@ -71,17 +63,12 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._port.crowded:
             transport.abort()
         else:
-            self._break(Busy(f"{self._port.most} connections are open, as many as may be", _RETRY_SECONDS))
+            self._break(Busy(f"{self._port.most} connections are open, as many as may be", RETRY_SECONDS))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._port.leave()
         self._forget_head()
         self._forget_answer()
-        # uvicorn tells only the last one, and the others would write to what is closed
-        for cycle in (self._active, *(waiting for waiting, _ in self.pipeline)):
-            if cycle is not None:
-                cycle.disconnected = True
-                cycle.message_event.set()
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -93,18 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # --- what comes
 
-    def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
-        if len(data) <= _SLICE_BYTES:
-            self._feed(data)
-            return
-        view = memoryview(data)
-        for start in range(0, len(data), _SLICE_BYTES):
-            self._feed(view[start : start + _SLICE_BYTES])
-
     def _feed(self, data: bytes | memoryview) -> None:
-        if self._broken is not None:
-            return
         began = self.headers if self._in_head else None
         try:
             self.parser.feed_data(data)
@@ -134,7 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_bytes + size > MOST_HEAD_BYTES:
             self._break_unreadable(f"the request's target and headers take more than {MOST_HEAD_BYTES} bytes")
         elif not self._port.hold_head(size):
-            self._break(Busy("no memory for more unfinished requests now", _RETRY_SECONDS))
+            self._break(Busy("no memory for more unfinished requests now", RETRY_SECONDS))
         else:
             self._head_bytes += size
 
@@ -158,17 +134,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if self.cycle.response_complete and self.timeout_keep_alive_task is None and not self.pipeline:
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
     def _begin_head(self) -> None:
-        """A request begins. Raises OutOfBoundsError if too many wait before it."""
-        if len(self.pipeline) >= MOST_PIPELINED:
-            raise OutOfBoundsError(
-                f"more than {MOST_PIPELINED} requests wait on this connection; read the answers first"
-            )
         self._in_head = True
         self._hosts = 0
 
@@ -237,6 +208,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._broken is not None:
             return
         self._broken = error
+        self._drop_ahead()
         if self.cycle is None or self.cycle.response_complete:
             self._write_broken(error)
         elif self.cycle.more_body:
