@@ -97,6 +97,8 @@ class DirectProtocol(BoundedProtocol):
         self._begin_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return
         name = name.lower()
         headers = self.headers
         if name in _COUNTED or name in _LONG_WAY or len(headers) >= MOST_HEADERS:

@@ -20,7 +20,7 @@ from service.sources.unread import LINGER_SECONDS
 log = logging.getLogger(__name__)
 
 MOST_HEAD_BYTES: Final = 32 * 1024
-"""Most bytes of a request's target and headers, beside the slice in which they begin."""
+"""Most bytes of a request's target and headers, beside the slice in which they begin; and of its trailers."""
 MOST_HEADERS: Final = 100
 """Most headers of a request: each takes over a hundred bytes of memory, however short it is."""
 UNSENT_BYTES: Final = 16 * 1024
@@ -36,6 +36,7 @@ class BoundedProtocol(PipeliningProtocol):
 
     - A head is bounded in bytes and headers, and must be complete within the keep-alive time. All heads that are not
       have a share of memory, and one that needs more is refused; a head that comes in one read needs none.
+    - What comes of a chunked body beside its bytes, up to its trailers, is held to the same; trailers are not kept.
     - A request has one Host, and no transfer coding but chunked (RFC 9112 sections 3.2 and 6.1).
     - What is no HTTP gets a problem document, after the answers to the requests before it.
     - The keep-alive time also runs after an answer that came before the end of its request's body.
@@ -47,6 +48,10 @@ class BoundedProtocol(PipeliningProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._hosts = 0
+        self._chunked = False
+        """Whether a chunked body is on its way."""
+        self._body_came = False
+        """Whether the last piece had bytes of it."""
         self._timer: asyncio.TimerHandle | None = None
         """Ends the connection: its head takes too long, or its last answer has been there long enough."""
         self._answer_timer: asyncio.TimerHandle | None = None
@@ -94,6 +99,12 @@ class BoundedProtocol(PipeliningProtocol):
                     self._grow_head(len(data))
                 if self._timer is None:
                     self._await_head()
+            elif self._chunked:
+                if not self._body_came:
+                    self._grow_head(len(data))
+                elif self._head_bytes:
+                    self._forget_head()
+                self._body_came = False
 
     def _fail(self, error: httptools.HttpParserError) -> None:
         cause = error.__context__
@@ -108,7 +119,8 @@ class BoundedProtocol(PipeliningProtocol):
 
     def _grow_head(self, size: int) -> None:
         if self._head_bytes + size > MOST_HEAD_BYTES:
-            self._break_unreadable(f"the request's target and headers take more than {MOST_HEAD_BYTES} bytes")
+            what = "trailers, or what stands between chunks," if self._chunked else "target and headers"
+            self._break_unreadable(f"the request's {what} take more than {MOST_HEAD_BYTES} bytes")
         elif not self._port.hold_head(size):
             self._break(Busy("no memory for more unfinished requests now", RETRY_SECONDS))
         else:
@@ -119,6 +131,8 @@ class BoundedProtocol(PipeliningProtocol):
         self._begin_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: it may be dropped (RFC 9110 section 6.5.1), and must not pass for a header
         if len(self.headers) >= MOST_HEADERS:
             raise OutOfBoundsError(f"the request has more than {MOST_HEADERS} headers")
         name = name.lower()
@@ -131,9 +145,19 @@ class BoundedProtocol(PipeliningProtocol):
     def on_headers_complete(self) -> None:
         self._complete_head()
         super().on_headers_complete()
+        if any(name == b"transfer-encoding" for name, _ in self.headers):
+            # this piece was the head's
+            self._chunked = self._body_came = True
+
+    def on_body(self, body: bytes) -> None:
+        self._body_came = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
+        self._chunked = False
+        if self._head_bytes:
+            self._forget_head()
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
