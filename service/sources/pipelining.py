@@ -30,7 +30,6 @@ class PipeliningProtocol(HttpToolsProtocol):
         """Why nothing more is read from this connection."""
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
         reached = 0 if self._ahead is not None else self._read(data, 0)
         if reached < len(data):
             self._keep(data[reached:])

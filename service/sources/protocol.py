@@ -158,12 +158,16 @@ class BoundedProtocol(PipeliningProtocol):
         self._chunked = False
         if self._head_bytes:
             self._forget_head()
-        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+        if self.cycle.response_complete:
+            # it was answered before its end
+            self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
     def _begin_head(self) -> None:
+        """A request begins. What comes between two is none, and ends no time-out."""
+        self._unset_keepalive_if_required()
         self._in_head = True
         self._hosts = 0
 
@@ -199,7 +203,6 @@ class BoundedProtocol(PipeliningProtocol):
         if not self.flow.write_paused:
             self._forget_answer()
         if self._broken is not None and self.cycle.response_complete and not self.transport.is_closing():
-            self._unset_keepalive_if_required()
             self._write_broken(self._broken)
 
     def pause_writing(self) -> None:
@@ -249,6 +252,7 @@ class BoundedProtocol(PipeliningProtocol):
     def _part(self) -> None:
         """The last answer is written: what still comes is read and dropped a while, so that it is seen (`unread`)."""
         self._forget_head()
+        self._unset_keepalive_if_required()
         self.transport.write_eof()
         self.flow.resume_reading()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
