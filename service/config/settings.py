@@ -157,7 +157,7 @@ class ServerConfig(Settings):
 
     @property
     def head_memory(self) -> int:
-        """Bytes of `memory` for request heads that have begun and not ended."""
+        """Bytes of `memory` for request heads that have begun and not ended, and for requests before their turn."""
         return self.memory // 32
 
     @property

@@ -15,7 +15,7 @@ class Connections:
     """The connections of one port."""
 
     def __init__(self, port: str, most: int, head_memory: int, answer_seconds: float, meter: Meter) -> None:
-        """`port` labels the metrics; `head_memory` in bytes, for the unfinished heads of all of them.
+        """`port` labels the metrics; `head_memory` in bytes, for what of all of them is not yet a request.
 
         `answer_seconds`: how long a client may take to read an answer that it keeps waiting.
         """
@@ -51,7 +51,7 @@ class Connections:
             log.info("connections are taken again", extra={"port": self.port})
 
     def hold_head(self, size: int) -> bool:
-        """Take `size` bytes for a head that has not ended. False if there is no room."""
+        """Take `size` bytes for a head that has not ended, or that waits for its turn. False if there is no room."""
         if self._head_bytes + size > self._head_memory:
             return False
         self._head_bytes += size

@@ -97,6 +97,8 @@ class DirectProtocol(BoundedProtocol):
         self._begin_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return
         name = name.lower()
         headers = self.headers
         if name in _COUNTED or name in _LONG_WAY or len(headers) >= MOST_HEADERS:
@@ -106,7 +108,7 @@ class DirectProtocol(BoundedProtocol):
             headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._plain and (self.cycle is None or self.cycle.response_complete):
+        if self._plain:
             self._complete_head()
             exchange = self._begun()
             if exchange is not None:
@@ -134,6 +136,7 @@ class DirectProtocol(BoundedProtocol):
             hold = self._exchanges.admission.enter(int(length))
         except IngestError:
             return None  # the long way refuses it the same
+        self._framing.body = int(length)
         keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
         if not keep_alive:
             self._whole = None
@@ -149,10 +152,11 @@ class DirectProtocol(BoundedProtocol):
 
     # --- the body
 
-    def _feed(self, data: bytes | memoryview) -> None:
-        super()._feed(data)
+    def _read(self, data: bytes, start: int) -> int:
+        reached = super()._read(data, start)
         if self._exchange is not None and self._exchange.more_body:
             self._exchange.await_body()
+        return reached
 
     def on_body(self, body: bytes) -> None:
         if self._exchange is not None and self._exchange.more_body:
@@ -208,10 +212,15 @@ class DirectProtocol(BoundedProtocol):
         self._exchange = None
         if not keep_alive:
             self.transport.close()
-        if self.pipeline or self._broken is not None or self.flow.read_paused or self._answer_timer is not None:
+        if (
+            self._ahead is not None
+            or self._broken is not None
+            or self.flow.read_paused
+            or self._answer_timer is not None
+        ):
             self.on_response_complete()
             return
-        self._between = keep_alive and not self._in_head
+        self._between = keep_alive
         self.server_state.total_requests += 1
         # one timer for the life of the connection, not one for each answer
         self._idle_until = self.loop.time() + self.timeout_keep_alive

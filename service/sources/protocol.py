@@ -8,39 +8,35 @@ import logging
 from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from service.errors import Busy, Code, Defect, IngestError, Unreadable
 from service.event import uuid7
 from service.sources import answer
 from service.sources.connections import Connections
+from service.sources.pipelining import RETRY_SECONDS, PipeliningProtocol
 from service.sources.unread import LINGER_SECONDS
 
 log = logging.getLogger(__name__)
 
 MOST_HEAD_BYTES: Final = 32 * 1024
-"""Most bytes of a request's target and headers, beside the slice in which they begin."""
+"""Most bytes of a request's target and headers, beside the slice in which they begin; and of its trailers."""
 MOST_HEADERS: Final = 100
 """Most headers of a request: each takes over a hundred bytes of memory, however short it is."""
-MOST_PIPELINED: Final = 128
-"""Most requests that wait on one connection for the answers before theirs."""
 UNSENT_BYTES: Final = 16 * 1024
 """How much of an answer one connection may hold unsent before its writer waits."""
-_SLICE_BYTES = 16 * 1024
-"""How much the parser is given at once: within one slice, nothing is bounded but by its size."""
-
-_RETRY_SECONDS = 1.0
 
 
 class OutOfBoundsError(Exception):
     """Raised out of a callback of the parser, which gives it back as the context of its own error."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(PipeliningProtocol):
     """One connection. Beyond uvicorn's own:
 
     - A head is bounded in bytes and headers, and must be complete within the keep-alive time. All heads that are not
       have a share of memory, and one that needs more is refused; a head that comes in one read needs none.
+    - What comes of a chunked body beside its bytes, up to its trailers, is held to the same; trailers are not kept.
     - A request has one Host, and no transfer coding but chunked (RFC 9112 sections 3.2 and 6.1).
     - What is no HTTP gets a problem document, after the answers to the requests before it.
     - The keep-alive time also runs after an answer that came before the end of its request's body.
@@ -48,18 +44,19 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     def __init__(self, port: Connections, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._port = port
+        super().__init__(port, *args, **named)
         self._in_head = False
         self._head_bytes = 0
         self._hosts = 0
+        self._chunked = False
+        """Whether a chunked body is on its way."""
+        self._body_came = False
+        """Whether the last piece had bytes of it."""
         self._timer: asyncio.TimerHandle | None = None
         """Ends the connection: its head takes too long, or its last answer has been there long enough."""
         self._answer_timer: asyncio.TimerHandle | None = None
         self._active: RequestResponseCycle | None = None
-        """What is on the long way now; `cycle` is the last one that came."""
-        self._broken: IngestError | None = None
-        """Why nothing more is read from this connection."""
+        """What was last on the long way; `cycle` may be on another."""
 
     # --- the connection
 
@@ -71,17 +68,12 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._port.crowded:
             transport.abort()
         else:
-            self._break(Busy(f"{self._port.most} connections are open, as many as may be", _RETRY_SECONDS))
+            self._break(Busy(f"{self._port.most} connections are open, as many as may be", RETRY_SECONDS))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._port.leave()
         self._forget_head()
         self._forget_answer()
-        # uvicorn tells only the last one, and the others would write to what is closed
-        for cycle in (self._active, *(waiting for waiting, _ in self.pipeline)):
-            if cycle is not None:
-                cycle.disconnected = True
-                cycle.message_event.set()
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -93,18 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # --- what comes
 
-    def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
-        if len(data) <= _SLICE_BYTES:
-            self._feed(data)
-            return
-        view = memoryview(data)
-        for start in range(0, len(data), _SLICE_BYTES):
-            self._feed(view[start : start + _SLICE_BYTES])
-
     def _feed(self, data: bytes | memoryview) -> None:
-        if self._broken is not None:
-            return
         began = self.headers if self._in_head else None
         try:
             self.parser.feed_data(data)
@@ -118,6 +99,12 @@ class BoundedProtocol(HttpToolsProtocol):
                     self._grow_head(len(data))
                 if self._timer is None:
                     self._await_head()
+            elif self._chunked:
+                if not self._body_came:
+                    self._grow_head(len(data))
+                elif self._head_bytes:
+                    self._forget_head()
+                self._body_came = False
 
     def _fail(self, error: httptools.HttpParserError) -> None:
         cause = error.__context__
@@ -132,9 +119,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _grow_head(self, size: int) -> None:
         if self._head_bytes + size > MOST_HEAD_BYTES:
-            self._break_unreadable(f"the request's target and headers take more than {MOST_HEAD_BYTES} bytes")
+            what = "trailers, or what stands between chunks," if self._chunked else "target and headers"
+            self._break_unreadable(f"the request's {what} take more than {MOST_HEAD_BYTES} bytes")
         elif not self._port.hold_head(size):
-            self._break(Busy("no memory for more unfinished requests now", _RETRY_SECONDS))
+            self._break(Busy("no memory for more unfinished requests now", RETRY_SECONDS))
         else:
             self._head_bytes += size
 
@@ -143,6 +131,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._begin_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: it may be dropped (RFC 9110 section 6.5.1), and must not pass for a header
         if len(self.headers) >= MOST_HEADERS:
             raise OutOfBoundsError(f"the request has more than {MOST_HEADERS} headers")
         name = name.lower()
@@ -155,20 +145,29 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._complete_head()
         super().on_headers_complete()
+        if any(name == b"transfer-encoding" for name, _ in self.headers):
+            # this piece was the head's
+            self._chunked = self._body_came = True
+
+    def on_body(self, body: bytes) -> None:
+        self._body_came = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        if self.cycle.response_complete and self.timeout_keep_alive_task is None and not self.pipeline:
+        self._chunked = False
+        if self._head_bytes:
+            self._forget_head()
+        if self.cycle.response_complete:
+            # it was answered before its end
+            self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
     def _begin_head(self) -> None:
-        """A request begins. Raises OutOfBoundsError if too many wait before it."""
-        if len(self.pipeline) >= MOST_PIPELINED:
-            raise OutOfBoundsError(
-                f"more than {MOST_PIPELINED} requests wait on this connection; read the answers first"
-            )
+        """A request begins. What comes between two is none, and ends no time-out."""
+        self._unset_keepalive_if_required()
         self._in_head = True
         self._hosts = 0
 
@@ -204,7 +203,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.flow.write_paused:
             self._forget_answer()
         if self._broken is not None and self.cycle.response_complete and not self.transport.is_closing():
-            self._unset_keepalive_if_required()
             self._write_broken(self._broken)
 
     def pause_writing(self) -> None:
@@ -237,6 +235,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._broken is not None:
             return
         self._broken = error
+        self._drop_ahead()
         if self.cycle is None or self.cycle.response_complete:
             self._write_broken(error)
         elif self.cycle.more_body:
@@ -253,6 +252,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _part(self) -> None:
         """The last answer is written: what still comes is read and dropped a while, so that it is seen (`unread`)."""
         self._forget_head()
+        self._unset_keepalive_if_required()
         self.transport.write_eof()
         self.flow.resume_reading()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)

@@ -93,20 +93,6 @@ async def test_a_head_at_its_bounds_is_taken(service: Service) -> None:
     assert (await service.raw(head("POST", "/v1/orders", most) + GOOD)).status == 200
 
 
-async def test_more_pipelined_requests_than_may_wait_end_the_connection(service: Service) -> None:
-    sink = service.sinks["main"]
-    sink.hold()
-    async with await service.connect() as connection:
-        await connection.send(head("POST", "/v1/orders", TYPED) + GOOD)
-        await sink.called()
-        await connection.send((head("GET", "/livez", {})) * 200)
-        await asyncio.sleep(0)
-        sink.deliver()
-        statuses = [(await connection.answer()).status for _ in range(130)]
-        assert statuses == [200] * 129 + [400]
-        assert await connection.ended()
-
-
 async def test_unfinished_heads_share_little_memory_and_a_whole_one_needs_none(service: Service) -> None:
     begun = [await service.connect() for _ in range(99)]
     for connection in begun:

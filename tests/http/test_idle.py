@@ -31,7 +31,7 @@ async def test_idle_connections_are_closed() -> None:
             assert await connection.ended()
             return loop.time() - began
 
-        silent, stuttering, used, early = [await service.connect() for _ in range(4)]
+        silent, stuttering, used, early, blank, other, behind = [await service.connect() for _ in range(7)]
         await stuttering.send(head("POST", "/v1/orders", {})[:-4])
         await used.send(request("/v1/orders", GOOD))
         assert (await used.answer()).status == 200
@@ -40,8 +40,29 @@ async def test_idle_connections_are_closed() -> None:
         await early.send(whole[: -len(GOOD)])
         assert (await early.answer()).status == 404
         await early.send(whole[-len(GOOD) :])
+        # an empty line begins no request, whether it comes after an answer or before it
+        for connection, first, method in (
+            (blank, request("/v1/orders", GOOD), "POST"),
+            (other, head("GET", "/livez", {}), "GET"),
+        ):
+            await connection.send(first)
+            assert (await connection.answer(method)).status == 200
+            await connection.send(b"\r\n")
+        await behind.send(request("/v1/orders", GOOD) + b"\r\n")
+        assert (await behind.answer()).status == 200
+        await behind.send(b"\r\n")
+        every = (silent, stuttering, used, early, blank, other, behind)
         async with asyncio.timeout(4):
-            idle = await asyncio.gather(*map(idle_seconds, (silent, stuttering, used, early)))
+            idle = await asyncio.gather(*map(idle_seconds, every))
         assert min(idle) >= 1.2
-        for each in (silent, stuttering, used, early):
+        for each in every:
             await each.close()
+
+
+async def test_a_body_that_stops_after_its_answer_leaves_the_connection_its_time() -> None:
+    async with running(CONFIGURATION) as service, await service.connect() as connection:
+        whole = request("/nothing", GOOD)
+        await connection.send(whole[:-4])
+        assert (await connection.answer()).status == 404
+        await connection.send(whole[-4:-2])
+        assert await connection.ended()
