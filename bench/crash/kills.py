@@ -19,8 +19,8 @@ BEFORE_SERVING: Final = 0.25
 """Share of kills that come while it starts, and reads its journal."""
 MOST_START_SECONDS: Final = 2.5
 MOST_SERVING_SECONDS: Final = 0.6
-ARRIVAL_SECONDS: Final = 60.0
-"""After the last kill, for everything to arrive."""
+STANDSTILL_SECONDS: Final = 60.0
+"""After the last kill everything is to arrive; so long without any more, and it is not awaited any longer."""
 
 QUEUE, FIFO, STREAM, DEAD = "queue", "billing.fifo", "stream", "dead"
 ROUTES: Final = {"one": (QUEUE,), "both": (FIFO, STREAM)}
@@ -33,6 +33,8 @@ TRYING: Final = Behaviour(
     shares={Fault.LATE: 0.1, Fault.THROTTLED: 0.04, Fault.UNAVAILABLE: 0.02},
 )
 """A destination on a middling day. What is late is answered in time for the call, so it is no reason to send again."""
+WELL: Final = Behaviour(delay=0.01)
+"""And at the end, so that whatever is left arrives."""
 
 
 def configuration(folder: Path) -> dict[str, Any]:
@@ -69,6 +71,8 @@ async def run(kills: int, seed: int, folder: Path) -> Report:
         for each in producers:
             each.cancel()
         await asyncio.gather(*producers, return_exceptions=True)
+        for target in behaviours:
+            await running.behave(target, WELL)
         await running.start()
         await running.serving()
         seconds = await _arrived(running, log)
@@ -110,19 +114,19 @@ async def _live(running: Lives, rng: random.Random) -> None:
 
 
 async def _arrived(running: Lives, log: Log) -> float:
-    """Seconds until every acknowledged event has arrived where it should; ARRIVAL_SECONDS at most."""
-    began = time.monotonic()
-    while (waited := time.monotonic() - began) < ARRIVAL_SECONDS:
-        taken = {target: await running.taken(target) for targets in ROUTES.values() for target in targets}
-        if all(
-            number < len(taken[target]) and taken[target][number]
-            for route, targets in ROUTES.items()
-            for target in targets
-            for number in log.stored[route]
-        ):
-            return waited
+    """Seconds until every acknowledged event has arrived where it should, or until nothing arrives any more."""
+    began = since = time.monotonic()
+    missing, before = -1, -1
+    while missing and time.monotonic() - since < STANDSTILL_SECONDS:
+        missing = 0
+        for route, targets in ROUTES.items():
+            for target in targets:
+                taken = await running.taken(target)
+                missing += sum(number >= len(taken) or not taken[number] for number in log.stored[route])
+        if missing != before:
+            before, since = missing, time.monotonic()
         await asyncio.sleep(LOOK_SECONDS * 5)
-    return waited
+    return time.monotonic() - began
 
 
 def _report(kills: int, seed: int, log: Log, accounts: dict[str, Account]) -> Report:

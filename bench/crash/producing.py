@@ -16,7 +16,7 @@ from bench.scenarios.producers import line
 
 SCHEMA: Final = {"type": "object", "required": ["id", "key", "pad"]}
 """Of the events."""
-KEYS: Final = 3
+KEYS: Final = 10
 """Of each producer, which no other has."""
 MOST_EVENTS: Final = 20
 """In a request."""
