@@ -1,4 +1,4 @@
-# make setup | run | test | check | bench | growth | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
+# make setup | run | test | check | bench | bench-crash | growth | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
 PYTHON ?= python3
 BIN := .venv/bin
 REPLAY ?= 20000
@@ -6,7 +6,7 @@ PORT ?= 8080
 ADMIN_PORT ?= 9464
 KAFKA ?= mock
 
-.PHONY: setup run test check bench growth clean lock generated
+.PHONY: setup run test check bench bench-crash growth clean lock generated
 
 setup: .venv/.complete
 
@@ -37,6 +37,9 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m bench $(BENCH)
+
+bench-crash: setup
+	@$(BIN)/python -m bench.crash $(CRASH)
 
 .venv/.plots: .venv/.complete requirements/bench.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt

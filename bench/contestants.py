@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,6 +92,11 @@ def _configuration(row: Row, stubs: Stubs, folder: Path) -> Path:
         (folder / "order.schema.json").write_text(json.dumps(SCHEMA), "utf-8")
         for route in tree["routes"].values():
             route["schema"] = {"type": "jsonschema", "file": "order.schema.json"}
+    if row.ack == "stored":
+        journal = folder / "journal"
+        shutil.rmtree(journal, ignore_errors=True)
+        # whatever disk the checkout is on
+        tree["journal"] = {"path": str(journal), "volume": "ephemeral", "max_bytes": "40GiB"}
     file = folder / "penstock.yaml"
     file.write_text(yaml.safe_dump(tree), "utf-8")
     return file

@@ -17,12 +17,14 @@ MOST_LOAD_CORE = 0.9
 MOST_STRANGERS = 0.05
 """Share of the service's core taken by others above which a run is void."""
 SETTLING_SECONDS = 2.0
+SAFE = ("200", "202")
+"""Statuses of requests whose events are all delivered, or all stored."""
 LATE = "not answered in time"
 """The load generator's name for requests that were under way when its patience was over."""
 
 
 class Disagreement(Exception):
-    """A destination has not taken what was acknowledged, or a request was not answered with 200."""
+    """A destination has not taken what was acknowledged, or a request was not answered with success."""
 
 
 class Measured(Struct, frozen=True):
@@ -50,6 +52,8 @@ class Measured(Struct, frozen=True):
     """Kafka: share of the records that came with headers; nan where there were no records."""
     fell_behind: bool = False
     """Open loop: not all that was due could be sent and answered."""
+    acknowledged: int = 0
+    """Events."""
 
     @property
     def void(self) -> list[str]:
@@ -91,7 +95,7 @@ class Bench(Struct, frozen=True):
             others = cores.core(self.service_core).processes - served.processes - cpu
             busy = cores.core(self.load_core).all - loaded.all
             after = self.stubs.counts()
-        to = () if contestant.side is Side.CEILING else row.to
+        to = () if contestant.side is Side.CEILING or row.ack == "stored" else row.counted
         if wrong := complaints(found, row.events, to, before, after):
             raise Disagreement(f"{row.name}, {contestant.side}: " + "; ".join(wrong))
         records = after.kafka.records - before.kafka.records
@@ -109,6 +113,7 @@ class Bench(Struct, frozen=True):
             strangers=max(0.0, others / found.seconds),
             headers=(after.kafka.with_headers - before.kafka.with_headers) / records if records else nan,
             fell_behind=bool(found.unsent or LATE in found.errors),
+            acknowledged=found.acknowledged,
         )
 
 
@@ -126,7 +131,8 @@ def complaints(found: Load, events: int, to: Sequence[str], before: Counts, afte
 
     A request that was not answered in time may have been delivered: so many more a destination may have.
     """
-    wrong = [f"{count} answers {status}: {found.sample}" for status, count in found.statuses.items() if status != "200"]
+    bad = {status: count for status, count in found.statuses.items() if status not in SAFE}
+    wrong = [f"{count} answers {status}: {found.sample}" for status, count in bad.items()]
     wrong += [f"{count} times: {error}" for error, count in found.errors.items() if error != LATE]
     if not found.requests:
         wrong.append("nothing was answered")

@@ -12,6 +12,8 @@ from bench import bodies
 KINDS: Final = 1000
 """Events that differ, at least, in id and subject: they take turns, so that no cache sees only one."""
 ROUTE: Final = "orders"
+TAKER: Final = "taker"
+"""A sink within the service that takes all at once and keeps nothing."""
 _MINIMAL: Final = {"Prefer": "return=minimal"}
 
 
@@ -44,12 +46,19 @@ class Row(Struct, frozen=True):
     """Requests to ours go to each in turn."""
     sinks: int = 1
     """Of each type. Each route has one of them, in turn."""
+    ack: str = "delivered"
+    """Of ours. Events that are stored first may arrive after the run."""
     goal: float = 0.0
     """Multiples of the naive service's events a second to reach; 0 for none."""
 
     def connections_of(self, naive: bool) -> int:
         """Connections of one side."""
         return self.naive_connections if naive and self.naive_connections else self.connections
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The destinations that run outside the service, and count."""
+        return tuple(name for name in self.to if name != TAKER)
 
     def ours(self) -> bytes:
         """Requests to our service."""
@@ -89,6 +98,7 @@ class Row(Struct, frozen=True):
             "kinesis": {"stream": "orders", "shard_events_per_second": 0, "shard_bytes_per_second": 0},
             "firehose": {"delivery_stream": "orders"},
             "sqs": {"queue": "orders"},
+            TAKER: {"type": "bench.taker:Taker"},
         }
         sinks = {
             _numbered(name, number): {"type": name, **places[name], **self.settings.get(name, {})}
@@ -102,6 +112,10 @@ class Row(Struct, frozen=True):
         if not self.lines:
             for route in routes.values():
                 route["key"] = "ce:subject"
+        if self.ack == "stored":
+            sinks["dead"] = {"type": "memory"}
+            for route in routes.values():
+                route |= {"ack": "stored", "dead_letter": "dead"}
         return {
             "server": {"port": 0, "deregister_delay": 0, **self.server},
             "admin": {"port": 0},

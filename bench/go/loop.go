@@ -135,12 +135,12 @@ func (l *Load) finish(c *Connection, answer Answer, now int64) error {
 	l.told.Requests++
 	l.told.Statuses[statusText(answer.status)]++
 	switch answer.status {
-	case 200:
+	case 200, 202: // delivered, stored
 		l.told.Acknowledged += l.events
 	case 207:
 		l.told.Acknowledged += bytes.Count(answer.body, delivered)
 	}
-	if answer.status != 200 && l.told.Sample == "" {
+	if answer.status != 200 && answer.status != 202 && l.told.Sample == "" {
 		l.told.Sample = string(answer.body[:min(len(answer.body), mostSample)])
 	}
 	if answer.closes || len(c.out) > 0 {

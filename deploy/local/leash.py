@@ -24,6 +24,7 @@ def _obey() -> None:
 
 if __name__ == "__main__":
     sys.argv.pop(0)
-    sys.path.pop(0)  # this folder, whose modules must not shadow the module's own imports
+    if not sys.flags.safe_path:
+        sys.path.pop(0)  # this folder, whose modules must not shadow the module's own imports
     threading.Thread(target=_obey, name="leash", daemon=True).start()
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -68,6 +69,29 @@ async def test_records_fail_by_position_and_what_is_taken_is_written_down(caller
     counts = orders.counts()
     assert (counts.calls, counts.records_taken, counts.records_refused) == (2, 5, 2)
     assert (counts.events_taken, counts.events_twice, counts.sent_again) == (4, 1, 1)
+
+
+async def test_an_event_that_is_refused_is_never_taken(caller: Caller) -> None:
+    orders = caller.proxy.target("orders")
+    orders.follow(Behaviour(refused=(2,)))
+    assert failed(await caller.put(1, 2, 3)) == [1]
+    assert failed(await caller.put(2, 3)) == [0]
+    assert [orders.ledger.times_taken(event) for event in (1, 2, 3)] == [1, 0, 2]
+
+
+async def test_each_call_that_took_something_is_kept_with_its_moments(caller: Caller) -> None:
+    orders = caller.proxy.target("orders")
+    orders.follow(Behaviour(failing=(1,), script=(Fault.NONE, Fault.THROTTLED, Fault.LATE), late=30))
+    began = time.monotonic()
+    await caller.put(5, 4, 3)
+    await caller.put(6)
+    with pytest.raises(TimeoutError):
+        await caller.put(7, timeout=0.2)
+    async with aiohttp.ClientSession() as session, session.get(f"{caller.proxy.url}/_takes/orders") as answer:
+        [first, second] = await answer.json()
+    assert [first[0], second[0]] == [[5, 3], [7]]
+    assert began < first[1] <= first[2] < second[1]
+    assert second[2] == 0, "not answered yet"
 
 
 async def test_the_books_can_be_read_and_the_behaviour_be_set_over_http(caller: Caller) -> None:

@@ -48,6 +48,10 @@ def test_what_was_not_answered_in_time_may_have_been_taken_but_not_more() -> Non
     assert complaints(late, 100, ("kafka",), BEFORE, after(999)) != []
 
 
+def test_what_was_stored_is_as_good_as_delivered() -> None:
+    assert complaints(replace(LOAD, statuses={"202": 10}), 100, ("kafka",), BEFORE, after(1000)) == []
+
+
 def test_an_answer_other_than_200_is_a_complaint_that_shows_it() -> None:
     refused = replace(LOAD, statuses={"200": 10, "503": 1}, sample='{"code":"busy"}')
     assert complaints(refused, 100, ("kafka",), BEFORE, after(1000)) == ['1 answers 503: {"code":"busy"}']

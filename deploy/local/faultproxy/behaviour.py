@@ -51,6 +51,8 @@ class Behaviour(Struct, forbid_unknown_fields=True, frozen=True):
     """Share of records that fail by chance."""
     failing: tuple[int, ...] = ()
     """Positions in each call whose records fail."""
+    refused: tuple[int, ...] = ()
+    """Events, by number, that are never taken."""
     record_code: str = ""
     """Code of records that fail so; empty for the service's own word for a failure inside."""
     shares: dict[Fault, float] = {}

@@ -5,6 +5,9 @@ an aggregate, a line of many, a dead letter), and a million of them are two mega
 """
 
 import re
+from array import array
+
+from msgspec import Struct
 
 _ID = re.compile(rb'"id": ?"e(\d+)"')
 
@@ -14,12 +17,24 @@ def ids_in(data: bytes) -> list[int]:
     return [int(found) for found in _ID.findall(data)]
 
 
+class Take(Struct):
+    """What one call left behind. Moments are of the system's monotonic clock, in seconds."""
+
+    events: "array[int]"
+    """In the order of the call."""
+    taken: float
+    answered: float = 0.0
+    """When the answer was ready to go; 0 while it is not."""
+
+
 class Ledger:
     """Counts by event number; each count stops at 255."""
 
     def __init__(self) -> None:
         self.attempts = bytearray()
         self.taken = bytearray()
+        self.takes: list[Take] = []
+        """Calls that left something, in the order in which they were taken."""
         self.sent_again = 0
         """Times that an event was sent which had been taken already."""
 

@@ -1,11 +1,13 @@
 """The proxy itself: reads a call, lets its target decide, takes what is to be taken, and answers well or badly.
 
 Control, over HTTP beside the calls: `PUT /_behaviour/NAME` (a `Behaviour` in JSON), `GET /_counts/NAME`,
-`GET /_ledger/NAME/taken|attempts` (one byte for each event number).
+`GET /_ledger/NAME/taken|attempts` (one byte for each event number), `GET /_takes/NAME` (each call that left something:
+`[events, taken, answered]`).
 """
 
 import asyncio
 import contextlib
+import time
 from typing import Any, Self, assert_never
 
 import msgspec
@@ -14,6 +16,7 @@ from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
 
 from deploy.local.faultproxy import wire
 from deploy.local.faultproxy.behaviour import Behaviour, Fault
+from deploy.local.faultproxy.ledger import Take
 from deploy.local.faultproxy.shards import shard_id
 from deploy.local.faultproxy.target import Target
 
@@ -37,6 +40,7 @@ class FaultProxy:
         app.router.add_put("/_behaviour/{name}", self._follow)
         app.router.add_get("/_counts/{name}", self._counts)
         app.router.add_get("/_ledger/{name}/{which:taken|attempts}", self._ledger)
+        app.router.add_get("/_takes/{name}", self._takes)
         app.router.add_route("*", "/{tail:.*}", self._call)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
@@ -69,6 +73,11 @@ class FaultProxy:
     async def _ledger(self, request: web.Request) -> web.Response:
         ledger = self.target(request.match_info["name"]).ledger
         return web.Response(body=bytes(ledger.taken if request.match_info["which"] == "taken" else ledger.attempts))
+
+    async def _takes(self, request: web.Request) -> web.Response:
+        takes = self.target(request.match_info["name"]).ledger.takes
+        told = [(list(take.events), take.taken, take.answered) for take in takes]
+        return web.Response(body=msgspec.json.encode(told), content_type="application/json")
 
     # --- calls
 
@@ -104,13 +113,15 @@ class FaultProxy:
             case Fault.RESET:
                 return _broken(request)
             case Fault.NONE | Fault.RESET_ANSWER | Fault.LATE | Fault.GARBAGE | Fault.HALF | Fault.MISCOUNTED:
-                answer = await self._take(request, operation, params, target)
-                return await _told(request, fault, answer, put, target.behaviour.late)
+                answer, take = await self._take(request, operation, params, target)
+                response = await _told(request, fault, answer, put, target.behaviour.late)
+                take.answered = time.monotonic()
+                return response
             case _:
                 assert_never(fault)
 
-    async def _take(self, request: web.Request, operation: str, params: Params, target: Target) -> Params:
-        """Take what the target takes, and return the answer about it."""
+    async def _take(self, request: web.Request, operation: str, params: Params, target: Target) -> tuple[Params, Take]:
+        """Take what the target takes; the answer about it, and what the ledger has of it."""
         put = wire.PUTS[operation]
         records = params[put.records]
         codes, events = target.judge(operation, records)
@@ -123,8 +134,8 @@ class FaultProxy:
             ]
         else:
             results = await self._upstream_results(request, put, params | {put.records: kept}) if kept else []
-        target.note(events, codes)
-        return wire.answer(operation, records, codes, results)
+        take = target.note(events, codes)
+        return wire.answer(operation, records, codes, results), take
 
     async def _upstream_results(self, request: web.Request, put: wire.Put, params: Params) -> list[Params]:
         forwarded = (await self._forward(request, orjson.dumps(params))).body

@@ -1,6 +1,8 @@
 """One stream, delivery stream or queue behind the proxy: its behaviour, its shards, its servers and its books."""
 
 import asyncio
+import time
+from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from deploy.local.faultproxy.behaviour import Behaviour, Script
-from deploy.local.faultproxy.ledger import Ledger, ids_in
+from deploy.local.faultproxy.ledger import Ledger, Take, ids_in
 from deploy.local.faultproxy.shards import Shards
 from deploy.local.faultproxy.wire import KINESIS, PUTS, data_of
 
@@ -93,14 +95,14 @@ class Target:
     def judge(self, operation: str, records: Sequence[Mapping[str, Any]]) -> tuple[dict[int, str], list[list[int]]]:
         """Codes of the records that fail, by position, and the events in each record."""
         put, now = PUTS[operation], self._clock()
-        failing = self.script.failing(len(records))
+        failing, refused = self.script.failing(len(records)), frozenset(self.behaviour.refused)
         code = self.behaviour.record_code or put.internal
         codes: dict[int, str] = {}
         events = []
         for index, record in enumerate(records):
             data = data_of(record)
             events.append(ids_in(data))
-            if index in failing:
+            if index in failing or not refused.isdisjoint(events[-1]):
                 codes[index] = code
             elif operation == KINESIS:
                 size = len(data) + len(record["PartitionKey"].encode())
@@ -113,12 +115,18 @@ class Target:
         key = record.get("PartitionKey")
         return 0 if key is None else self._shards.place(key, record.get("ExplicitHashKey"))
 
-    def note(self, events: Sequence[list[int]], failed: Mapping[int, str]) -> None:
-        """Write down what became of a call's records."""
+    def note(self, events: Sequence[list[int]], failed: Mapping[int, str]) -> Take:
+        """Write down what became of a call's records. Returns what is to be told once the call is answered."""
+        take = Take(array("I"), time.monotonic())
         for index, each in enumerate(events):
             self.ledger.note(each, index not in failed)
+            if index not in failed:
+                take.events.extend(each)
+        if take.events:
+            self.ledger.takes.append(take)
         self.records_refused += len(failed)
         self.records_taken += len(events) - len(failed)
+        return take
 
     def shards(self) -> list[dict[str, Any]]:
         """As ListShards tells them."""
