@@ -16,6 +16,7 @@ from msgspec import Struct
 from service.config import Config
 from service.config.settings import JournalConfig
 from service.delivery.lane import Lane
+from service.delivery.pipeline import NOT_STORED_SECONDS
 from service.delivery.route import Route
 from service.errors import Busy, Code, ConfigError, TooLarge
 from service.journal.reader import Reader, Row
@@ -29,8 +30,6 @@ from service.threads import off_loop
 log = logging.getLogger(__name__)
 
 FILE: Final = "journal.db"
-RETRY_SECONDS: Final = 5.0
-"""What a producer is told to wait while the journal cannot take events."""
 SLOW_SECONDS: Final = 1.0
 """What a producer is told to wait while the disk is behind."""
 QUEUE_SHARE: Final = 16
@@ -122,7 +121,7 @@ class Journal:
     def demand_room(self, size: int) -> None:
         """Raise Busy if `size` more bytes of events cannot be stored now, TooLarge if they never can."""
         if self.trouble is not None:
-            raise Busy(f"the journal takes nothing now: {self.trouble}", RETRY_SECONDS)
+            raise Busy(f"the journal takes nothing now: {self.trouble}", NOT_STORED_SECONDS)
         if size > self._memory:
             raise TooLarge(
                 Code.BATCH_TOO_LARGE,

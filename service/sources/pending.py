@@ -217,4 +217,4 @@ def _retry_after(pipeline: Pipeline, failures: Iterable[Mapping[str, Settlement]
     for each in failures:
         if not any(settlement.refused for settlement in each.values()):
             failed.update(each)
-    return max((pipeline.lanes[lane].retry_after() for lane in failed), default=1.0)
+    return max((pipeline.retry_after(lane) for lane in failed), default=1.0)
