@@ -14,6 +14,7 @@ from service.errors import Busy, Code, Draining, TooLarge
 from service.event import Event
 from service.outcome import Reason
 from service.receipt import Receipt
+from service.telemetry.journal import JournalGauges
 
 NOT_STORED_SECONDS: Final = 5.0
 """What a producer is told to wait while the journal cannot be written."""
@@ -26,6 +27,10 @@ class Stored(Protocol):
 
     trouble: str | None
     """Why nothing can be stored now, in words; None if it can."""
+
+    @property
+    def state(self) -> JournalGauges:
+        """What it is like now."""
 
     def stop_feeding(self) -> None:
         """Hand nothing over any more: what is stored stays."""

@@ -11,19 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from msgspec import Struct
-
 from service.config import Config
 from service.config.settings import JournalConfig
 from service.delivery.lane import Lane
 from service.delivery.pipeline import NOT_STORED_SECONDS
 from service.delivery.route import Route
 from service.errors import Busy, Code, ConfigError, TooLarge
+from service.journal.loading import Unusable
 from service.journal.reader import Reader, Row
-from service.journal.store import Store, Unusable
+from service.journal.store import Store
 from service.journal.stream import Storing, Stream
 from service.journal.volume import Lock, demand_durable, file_system, holder
 from service.journal.writer import Committed, Request, Usage, Writer
+from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Meter
 from service.threads import off_loop
 
@@ -36,19 +36,6 @@ QUEUE_SHARE: Final = 16
 """Part of `server.memory` for events that wait to be committed: one in so many."""
 OPTIONAL_SHARE: Final = 0.2
 """Part of the journal that may wait for best-effort sinks alone."""
-
-
-class State(Struct, frozen=True):
-    """What the journal is like now."""
-
-    used_bytes: int
-    max_bytes: int
-    free_bytes: int
-    queued_bytes: int
-    oldest_seconds: float
-    waiting: dict[tuple[str, str], int]
-    """Events that are not settled, by (sink, route)."""
-    trouble: str | None
 
 
 class Journal:
@@ -134,7 +121,9 @@ class Journal:
             raise Busy("the journal's disk is behind", SLOW_SECONDS)
 
     def _put(self, request: Request) -> None:
+        assert isinstance(request, Storing)
         self._queued += request.size
+        self._meter.journal_queued[request.stream_of.route] += len(request.events)
         self._requests.append(request)
         self._flush_soon()
 
@@ -168,16 +157,19 @@ class Journal:
 
     def _committed(self, done: Committed) -> None:
         events = 0
+        ended = self._meter.journal_stored if done.error is None else self._meter.journal_failed
         for request in done.requests:
             assert isinstance(request, Storing)
+            route, count = request.stream_of.route, len(request.events)
             self._queued -= request.size
-            events += len(request.events)
+            self._meter.journal_queued[route] -= count
+            ended[route] += count
+            events += count
             if done.error is None:
                 request.stream_of.committed(request)
             else:
                 request.stream_of.failed(request, done.error)
         if done.error is None:
-            self._meter.journal_stored += events
             self._meter.journal_commit_seconds.observe(done.seconds)
             self._meter.journal_commit_events.observe(events)
         else:
@@ -234,9 +226,9 @@ class Journal:
         return sum(feeder.held for feeder in feeders if feeder.lane is lane)
 
     @property
-    def state(self) -> State:
+    def state(self) -> JournalGauges:
         """What it is like now."""
-        return State(
+        return JournalGauges(
             used_bytes=self._usage.used_bytes,
             max_bytes=self._config.max_bytes,
             free_bytes=self._usage.free_bytes,

@@ -17,13 +17,12 @@ from typing import Final, Self
 
 from msgspec import Struct
 
+from service.journal.loading import APPLICATION, VERSION, Unusable, demand_known, loaded, stored_at, used_bytes
 from service.journal.ranges import Ranges
-from service.journal.reader import POSITIONS, Row, place
+from service.journal.reader import Row, place
 from service.journal.record import checksum
-from service.journal.state import Leg, Stream, common
+from service.journal.state import Leg, Stream
 
-APPLICATION: Final = 0x50535431
-VERSION: Final = 1
 PAGE_BYTES: Final = 8192
 _WAL_PAGES: Final = 2048
 """Pages in the log from which on it is copied into the file: 16 MiB."""
@@ -43,10 +42,6 @@ CREATE TABLE settled (
     leg INTEGER NOT NULL REFERENCES legs, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (leg, first)
 ) WITHOUT ROWID;
 """
-
-
-class Unusable(Exception):
-    """The file cannot be used as a journal. The message says why, and what to do."""
 
 
 class Append(Struct):
@@ -106,23 +101,10 @@ class Store:
     # --- who is there
 
     def _load(self) -> None:
-        for id_, route in self._sql.execute("SELECT id, route FROM streams ORDER BY id"):
-            self.streams[route] = Stream(id_, route, {}, Ranges(), 0)
-        by_id = {stream.id: stream for stream in self.streams.values()}
-        for id_, stream, sink, required in self._sql.execute("SELECT id, stream, sink, required FROM legs"):
-            self._add_leg(by_id[stream], Leg(id_, sink, bool(required), Ranges()))
-        for leg, first, last in self._sql.execute("SELECT leg, first, last FROM settled"):
-            self._by_leg[leg][1].settled.add(first, last)
-        for stream in by_id.values():
-            stream.last = max([self._last_stored(stream), *(leg.settled.last for leg in stream.legs.values())])
-            stream.done = common([leg.settled for leg in stream.legs.values()])
-
-    def _last_stored(self, stream: Stream) -> int:
-        found = self._sql.execute(
-            "SELECT place + events - 1 FROM batches WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT 1",
-            (place(stream.id, 0), place(stream.id, POSITIONS)),
-        ).fetchone()
-        return int(found[0]) - place(stream.id, 0) if found else 0
+        self.streams = loaded(self._sql)
+        for stream in self.streams.values():
+            for leg in stream.legs.values():
+                self._by_leg[leg.id] = stream, leg
 
     def _add_leg(self, stream: Stream, leg: Leg) -> None:
         stream.legs[leg.sink] = leg
@@ -174,15 +156,8 @@ class Store:
 
     def oldest(self) -> float | None:
         """When the oldest row was stored (Unix time); None if there is none."""
-        moments = []
-        for stream in self.streams.values():
-            found = self._sql.execute(
-                "SELECT stored_at FROM batches WHERE place > ? AND place < ? ORDER BY place LIMIT 1",
-                (place(stream.id, 0), place(stream.id, POSITIONS)),
-            ).fetchone()
-            if found:
-                moments.append(float(found[0]))
-        return min(moments, default=None)
+        moments = [stored_at(self._sql, stream, 1) for stream in self.streams.values()]
+        return min((each for each in moments if each is not None), default=None)
 
     def _forget(self, stream: Stream, leg: Leg) -> None:
         self._sql.execute("DELETE FROM settled WHERE leg = ?", (leg.id,))
@@ -266,13 +241,7 @@ class Store:
 
     def used_bytes(self) -> int:
         """Bytes that rows take, in the file and in its log."""
-        pages, free = (self._sql.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
-        log = self._path.with_name(self._path.name + "-wal")
-        return (int(pages) - int(free)) * PAGE_BYTES + (log.stat().st_size if log.exists() else 0)
-
-    def mistakes(self) -> list[str]:
-        """What SQLite finds wrong with the file; nothing if all is well."""
-        return [line for (line,) in self._sql.execute("PRAGMA integrity_check") if line != "ok"]
+        return used_bytes(self._sql, self._path)
 
 
 def _connected(path: Path) -> sqlite3.Connection:
@@ -282,17 +251,14 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _demand_journal(sql: sqlite3.Connection, path: Path) -> None:
-    application, version = (sql.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    application = sql.execute("PRAGMA application_id").fetchone()[0]
     tables = [name for (name,) in sql.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     if not tables and not application:
         sql.execute("PRAGMA journal_mode = WAL")
         sql.executescript(
             f"BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {_SCHEMA} COMMIT;"
         )
-    elif application != APPLICATION:
-        raise Unusable(f"{path} is a file of something else: give the journal a folder of its own")
-    elif version > VERSION:
-        raise Unusable(f"{path} was written by a later version ({version}; this one knows {VERSION}): run that one")
+    demand_known(sql, path)
     sql.execute("PRAGMA journal_mode = WAL")
     sql.execute("PRAGMA synchronous = FULL")
     sql.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")

@@ -17,8 +17,9 @@ from msgspec import Struct
 
 from service.event import Event
 from service.journal import record
+from service.journal.loading import Unusable
 from service.journal.reader import Row
-from service.journal.store import Append, Store, Unusable
+from service.journal.store import Append, Store
 from service.journal.volume import free_bytes
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,20 @@ class Usage(Struct, frozen=True):
     """Since the oldest row that is left was stored; 0 if there is none."""
     optional_share: float
     """Part of the stored events that only best-effort legs still wait for."""
+
+
+def usage_of(store: Store, folder: Path) -> Usage:
+    """How full the journal in `folder` is now. Raises sqlite3.Error or OSError."""
+    streams = store.streams.values()
+    stored = sum(stream.waiting for stream in streams)
+    oldest = store.oldest()
+    return Usage(
+        store.used_bytes(),
+        free_bytes(folder),
+        {leg.id: stream.waiting_at(leg) for stream in streams for leg in stream.legs.values()},
+        max(0.0, time() - oldest) if oldest is not None else 0.0,
+        sum(stream.waiting_for_optional() for stream in streams) / max(1, stored),
+    )
 
 
 class Committed(Struct, frozen=True):
@@ -189,15 +204,7 @@ class Writer:
             return
         self._last_look = now
         try:
-            streams = self._store.streams.values()
-            stored = sum(stream.waiting for stream in streams)
-            usage = Usage(
-                self._store.used_bytes(),
-                free_bytes(self._path.parent),
-                {leg.id: stream.waiting_at(leg) for stream in streams for leg in stream.legs.values()},
-                max(0.0, time() - oldest) if (oldest := self._store.oldest()) is not None else 0.0,
-                sum(stream.waiting_for_optional() for stream in streams) / max(1, stored),
-            )
+            usage = usage_of(self._store, self._path.parent)
         except (sqlite3.Error, OSError):
             log.warning("how full the journal is cannot be told", exc_info=True)
             return

@@ -10,9 +10,7 @@ from service.journal.store import Store
 
 
 @pytest.mark.parametrize("name", ["journal.db", "a folder/100%/j.db"])
-def test_a_path_beside_the_working_folder_is_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_path_beside_the_working_folder_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
