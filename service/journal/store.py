@@ -9,6 +9,7 @@ A row goes when every leg has settled all of it. What is settled is kept as rang
 costs one range, and nothing behind it is sent again. Positions of rows that went stay settled: the next begin above.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -24,8 +25,9 @@ from service.journal.record import checksum
 from service.journal.state import Leg, Stream
 
 PAGE_BYTES: Final = 8192
-_WAL_PAGES: Final = 2048
-"""Pages in the log from which on it is copied into the file: 16 MiB."""
+LOG_BYTES: Final = 16 * 2**20
+"""Size of the log from which on it is copied into the file, where there is room for it."""
+_CHUNK_BYTES: Final = 2**20
 _MOST_ROWS: Final = 1000
 """Rows in one statement: builds of SQLite differ in how many parameters they take, 32,766 at least since 3.32."""
 _SCHEMA: Final = """
@@ -68,16 +70,24 @@ class Store:
         self._load()
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, log_bytes: int = LOG_BYTES) -> Self:
         """Open the file at `path`, or make it; what a crash left half-written in its log is dropped.
 
+        The caller has the lock of its folder. From `log_bytes` on the log is copied into the file; it keeps that size.
         Raises Unusable if it is no journal, one of a later version, or damaged beyond SQLite's recovery.
         """
+        connection = None
         try:
+            _secure_log(path)
             connection = _connected(path)
             _demand_journal(connection, path)
+            _set_up(connection, log_bytes)
             return cls(connection, path)
-        except sqlite3.Error as error:
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if not isinstance(error, sqlite3.Error | OSError | LookupError):
+                raise
             raise Unusable(
                 f"{path} cannot be opened: {error}; if the disk is sound, move the file away to start with an empty "
                 "journal, and keep it: `penstock journal verify` says what can be read of it"
@@ -244,6 +254,24 @@ class Store:
         return used_bytes(self._sql, self._path)
 
 
+def _secure_log(path: Path) -> None:
+    """Write the log once more, as it is read. What a sync that failed has left unwritten is read like the rest, taken
+    for synced, and written by no later sync: after a loss of power all that follows it would be gone.
+
+    Raises Unusable if there is a log, and not the file that it belongs to; OSError.
+    """
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or not log.stat().st_size:
+        return
+    if not path.exists() or not path.stat().st_size:
+        raise Unusable(f"{path} is missing, and {log.name} beside it holds events: put it back, or move both away")
+    with log.open("r+b", buffering=0) as file:
+        while some := file.read(_CHUNK_BYTES):
+            file.seek(-len(some), os.SEEK_CUR)
+            file.write(some)
+        os.fsync(file.fileno())
+
+
 def _connected(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -259,7 +287,11 @@ def _demand_journal(sql: sqlite3.Connection, path: Path) -> None:
             f"BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {_SCHEMA} COMMIT;"
         )
     demand_known(sql, path)
+
+
+def _set_up(sql: sqlite3.Connection, log_bytes: int) -> None:
     sql.execute("PRAGMA journal_mode = WAL")
     sql.execute("PRAGMA synchronous = FULL")
-    sql.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-    sql.execute(f"PRAGMA journal_size_limit = {_WAL_PAGES * PAGE_BYTES}")
+    sql.execute("PRAGMA secure_delete = OFF")
+    sql.execute(f"PRAGMA wal_autocheckpoint = {log_bytes // PAGE_BYTES}")
+    sql.execute(f"PRAGMA journal_size_limit = {log_bytes}")
