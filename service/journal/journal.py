@@ -191,6 +191,7 @@ class Journal:
         for stream in self._streams.values():
             for feeder in stream.feeders.values():
                 feeder.sheds = sheds and not feeder.required
+                feeder.wake()
         self._judge()
 
     def _judge(self) -> None:

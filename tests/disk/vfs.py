@@ -25,26 +25,8 @@ IOERR_TRUNCATE: Final = 10 | 6 << 8
 
 _OPEN_READONLY, _OPEN_READWRITE, _OPEN_CREATE = 1, 2, 4
 
-_METHODS = [
-    "close",
-    "read",
-    "write",
-    "truncate",
-    "sync",
-    "size",
-    "lock",
-    "unlock",
-    "reserved",
-    "control",
-    "sector",
-    "characteristics",
-    "shm_map",
-    "shm_lock",
-    "shm_barrier",
-    "shm_unmap",
-    "fetch",
-    "unfetch",
-]
+_METHODS = ["close", "read", "write", "truncate", "sync", "size", "lock", "unlock", "reserved", "control", "sector"]
+_METHODS += ["characteristics", "shm_map", "shm_lock", "shm_barrier", "shm_unmap", "fetch", "unfetch"]
 
 
 class _Methods(Structure):
