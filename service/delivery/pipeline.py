@@ -25,8 +25,9 @@ _LOOK_SECONDS: Final = 0.1
 class Stored(Protocol):
     """What is stored, and comes to the lanes from there (`journal.Journal`)."""
 
-    trouble: str | None
-    """Why nothing can be stored now, in words; None if it can."""
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be stored now, in words; None if it can."""
 
     @property
     def state(self) -> JournalGauges:

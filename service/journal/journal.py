@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 FILE: Final = "journal.db"
 SLOW_SECONDS: Final = 1.0
 """What a producer is told to wait while the disk is behind."""
+STALLED_SECONDS: Final = 5.0
+"""A commit that takes so long is told, and nothing is taken meanwhile."""
 QUEUE_SHARE: Final = 16
 """Part of `server.memory` for events that wait to be committed: one in so many."""
 OPTIONAL_SHARE: Final = 0.2
@@ -47,8 +49,6 @@ class Journal:
         """`memory`: bytes for what waits to be committed."""
         self.folder = folder
         self.max_age = config.max_age
-        self.trouble: str | None = None
-        """Why it takes nothing now, in words; None if it does."""
         self._config = config
         self._memory = memory
         self._lock = lock
@@ -62,6 +62,7 @@ class Journal:
         self._settled: dict[int, list[tuple[int, int]]] = {}
         self._flushing = False
         self._failing: str | None = None
+        self._refuses: str | None = None
         self._usage = Usage(0, 0, {}, 0.0, 0.0)
         self._reader = Reader(folder / FILE)
         self._writer: Writer | None = None
@@ -105,10 +106,17 @@ class Journal:
 
     # --- admission
 
+    @property
+    def trouble(self) -> str | None:
+        """Why it takes nothing now, in words; None if it does."""
+        if self._writer is not None and (seconds := self._writer.busy_seconds) >= STALLED_SECONDS:
+            return f"the disk has not answered for {seconds:.0f} seconds"
+        return self._refuses
+
     def demand_room(self, size: int) -> None:
         """Raise Busy if `size` more bytes of events cannot be stored now, TooLarge if they never can."""
-        if self.trouble is not None:
-            raise Busy(f"the journal takes nothing now: {self.trouble}", NOT_STORED_SECONDS)
+        if (trouble := self.trouble) is not None:
+            raise Busy(f"the journal takes nothing now: {trouble}", NOT_STORED_SECONDS)
         if size > self._memory:
             raise TooLarge(
                 Code.BATCH_TOO_LARGE,
@@ -197,13 +205,14 @@ class Journal:
     def _judge(self) -> None:
         usage, config = self._usage, self._config
         if self._failing is not None:
-            self.trouble = f"the disk fails ({self._failing})"
+            self._refuses = f"the disk fails ({self._failing})"
         elif usage.used_bytes >= config.max_bytes:
-            self.trouble = f"it has {usage.used_bytes} of journal.max_bytes = {config.max_bytes}"
+            self._refuses = f"it has {usage.used_bytes} of journal.max_bytes = {config.max_bytes}"
         elif self._usage.used_bytes and usage.free_bytes < config.min_free:
-            self.trouble = f"the disk has {usage.free_bytes} bytes free, less than journal.min_free = {config.min_free}"
+            needed = f"less than journal.min_free = {config.min_free}"
+            self._refuses = f"the disk has {usage.free_bytes} bytes free, {needed}"
         else:
-            self.trouble = None
+            self._refuses = None
 
     # --- reading
 
@@ -255,7 +264,7 @@ def _opened(folder: Path, config: JournalConfig, routes: Mapping[str, Mapping[st
     try:
         if config.volume != "ephemeral":
             demand_durable(folder, file_system(folder))
-        store = Store.open(folder / FILE)
+        store = Store.open(folder / FILE, config.max_bytes)
         store.arrange(routes)
         if orphans := store.orphans(routes):
             raise ConfigError(

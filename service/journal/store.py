@@ -26,7 +26,9 @@ from service.journal.state import Leg, Stream
 
 PAGE_BYTES: Final = 8192
 LOG_BYTES: Final = 16 * 2**20
-"""Size of the log from which on it is copied into the file, where there is room for it."""
+"""Size of the log from which on it is copied into the file, in a journal of 128 MiB and more."""
+LOG_SHARE: Final = 8
+"""The log takes at most one part in so many of what the journal may have: it keeps its size when that is empty."""
 _CHUNK_BYTES: Final = 2**20
 _MOST_ROWS: Final = 1000
 """Rows in one statement: builds of SQLite differ in how many parameters they take, 32,766 at least since 3.32."""
@@ -60,9 +62,10 @@ Settled = Mapping[int, Sequence[tuple[int, int]]]
 class Store:
     """The file, open. Its methods raise sqlite3.Error when the disk fails; then it is `broken`."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, max_bytes: int) -> None:
         self._sql = connection
         self._path = path
+        self.max_bytes = max_bytes
         self.broken = False
         """Whether a commit failed: what is in memory is not what is in the file, and it must be opened anew."""
         self.streams: dict[str, Stream] = {}
@@ -70,10 +73,10 @@ class Store:
         self._load()
 
     @classmethod
-    def open(cls, path: Path, log_bytes: int = LOG_BYTES) -> Self:
+    def open(cls, path: Path, max_bytes: int = LOG_SHARE * LOG_BYTES) -> Self:
         """Open the file at `path`, or make it; what a crash left half-written in its log is dropped.
 
-        The caller has the lock of its folder. From `log_bytes` on the log is copied into the file; it keeps that size.
+        The caller has the lock of its folder. `max_bytes`: what the journal may take of the disk, its log included.
         Raises Unusable if it is no journal, one of a later version, or damaged beyond SQLite's recovery.
         """
         connection = None
@@ -81,8 +84,8 @@ class Store:
             _secure_log(path)
             connection = _connected(path)
             _demand_journal(connection, path)
-            _set_up(connection, log_bytes)
-            return cls(connection, path)
+            _set_up(connection, min(LOG_BYTES, max_bytes // LOG_SHARE))
+            return cls(connection, path, max_bytes)
         except BaseException as error:
             if connection is not None:
                 connection.close()

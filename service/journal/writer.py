@@ -98,6 +98,7 @@ class Writer:
         """`store` is the thread's from now on. `committed` and `looked` are called in the loop."""
         self._path = path
         self._store: Store | None = store
+        self._max_bytes = store.max_bytes
         self._loop = loop
         self._committed = committed
         self._looked = looked
@@ -107,6 +108,7 @@ class Writer:
         self._settled_at = 0.0
         self._ending = False
         self._last_look = 0.0
+        self._began: float | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -124,6 +126,11 @@ class Writer:
                 self._changed.notify()
             for leg, ranges in settled.items():
                 self._settled.setdefault(leg, []).extend(ranges)
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the commit that runs now has taken; 0 if none runs."""
+        return monotonic() - began if (began := self._began) is not None else 0.0
 
     def close(self) -> None:
         """Commit what is there, and end. Blocks until the thread has ended."""
@@ -169,7 +176,7 @@ class Writer:
             return requests, settled, self._ending
 
     def _commit(self, requests: list[Request], settled: dict[int, list[tuple[int, int]]], ending: bool) -> None:
-        began = monotonic()
+        self._began = began = monotonic()
         error = None
         try:
             if self._store is None or self._store.broken:
@@ -182,6 +189,7 @@ class Writer:
                 for leg, ranges in settled.items():
                     self._settled[leg] = ranges + self._settled.get(leg, [])
                 self._settled_at = monotonic()
+        self._began = None
         self._tell(self._committed, Committed(requests, monotonic() - began, error))
         if error is not None:
             if ending:
@@ -196,7 +204,7 @@ class Writer:
         if self._store is not None:
             self._store.abandon()
             self._store = None
-        self._store = Store.open(self._path)
+        self._store = Store.open(self._path, self._max_bytes)
 
     def _look(self) -> None:
         now = monotonic()

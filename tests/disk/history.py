@@ -90,11 +90,11 @@ class Known:
 class Script:
     """Stores and settles by chance, as the thread that writes does: after a failure the file is opened anew."""
 
-    def __init__(self, path: Path, rng: random.Random, mark: Callable[[object], None], log_bytes: int) -> None:
+    def __init__(self, path: Path, rng: random.Random, mark: Callable[[object], None], max_bytes: int) -> None:
         self._path = path
         self._rng = rng
         self._mark = mark
-        self._log_bytes = log_bytes
+        self._max_bytes = max_bytes
         self._store: Store | None = None
         self._last = {1: 0, 2: 0}
         self._open: dict[int, Ranges] = {}
@@ -106,7 +106,7 @@ class Script:
 
     def begin(self) -> None:
         """Make the file."""
-        self._store = store = Store.open(self._path, self._log_bytes)
+        self._store = store = Store.open(self._path, self._max_bytes)
         store.arrange(ROUTES)
         self._mark(Arranged())
         for stream in store.streams.values():
@@ -142,7 +142,7 @@ class Script:
     def _reopen(self) -> None:
         self.close()
         self._store = None
-        self._store = Store.open(self._path, self._log_bytes)
+        self._store = Store.open(self._path, self._max_bytes)
 
     def _appends(self) -> list[Append]:
         appends = []

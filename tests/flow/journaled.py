@@ -99,7 +99,7 @@ async def journaled(
     path = folder / "penstock.yaml"
     sink = 'type: "tests.http.scripted:Scripted"'
     text = f"""
-        journal: {{path: journal, volume: ephemeral, min_free: 0, {journal}}}
+        journal: {{path: journal, volume: ephemeral, {journal or "min_free: 0"}}}
         sinks:
           main: {{{sink}, {main}}}
           loose: {{{sink}, memory: 64KiB, largest: 20KiB}}

@@ -1,4 +1,4 @@
-"""Stored events on their way to the sinks: from memory, from the disk, again after a restart, or to the dead letters."""
+"""Stored events on their way to the sinks: from memory, from the disk, again after a restart, or as dead letters."""
 
 import asyncio
 import json
@@ -126,7 +126,7 @@ async def test_a_waiter_that_fails_strands_no_other(tmp_path: Path) -> None:
 
 async def test_what_grew_too_old_goes_to_the_dead_letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeder, "AGAIN_SECONDS", 0.01)
-    async with journaled(tmp_path, main="memory: 64KiB", journal="max_age: 300ms") as run:
+    async with journaled(tmp_path, main="memory: 64KiB", journal="max_age: 300ms, min_free: 0") as run:
         run.sinks["main"].retry()
         for first in range(1, 200, 20):
             await run.stored(events(first, first + 19, size=1000))
@@ -136,18 +136,20 @@ async def test_what_grew_too_old_goes_to_the_dead_letters(tmp_path: Path, monkey
 
 
 async def test_a_dead_letter_that_is_not_safe_leaves_its_event_stored(tmp_path: Path) -> None:
-    async with journaled(tmp_path, journal="max_age: 1ms") as run:
+    async with journaled(tmp_path, journal="max_age: 1ms, min_free: 0") as run:
         run.sinks["main"].retry()
         run.sinks["dead"].retry()
         await run.stored(events(1, 3))
         await run.sinks["dead"].called()
-    async with journaled(tmp_path, journal="max_age: 1h") as run:
+    async with journaled(tmp_path, journal="max_age: 1h, min_free: 0") as run:
         await run.empty()
         assert run.taken("main") == ids(1, 3)
 
 
 async def test_a_best_effort_sink_that_is_away_sheds_what_is_beyond_its_share(tmp_path: Path) -> None:
-    async with journaled(tmp_path, to="main, {sink: loose, required: false}", journal="max_bytes: 16MiB") as run:
+    async with journaled(
+        tmp_path, to="main, {sink: loose, required: false}", journal="max_bytes: 16MiB, min_free: 0"
+    ) as run:
         run.sinks["loose"].hold()
         for first in range(1, 400, 10):
             await run.stored(events(first, first + 9, size=15_000))

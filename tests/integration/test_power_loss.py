@@ -18,7 +18,7 @@ from tests.disk.power import Change, Cut, Mark, Recorder, Sync, cuts
 from tests.disk.vfs import watched
 
 CUTS = int(os.environ.get("PENSTOCK_TEST_CUTS", "400"))
-LOG_BYTES = 256 * 1024
+MAX_BYTES = 2 * 2**20
 """So small that the log begins anew, and is copied, many times in a short history."""
 NAME = "journal.db"
 
@@ -28,7 +28,7 @@ def recorded(folder: Path, commits: int, seed: int, fails: float = 0.0) -> list[
     rng = random.Random(seed)
     recorder = Recorder(rng=rng)
     with watched(folder, recorder):
-        script = Script(folder / NAME, rng, recorder.mark, LOG_BYTES)
+        script = Script(folder / NAME, rng, recorder.mark, MAX_BYTES)
         script.begin()
         recorder.fails = fails
         for _ in range(commits):
@@ -45,9 +45,9 @@ def assert_survives(cut: Cut, changes: list[Change]) -> None:
     with TemporaryDirectory() as name, watched(Path(name), Recorder()):
         path = Path(name, NAME)
         cut.write(path.parent)
-        with Store.open(path, LOG_BYTES) as store:
+        with Store.open(path, MAX_BYTES) as store:
             known.check(store, path)
-        with Store.open(path, LOG_BYTES) as store:
+        with Store.open(path, MAX_BYTES) as store:
             known.check(store, path)
             store.arrange(ROUTES)
             stream = store.streams["orders"]
