@@ -1,6 +1,7 @@
 """Rows of the journal: they come back as they were written, or are told to be damaged."""
 
 import random
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -48,12 +49,8 @@ def test_damaged_bytes_have_another_checksum_and_never_raise_anything_else(
         ]
     )
     assert damaged == row or record.checksum(damaged) != record.checksum(row)
-    try:
-        found = record.decode(damaged, "r")
-    except record.Damaged as error:
-        assert str(error)
-    else:
-        assert all(isinstance(event, Event) for event in found)
+    with suppress(record.Damaged):
+        assert all(isinstance(event, Event) for event in record.decode(damaged, "r"))
 
 
 def test_text_that_is_no_utf_8_is_damage() -> None:
