@@ -16,6 +16,7 @@ from service import __version__
 from service.admin.subject import Subject
 from service.config.settings import RouteConfig
 from service.errors import Code
+from service.telemetry.journal import JournalGauges
 from service.telemetry.prometheus import LaneGauges, registry
 from service.telemetry.snapshot import Snapshot
 
@@ -51,7 +52,7 @@ def build(subject: Subject, routes: Mapping[str, RouteConfig], token: str | None
     @app.get("/metrics")
     async def scrape() -> Response:
         found = await subject.snapshot()
-        page = registry(found.meter, lambda: found.lanes, found.bills.items)
+        page = registry(found.meter, lambda: found.lanes, found.bills.items, found.journal)
         return Response(generate_latest(page), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/status")
@@ -65,6 +66,7 @@ def build(subject: Subject, routes: Mapping[str, RouteConfig], token: str | None
                 "uptime_seconds": round(time.time() - started_at, 1),
                 **({"workers": workers} if workers else {}),
                 "troubles": found.troubles,
+                **({"journal": _journal(found.journal)} if found.journal is not None else {}),
                 "lanes": {lane.sink: _lane(lane, found) for lane in found.lanes},
                 "routes": {name: _route(route) for name, route in routes.items()},
             }
@@ -126,9 +128,24 @@ def _lane(lane: LaneGauges, found: Snapshot) -> dict[str, Any]:
     }
 
 
+def _journal(journal: JournalGauges) -> dict[str, Any]:
+    return {
+        "trouble": journal.trouble,
+        "used_bytes": journal.used_bytes,
+        "max_bytes": journal.max_bytes,
+        "free_bytes": journal.free_bytes,
+        "queued_bytes": journal.queued_bytes,
+        "oldest_seconds": round(journal.oldest_seconds, 3),
+        "waiting": [
+            {"sink": sink, "route": route, "events": count} for (sink, route), count in journal.waiting.items()
+        ],
+    }
+
+
 def _route(route: RouteConfig) -> dict[str, Any]:
     return {
         "types": list(route.types),
+        "ack": route.ack,
         "to": [{"sink": to.sink, "required": to.required} for to in route.to],
         "dead_letter": route.dead_letter.sink if route.dead_letter else None,
     }

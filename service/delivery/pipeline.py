@@ -10,12 +10,15 @@ from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Entry, Settles
 from service.delivery.intake import Intake, shaped
 from service.delivery.lane import Lane
-from service.delivery.route import Kept, Route, Router
+from service.delivery.route import JOURNAL, Kept, Route, Router
 from service.errors import Busy, Code, Draining, TooLarge
 from service.event import Event
 from service.outcome import Reason
 from service.receipt import Receipt
+from service.telemetry.journal import JournalGauges
 
+NOT_STORED_SECONDS: Final = 5.0
+"""What a producer is told to wait while the journal cannot be written."""
 _LOOK_SECONDS: Final = 0.1
 """How often a drain looks whether there is still somebody to wait for."""
 
@@ -26,6 +29,10 @@ class Stored(Protocol):
     @property
     def trouble(self) -> str | None:
         """Why nothing can be stored now, in words; None if it can."""
+
+    @property
+    def state(self) -> JournalGauges | None:
+        """What it is like now; None if nothing is stored."""
 
     def stop_feeding(self) -> None:
         """Hand nothing over any more: what is stored stays."""
@@ -114,6 +121,10 @@ class Pipeline:
         full = [lane for lane in lanes if size <= lane.capacity and not lane.has_room(size)]
         if full:
             raise _busy({lane: f"sink {lane.name!r}" for lane in full})
+
+    def retry_after(self, waited_for: str) -> float:
+        """Seconds after which what an event waited for, a lane or JOURNAL, should take it."""
+        return NOT_STORED_SECONDS if waited_for == JOURNAL else self.lanes[waited_for].retry_after()
 
     async def drain(self, seconds: float) -> bool:
         """Take nothing more, deliver what is held for at most `seconds`, give back the rest.

@@ -22,8 +22,6 @@ JOURNAL = "journal"
 """What an event of a route with `ack: stored` waits for, instead of its lanes."""
 KEPT = (JOURNAL,)
 """Its required lanes, so to speak."""
-STORE_RETRY_SECONDS = 5.0
-"""What a producer is told to wait while the journal's disk fails, or it is full."""
 MOST_KEY_BYTES = 8 * 1024
 """Most bytes of a key in UTF-8. What a destination takes may be less: its sink says so."""
 

@@ -90,7 +90,8 @@ class Feeder:
         last = first + len(entries) - 1
         self._stored = last
         follows = self._next == first and self._feeding is None and not self._again
-        if follows and not self._stopped and not self.sheds and self._room() >= charge:
+        fit = self.required or all(self.lane.fits(entry.size) for entry in entries)
+        if follows and fit and not self._stopped and not self.sheds and self._room() >= charge:
             deadline = self._loop.time() + self._books.max_age
             position = first
             for entry in entries:
@@ -105,6 +106,7 @@ class Feeder:
     def skip(self, first: int, last: int) -> None:
         """Nothing is stored at these positions."""
         self._stored = last
+        self._settled.add(first, last)
         if self._next == first:
             self._next = last + 1
         self._books.settled(self._id, first, last)
@@ -125,6 +127,9 @@ class Feeder:
             self._timer.cancel()
 
     def _room(self) -> int:
+        """Bytes that may be taken now; what goes to the dead letters takes none of the lane's."""
+        if self.sheds:
+            return READ_BYTES
         return self.lane.capacity // LANE_SHARE - self.lane.held_bytes
 
     def _fed(self, task: asyncio.Task[None]) -> None:

@@ -11,17 +11,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
-from msgspec import Struct
-
 from service.config import Config
 from service.config.settings import JournalConfig
-from service.delivery.route import STORE_RETRY_SECONDS, Route
+from service.delivery.pipeline import NOT_STORED_SECONDS
+from service.delivery.route import Route
 from service.errors import Busy, Code, ConfigError, TooLarge
+from service.journal.loading import Unusable
 from service.journal.reader import Reader, Row
-from service.journal.store import Store, Unusable
+from service.journal.store import Store
 from service.journal.stream import Storing, Stream
 from service.journal.volume import Lock, demand_durable, file_system, holder
 from service.journal.writer import Committed, Request, Usage, Writer
+from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Meter
 from service.threads import off_loop
 
@@ -30,23 +31,12 @@ log = logging.getLogger(__name__)
 FILE: Final = "journal.db"
 SLOW_SECONDS: Final = 1.0
 """What a producer is told to wait while the disk is behind."""
+STALLED_SECONDS: Final = 5.0
+"""A commit that takes so long is told, and nothing is taken meanwhile."""
 QUEUE_SHARE: Final = 16
 """Part of `server.memory` for events that wait to be committed: one in so many."""
 OPTIONAL_SHARE: Final = 0.2
 """Part of the journal that may wait for best-effort sinks alone."""
-
-
-class State(Struct, frozen=True):
-    """What the journal is like now."""
-
-    used_bytes: int
-    max_bytes: int
-    free_bytes: int
-    queued_bytes: int
-    oldest_seconds: float
-    waiting: dict[tuple[str, str], int]
-    """Events that are not settled, by (sink, route)."""
-    trouble: str | None
 
 
 class Journal:
@@ -58,8 +48,6 @@ class Journal:
         """`memory`: bytes for what waits to be committed."""
         self.folder = folder
         self.max_age = config.max_age
-        self.trouble: str | None = None
-        """Why it takes nothing now, in words; None if it does."""
         self._config = config
         self._memory = memory
         self._lock = lock
@@ -73,6 +61,7 @@ class Journal:
         self._settled: dict[int, list[tuple[int, int]]] = {}
         self._flushing = False
         self._failing: str | None = None
+        self._refuses: str | None = None
         self._usage = Usage(0, 0, {}, 0.0, 0.0)
         self._reader = Reader(folder / FILE)
         self._writer: Writer | None = None
@@ -130,10 +119,17 @@ class Journal:
 
     # --- admission
 
+    @property
+    def trouble(self) -> str | None:
+        """Why it takes nothing now, in words; None if it does."""
+        if self._writer is not None and (seconds := self._writer.busy_seconds) >= STALLED_SECONDS:
+            return f"the disk has not answered for {seconds:.0f} seconds"
+        return self._refuses
+
     def demand_room(self, size: int) -> None:
         """Raise Busy if `size` more bytes of events cannot be stored now, TooLarge if they never can."""
-        if self.trouble is not None:
-            raise Busy(f"the journal takes nothing now: {self.trouble}", STORE_RETRY_SECONDS)
+        if (trouble := self.trouble) is not None:
+            raise Busy(f"the journal takes nothing now: {trouble}", NOT_STORED_SECONDS)
         if size > self._memory:
             raise TooLarge(
                 Code.BATCH_TOO_LARGE,
@@ -146,7 +142,9 @@ class Journal:
             raise Busy("the journal's disk is behind", SLOW_SECONDS)
 
     def _put(self, request: Request) -> None:
+        assert isinstance(request, Storing)
         self._queued += request.size
+        self._meter.journal_queued[request.stream_of.route] += len(request.events)
         self._requests.append(request)
         self._flush_soon()
 
@@ -180,16 +178,19 @@ class Journal:
 
     def _committed(self, done: Committed) -> None:
         events = 0
+        ended = self._meter.journal_stored if done.error is None else self._meter.journal_failed
         for request in done.requests:
             assert isinstance(request, Storing)
+            route, count = request.stream_of.route, len(request.events)
             self._queued -= request.size
-            events += len(request.events)
+            self._meter.journal_queued[route] -= count
+            ended[route] += count
+            events += count
             if done.error is None:
                 request.stream_of.committed(request)
             else:
                 request.stream_of.failed(request, done.error)
         if done.error is None:
-            self._meter.journal_stored += events
             self._meter.journal_commit_seconds.observe(done.seconds)
             self._meter.journal_commit_events.observe(events)
         else:
@@ -211,18 +212,20 @@ class Journal:
         for stream in self._streams.values():
             for feeder in stream.feeders.values():
                 feeder.sheds = sheds and not feeder.required
+                feeder.wake()
         self._judge()
 
     def _judge(self) -> None:
         usage, config = self._usage, self._config
         if self._failing is not None:
-            self.trouble = f"the disk fails ({self._failing})"
+            self._refuses = f"the disk fails ({self._failing})"
         elif usage.used_bytes >= config.max_bytes:
-            self.trouble = f"it has {usage.used_bytes} of journal.max_bytes = {config.max_bytes}"
+            self._refuses = f"it has {usage.used_bytes} of journal.max_bytes = {config.max_bytes}"
         elif self._usage.used_bytes and usage.free_bytes < config.min_free:
-            self.trouble = f"the disk has {usage.free_bytes} bytes free, less than journal.min_free = {config.min_free}"
+            needed = f"less than journal.min_free = {config.min_free}"
+            self._refuses = f"the disk has {usage.free_bytes} bytes free, {needed}"
         else:
-            self.trouble = None
+            self._refuses = None
 
     # --- reading
 
@@ -241,9 +244,9 @@ class Journal:
     # --- what it is like
 
     @property
-    def state(self) -> State:
+    def state(self) -> JournalGauges:
         """What it is like now."""
-        return State(
+        return JournalGauges(
             used_bytes=self._usage.used_bytes,
             max_bytes=self._config.max_bytes,
             free_bytes=self._usage.free_bytes,
@@ -271,7 +274,7 @@ def _opened(
     try:
         if config.volume != "ephemeral":
             demand_durable(folder, file_system(folder))
-        store = Store.open(folder / FILE)
+        store = Store.open(folder / FILE, config.max_bytes)
         store.arrange({route: sinks for route, sinks in routes.items() if route in storing or store.holds(route)})
         if orphans := store.orphans(routes):
             raise ConfigError(

@@ -12,11 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
+from msgspec.structs import replace
+
 from service.config import Config
 from service.delivery.route import Route
 from service.journal.journal import FILE, Journal
 from service.journal.stream import Stream
 from service.journal.volume import LOCK
+from service.telemetry.journal import JournalGauges, summed
 from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -83,6 +86,12 @@ class Journals:
     def trouble(self) -> str | None:
         """See `pipeline.Stored`."""
         return self.own.trouble if self.own is not None else None
+
+    @property
+    def state(self) -> JournalGauges | None:
+        """See `pipeline.Stored`."""
+        found = summed([journal.state for journal in self.all])
+        return replace(found, trouble=self.trouble) if found is not None else None
 
     def stop_feeding(self) -> None:
         """See `pipeline.Stored`."""

@@ -35,13 +35,19 @@ def place(stream: int, position: int) -> int:
     return stream * POSITIONS + position
 
 
+def reading(path: Path) -> sqlite3.Connection:
+    """A connection to the file at `path`, which must be there, that writes nothing into it. Raises sqlite3.Error."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+
+
 class Reader:
     """A connection that only reads. Its methods may be called in any thread, and raise sqlite3.Error."""
 
     def __init__(self, path: Path) -> None:
         """The file at `path` must be there."""
         self._lock = threading.Lock()
-        self._sql = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False)
+        self._sql = reading(path)
 
     def close(self) -> None:
         """Close the connection."""

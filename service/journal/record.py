@@ -38,7 +38,7 @@ def decode(row: bytes, route: str) -> list[Event]:
     """The events of a row of `route`, in their order. Raises Damaged."""
     try:
         groups = _decode(row)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Damaged(str(error)) from error
     return [
         Event(id, route, key, body, content_type, attributes, origin, id_in_body)

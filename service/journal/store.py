@@ -9,22 +9,25 @@ A row goes when every leg has settled all of it. What is settled is kept as rang
 costs one range, and nothing behind it is sent again. Positions of rows that went stay settled: the next begin above.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
+from service.journal.loading import APPLICATION, VERSION, Unusable, demand_known, loaded, stored_at, used_bytes
 from service.journal.ranges import Ranges
-from service.journal.reader import POSITIONS, place
+from service.journal.reader import place
 from service.journal.record import checksum
-from service.journal.state import Append, Leg, Settled, Stream, common
+from service.journal.state import Append, Leg, Settled, Stream
 
-APPLICATION: Final = 0x50535431
-VERSION: Final = 1
 PAGE_BYTES: Final = 8192
-_WAL_PAGES: Final = 2048
-"""Pages in the log from which on it is copied into the file: 16 MiB."""
+LOG_BYTES: Final = 16 * 2**20
+"""Size of the log from which on it is copied into the file, in a journal of 128 MiB and more."""
+LOG_SHARE: Final = 8
+"""The log takes at most one part in so many of what the journal may have: it keeps its size when that is empty."""
+_CHUNK_BYTES: Final = 2**20
 _MOST_ROWS: Final = 1000
 """Rows in one statement: builds of SQLite differ in how many parameters they take, 32,766 at least since 3.32."""
 _SCHEMA: Final = """
@@ -43,16 +46,13 @@ CREATE TABLE settled (
 """
 
 
-class Unusable(Exception):
-    """The file cannot be used as a journal. The message says why, and what to do."""
-
-
 class Store:
     """The file, open. Its methods raise sqlite3.Error when the disk fails; then it is `broken`."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, max_bytes: int) -> None:
         self._sql = connection
         self._path = path
+        self.max_bytes = max_bytes
         self.broken = False
         """Whether a commit failed: what is in memory is not what is in the file, and it must be opened anew."""
         self.streams: dict[str, Stream] = {}
@@ -60,16 +60,24 @@ class Store:
         self._load()
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, max_bytes: int = LOG_SHARE * LOG_BYTES) -> Self:
         """Open the file at `path`, or make it; what a crash left half-written in its log is dropped.
 
+        The caller has the lock of its folder. `max_bytes`: what the journal may take of the disk, its log included.
         Raises Unusable if it is no journal, one of a later version, or damaged beyond SQLite's recovery.
         """
+        connection = None
         try:
+            _secure_log(path)
             connection = _connected(path)
             _demand_journal(connection, path)
-            return cls(connection, path)
-        except sqlite3.Error as error:
+            _set_up(connection, min(LOG_BYTES, max_bytes // LOG_SHARE))
+            return cls(connection, path, max_bytes)
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if not isinstance(error, sqlite3.Error | OSError | LookupError):
+                raise
             raise Unusable(
                 f"{path} cannot be opened: {error}; if the disk is sound, move the file away to start with an empty "
                 "journal, and keep it: `penstock journal verify` says what can be read of it"
@@ -93,23 +101,10 @@ class Store:
     # --- who is there
 
     def _load(self) -> None:
-        for id_, route in self._sql.execute("SELECT id, route FROM streams ORDER BY id"):
-            self.streams[route] = Stream(id_, route, {}, Ranges(), 0)
-        by_id = {stream.id: stream for stream in self.streams.values()}
-        for id_, stream, sink, required in self._sql.execute("SELECT id, stream, sink, required FROM legs"):
-            self._add_leg(by_id[stream], Leg(id_, sink, bool(required), Ranges()))
-        for leg, first, last in self._sql.execute("SELECT leg, first, last FROM settled"):
-            self._by_leg[leg][1].settled.add(first, last)
-        for stream in by_id.values():
-            stream.last = max([self._last_stored(stream), *(leg.settled.last for leg in stream.legs.values())])
-            stream.done = common([leg.settled for leg in stream.legs.values()])
-
-    def _last_stored(self, stream: Stream) -> int:
-        found = self._sql.execute(
-            "SELECT place + events - 1 FROM batches WHERE place >= ? AND place < ? ORDER BY place DESC LIMIT 1",
-            (place(stream.id, 0), place(stream.id, POSITIONS)),
-        ).fetchone()
-        return int(found[0]) - place(stream.id, 0) if found else 0
+        self.streams = loaded(self._sql)
+        for stream in self.streams.values():
+            for leg in stream.legs.values():
+                self._by_leg[leg.id] = stream, leg
 
     def _add_leg(self, stream: Stream, leg: Leg) -> None:
         stream.legs[leg.sink] = leg
@@ -165,15 +160,8 @@ class Store:
 
     def oldest(self) -> float | None:
         """When the oldest row was stored (Unix time); None if there is none."""
-        moments = []
-        for stream in self.streams.values():
-            found = self._sql.execute(
-                "SELECT stored_at FROM batches WHERE place > ? AND place < ? ORDER BY place LIMIT 1",
-                (place(stream.id, 0), place(stream.id, POSITIONS)),
-            ).fetchone()
-            if found:
-                moments.append(float(found[0]))
-        return min(moments, default=None)
+        moments = [stored_at(self._sql, stream, 1) for stream in self.streams.values()]
+        return min((each for each in moments if each is not None), default=None)
 
     def _forget(self, stream: Stream, leg: Leg) -> None:
         self._sql.execute("DELETE FROM settled WHERE leg = ?", (leg.id,))
@@ -257,13 +245,25 @@ class Store:
 
     def used_bytes(self) -> int:
         """Bytes that rows take, in the file and in its log."""
-        pages, free = (self._sql.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
-        log = self._path.with_name(self._path.name + "-wal")
-        return (int(pages) - int(free)) * PAGE_BYTES + (log.stat().st_size if log.exists() else 0)
+        return used_bytes(self._sql, self._path)
 
-    def mistakes(self) -> list[str]:
-        """What SQLite finds wrong with the file; nothing if all is well."""
-        return [line for (line,) in self._sql.execute("PRAGMA integrity_check") if line != "ok"]
+
+def _secure_log(path: Path) -> None:
+    """Write the log once more, as it is read. What a sync that failed has left unwritten is read like the rest, taken
+    for synced, and written by no later sync: after a loss of power all that follows it would be gone.
+
+    Raises Unusable if there is a log, and not the file that it belongs to; OSError.
+    """
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or not log.stat().st_size:
+        return
+    if not path.exists() or not path.stat().st_size:
+        raise Unusable(f"{path} is missing, and {log.name} beside it holds events: put it back, or move both away")
+    with log.open("r+b", buffering=0) as file:
+        while some := file.read(_CHUNK_BYTES):
+            file.seek(-len(some), os.SEEK_CUR)
+            file.write(some)
+        os.fsync(file.fileno())
 
 
 def _connected(path: Path) -> sqlite3.Connection:
@@ -274,18 +274,19 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _demand_journal(sql: sqlite3.Connection, path: Path) -> None:
-    application, version = (sql.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    application = sql.execute("PRAGMA application_id").fetchone()[0]
     tables = [name for (name,) in sql.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     if not tables and not application:
         sql.execute("PRAGMA journal_mode = WAL")
         sql.executescript(
             f"BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {_SCHEMA} COMMIT;"
         )
-    elif application != APPLICATION:
-        raise Unusable(f"{path} is a file of something else: give the journal a folder of its own")
-    elif version > VERSION:
-        raise Unusable(f"{path} was written by a later version ({version}; this one knows {VERSION}): run that one")
+    demand_known(sql, path)
+
+
+def _set_up(sql: sqlite3.Connection, log_bytes: int) -> None:
     sql.execute("PRAGMA journal_mode = WAL")
     sql.execute("PRAGMA synchronous = FULL")
-    sql.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-    sql.execute(f"PRAGMA journal_size_limit = {_WAL_PAGES * PAGE_BYTES}")
+    sql.execute("PRAGMA secure_delete = OFF")
+    sql.execute(f"PRAGMA wal_autocheckpoint = {log_bytes // PAGE_BYTES}")
+    sql.execute(f"PRAGMA journal_size_limit = {log_bytes}")

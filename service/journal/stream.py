@@ -1,6 +1,8 @@
 """The stored events of one route: each gets a position, is stored, and then goes to the lane of each leg."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import ParamSpec
 
 from service.delivery.entry import Settles
 from service.delivery.route import JOURNAL, Kept, Route
@@ -9,6 +11,10 @@ from service.journal.state import Stream as Stored
 from service.journal.writer import Request
 from service.outcome import Reason
 from service.receipt import Fate, Settlement
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 
 class Storing(Request):
@@ -52,7 +58,7 @@ class Stream:
 
     def committed(self, storing: Storing) -> None:
         """These are on the disk."""
-        storing.owner.settle_delivered([each.entries[0][1] for each in storing.kept])
+        self._tell(storing.owner.settle_delivered, [each.entries[0][1] for each in storing.kept])
         for at, feeder in enumerate(self.feeders.values()):
             entries = [each.entries[at][1] for each in storing.kept]
             feeder.offer(storing.first, entries, sum([entry.charge for entry in entries]))
@@ -61,9 +67,16 @@ class Stream:
         """These may be on the disk, and are not delivered from there."""
         settlement = Settlement(Fate.EXPIRED, Reason.NOT_STORED, why, may_duplicate=True)
         for each in storing.kept:
-            storing.owner.settle(each.index, JOURNAL, settlement)
+            self._tell(storing.owner.settle, each.index, JOURNAL, settlement)
         for feeder in self.feeders.values():
             feeder.skip(storing.first, storing.first + len(storing.kept) - 1)
+
+    def _tell(self, hears: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            hears(*args, **kwargs)
+        except Exception:
+            # Whoever waits for an event runs code of its own; no other event may be stranded by it.
+            log.critical("the end of an event could not be told", extra={"route": self.route}, exc_info=True)
 
     def stop(self) -> None:
         """Hand nothing over any more."""

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -15,6 +17,8 @@ _REMOTE: Final = frozenset(
 """File systems of a network: locks and shared memory, which SQLite's log needs, cannot be relied upon
 (sqlite.org/wal.html)."""
 _MOUNTS: Final = Path("/proc/self/mountinfo")
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+"""How the kernel writes white space and backslashes of a mount point (proc(5))."""
 LOCK: Final = "lock"
 
 
@@ -28,7 +32,7 @@ def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
     best, found = -1, ""
     for line in lines:
         fields, _, rest = line.partition(" - ")
-        point = fields.split(" ")[4].encode().decode("unicode_escape")
+        point = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), fields.split(" ")[4])
         inside = target == point or target.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= best:  # of two at the same place the later one is seen
             best, found = len(point), rest.split(" ")[0]
@@ -55,15 +59,16 @@ class Lock:
     @classmethod
     def of(cls, folder: Path) -> Self | None:
         """The lock of a folder, which is made; None if another process has it. Raises OSError."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(folder)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, b"%d\n" % os.getpid())
+        with suppress(OSError):  # on a full disk the lock has no name, and holds
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, b"%d\n" % os.getpid())
         return cls(descriptor)
 
     def release(self) -> None:
@@ -71,10 +76,23 @@ class Lock:
         os.close(self._descriptor)
 
 
+def _make(folder: Path) -> None:
+    """Make a folder where there is none: it outlives a loss of power like what will be in it. Raises OSError."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def holder(folder: Path) -> str:
     """The process id that a lock's file names; empty if none."""
     try:
-        return (folder / LOCK).read_text("ascii").strip()
+        return (folder / LOCK).read_text("ascii", errors="replace").strip()
     except OSError:
         return ""
 

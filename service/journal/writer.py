@@ -17,9 +17,10 @@ from msgspec import Struct
 
 from service.event import Event
 from service.journal import record
+from service.journal.loading import Unusable
 from service.journal.reader import Row
 from service.journal.state import Append
-from service.journal.store import Store, Unusable
+from service.journal.store import Store
 from service.journal.volume import free_bytes
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,20 @@ class Usage(Struct, frozen=True):
     """Part of the stored events that only best-effort legs still wait for."""
 
 
+def usage_of(store: Store, folder: Path) -> Usage:
+    """How full the journal in `folder` is now. Raises sqlite3.Error or OSError."""
+    streams = store.streams.values()
+    stored = sum(stream.waiting for stream in streams)
+    oldest = store.oldest()
+    return Usage(
+        store.used_bytes(),
+        free_bytes(folder),
+        {leg.id: stream.waiting_at(leg) for stream in streams for leg in stream.legs.values()},
+        max(0.0, time() - oldest) if oldest is not None else 0.0,
+        sum(stream.waiting_for_optional() for stream in streams) / max(1, stored),
+    )
+
+
 class Committed(Struct, frozen=True):
     """What became of one transaction."""
 
@@ -84,6 +99,7 @@ class Writer:
         """`store` is the thread's from now on. `committed` and `looked` are called in the loop."""
         self._path = path
         self._store: Store | None = store
+        self._max_bytes = store.max_bytes
         self._loop = loop
         self._committed = committed
         self._looked = looked
@@ -93,6 +109,7 @@ class Writer:
         self._settled_at = 0.0
         self._ending = False
         self._last_look = 0.0
+        self._began: float | None = None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -110,6 +127,11 @@ class Writer:
                 self._changed.notify()
             for leg, ranges in settled.items():
                 self._settled.setdefault(leg, []).extend(ranges)
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the commit that runs now has taken; 0 if none runs."""
+        return monotonic() - began if (began := self._began) is not None else 0.0
 
     def close(self) -> None:
         """Commit what is there, and end. Blocks until the thread has ended."""
@@ -155,7 +177,7 @@ class Writer:
             return requests, settled, self._ending
 
     def _commit(self, requests: list[Request], settled: dict[int, list[tuple[int, int]]], ending: bool) -> None:
-        began = monotonic()
+        self._began = began = monotonic()
         error = None
         try:
             if self._store is None or self._store.broken:
@@ -168,6 +190,7 @@ class Writer:
                 for leg, ranges in settled.items():
                     self._settled[leg] = ranges + self._settled.get(leg, [])
                 self._settled_at = monotonic()
+        self._began = None
         self._tell(self._committed, Committed(requests, monotonic() - began, error))
         if error is not None:
             if ending:
@@ -182,7 +205,7 @@ class Writer:
         if self._store is not None:
             self._store.abandon()
             self._store = None
-        self._store = Store.open(self._path)
+        self._store = Store.open(self._path, self._max_bytes)
 
     def _look(self) -> None:
         now = monotonic()
@@ -190,15 +213,7 @@ class Writer:
             return
         self._last_look = now
         try:
-            streams = self._store.streams.values()
-            stored = sum(stream.waiting for stream in streams)
-            usage = Usage(
-                self._store.used_bytes(),
-                free_bytes(self._path.parent),
-                {leg.id: stream.waiting_at(leg) for stream in streams for leg in stream.legs.values()},
-                max(0.0, time() - oldest) if (oldest := self._store.oldest()) is not None else 0.0,
-                sum(stream.waiting_for_optional() for stream in streams) / max(1, stored),
-            )
+            usage = usage_of(self._store, self._path.parent)
         except (sqlite3.Error, OSError):
             log.warning("how full the journal is cannot be told", exc_info=True)
             return

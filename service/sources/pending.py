@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from functools import partial
 
 from service.delivery.pipeline import Pipeline
-from service.delivery.route import JOURNAL, KEPT, STORE_RETRY_SECONDS
+from service.delivery.route import KEPT
 from service.errors import DRAINING_RETRY_SECONDS
 from service.receipt import Fate, Receipt, Settlement
 from service.sources import answer
@@ -217,5 +217,4 @@ def _retry_after(pipeline: Pipeline, failures: Iterable[Mapping[str, Settlement]
     for each in failures:
         if not any(settlement.refused for settlement in each.values()):
             failed.update(each)
-    waits = [STORE_RETRY_SECONDS if lane == JOURNAL else pipeline.lanes[lane].retry_after() for lane in failed]
-    return max(waits, default=1.0)
+    return max((pipeline.retry_after(lane) for lane in failed), default=1.0)

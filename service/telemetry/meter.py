@@ -50,6 +50,14 @@ class Histogram(Struct):
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
+    def cumulated(self) -> list[tuple[str, int]]:
+        """By upper bound, as Prometheus writes it: how many values are not above it."""
+        count, buckets = 0, []
+        for bound, value in zip((*self.bounds, "+Inf"), self.counts, strict=True):
+            count += value
+            buckets.append((str(bound), count))
+        return buckets
+
     def add(self, other: "Histogram") -> None:
         """Count what another one with the same bounds has counted."""
         self.counts = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
@@ -89,8 +97,12 @@ class Meter:
     request_seconds: dict[tuple[str, int], Histogram] = field(default_factory=dict)
     """Duration of HTTP requests from the end of the head to the answer, by (route, status)."""
 
-    journal_stored: int = 0
-    """Events that were stored."""
+    journal_stored: Counter[str] = field(default_factory=Counter)
+    """Events that were stored, by route."""
+    journal_failed: Counter[str] = field(default_factory=Counter)
+    """Events whose commit failed, by route: they may be on the disk, and are not delivered from there."""
+    journal_queued: Counter[str] = field(default_factory=Counter)
+    """Events that wait to be committed now, by route."""
     journal_damaged: int = 0
     """Stored events that could not be read."""
     journal_failures: int = 0
@@ -120,7 +132,9 @@ class Meter:
         self.connections_refused.update(other.connections_refused)
         self.requests_open += other.requests_open
         self.body_bytes += other.body_bytes
-        self.journal_stored += other.journal_stored
+        self.journal_stored.update(other.journal_stored)
+        self.journal_failed.update(other.journal_failed)
+        self.journal_queued.update(other.journal_queued)
         self.journal_damaged += other.journal_damaged
         self.journal_failures += other.journal_failures
         self.journal_commit_seconds.add(other.journal_commit_seconds)
@@ -137,5 +151,8 @@ class Meter:
             if count:
                 self.lane_settled[sink, route, *loss(sink, route)] += count
             self.lane_held[sink, route] = 0
+        for route, count in self.journal_queued.items():
+            self.journal_failed[route] += count
+            self.journal_queued[route] = 0
         self.connections_open = Counter(dict.fromkeys(self.connections_open, 0))
         self.requests_open = self.body_bytes = 0

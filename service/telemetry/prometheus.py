@@ -16,6 +16,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from service import __version__
+from service.telemetry import journal
+from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Meter
 
 
@@ -64,8 +66,9 @@ _LANE_GAUGES: tuple[tuple[str, str, Callable[[LaneGauges], float]], ...] = (
 class MeterCollector(Collector):
     """Turns one snapshot of the meter into metric families."""
 
-    def __init__(self, meter: Meter, lanes: Lanes, bills: Bills = tuple) -> None:
+    def __init__(self, meter: Meter, lanes: Lanes, bills: Bills = tuple, stored: JournalGauges | None = None) -> None:
         self._meter = meter
+        self._stored = stored
         self._lanes = lanes
         self._bills = bills
 
@@ -112,6 +115,7 @@ class MeterCollector(Collector):
         )
         yield from self._gauges()
         yield from self._billed()
+        yield from journal.families(meter, self._stored)
         connections = GaugeMetricFamily("penstock_http_connections_open", "Connections now.", labels=["port"])
         for port, value in meter.connections_open.items():
             connections.add_metric([port], value)
@@ -159,11 +163,7 @@ class MeterCollector(Collector):
             labels=["route", "status"],
         )
         for (route, status), histogram in self._meter.request_seconds.items():
-            count, buckets = 0, []
-            for bound, value in zip((*histogram.bounds, "+Inf"), histogram.counts, strict=True):
-                count += value
-                buckets.append((str(bound), count))
-            family.add_metric([route, str(status)], buckets, histogram.total)
+            family.add_metric([route, str(status)], histogram.cumulated(), histogram.total)
         return family
 
 
@@ -178,8 +178,10 @@ def _counter(name: str, text: str, labels: str, counts: Mapping[Any, int]) -> Me
     return family
 
 
-def registry(meter: Meter, lanes: Lanes, bills: Bills = tuple) -> CollectorRegistry:
+def registry(
+    meter: Meter, lanes: Lanes, bills: Bills = tuple, stored: JournalGauges | None = None
+) -> CollectorRegistry:
     """A registry of its own, so that nothing else in the process leaks into the page."""
     result = CollectorRegistry(auto_describe=False)
-    result.register(MeterCollector(meter, lanes, bills))
+    result.register(MeterCollector(meter, lanes, bills, stored))
     return result

@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from service.telemetry import journal
+from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Loss, Meter
 from service.telemetry.prometheus import BREAKER_STATES, LaneGauges
 
@@ -21,18 +23,22 @@ class Snapshot(Struct):
     """By sink whose destination bills by something else than events: counts by the name of a counter."""
     troubles: list[dict[str, Any]]
     """What is wrong with which destination."""
+    journal: JournalGauges | None = None
+    """What is stored; None where nothing ever is."""
 
     def close(self, loss: Loss) -> None:
         """Its process is gone: only what was counted stays; see `Meter.close`."""
         self.meter.close(loss)
         self.lanes = []
         self.troubles = []
+        self.journal = None
 
 
 def summed(phase: str, parts: Iterable[Snapshot]) -> Snapshot:
     """The sum of several processes, as if they were one; new objects all."""
     result = Snapshot(phase, Meter(), [], {}, [])
     lanes: dict[str, list[LaneGauges]] = {}
+    parts = list(parts)
     for part in parts:
         result.meter.add(part.meter)
         result.troubles += part.troubles
@@ -42,6 +48,7 @@ def summed(phase: str, parts: Iterable[Snapshot]) -> Snapshot:
             total = result.bills.setdefault(sink, {})
             for name, count in bill.items():
                 total[name] = total.get(name, 0) + count
+    result.journal = journal.summed([part.journal for part in parts if part.journal is not None])
     result.lanes = [_lane(each) for each in lanes.values()]
     return result
 

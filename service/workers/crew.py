@@ -76,8 +76,11 @@ class Crew:
 def loss(config: Config, sink: str, route: str) -> tuple[str, str]:
     """Fate and reason of what a worker held for `sink` of `route` when it died.
 
-    What a required sink was owed its producer still has, for it has had no answer. The rest is lost.
+    What a required sink was owed its producer still has, for it has had no answer; what was stored, the journal. The
+    rest is lost.
     """
+    if config.routes[route].ack == "stored":
+        return Fate.EXPIRED.value, Reason.WORKER_LOST.value
     required = {to.sink for to in config.routes[route].to if to.required}
     kept = required | {config.sinks[each].fallback for each in required}
     return (Fate.EXPIRED if sink in kept else Fate.DROPPED).value, Reason.WORKER_LOST.value

@@ -19,6 +19,7 @@ ROUTES = """
 sinks: {a: {type: memory, fallback: f}, f: {type: memory}, best: {type: memory}, dead: {type: memory}}
 routes: {orders: {to: [a, {sink: best, required: false}], dead_letter: dead}}
 """
+STORED = ROUTES.replace("orders: {", "orders: {ack: stored, ")
 
 
 class Seated(Seat):
@@ -107,3 +108,9 @@ def test_what_required_sinks_were_owed_is_the_producers_again_and_the_rest_lost(
     tmp_path: Path, sink: str, fate: str
 ) -> None:
     assert partial(loss, config(tmp_path))(sink, "orders") == (fate, "worker_lost")
+
+
+@pytest.mark.parametrize("sink", ["a", "f", "best", "dead"])
+def test_what_was_stored_the_journal_still_has_whatever_sink_was_owed_it(tmp_path: Path, sink: str) -> None:
+    stored = load(write(tmp_path, STORED), {})
+    assert loss(stored, sink, "orders") == ("expired", "worker_lost")

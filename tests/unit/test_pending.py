@@ -6,9 +6,10 @@ import random
 import orjson
 
 from service.delivery.pipeline import Pipeline
+from service.delivery.route import JOURNAL, KEPT
 from service.outcome import Reason
 from service.receipt import Fate, Receipt, Settlement
-from service.sources.pending import Pending
+from service.sources.pending import Pending, PendingOne
 from service.sources.preferences import Preferences
 from service.sources.reading import Refused, Taken
 from service.telemetry.meter import Meter
@@ -31,3 +32,18 @@ async def test_a_lane_that_refuses_for_good_does_not_count() -> None:
     assert [result["status"] for result in orjson.loads(answer.body)["results"]] == ["failed", "rejected"]
     assert answer.headers["Retry-After"] in ("1", "2")
     await asyncio.gather(quick.abandon(), unknown.abandon())
+
+
+async def test_what_could_not_be_stored_is_to_be_sent_again() -> None:
+    settlement = Settlement(Fate.EXPIRED, Reason.NOT_STORED, "disk I/O error", may_duplicate=True)
+    receipt = Receipt([KEPT])
+    receipt.settle(0, JOURNAL, settlement)
+    pipeline = Pipeline({}, {})
+    one = PendingOne(event(0).id, KEPT, pipeline, "request", Preferences())
+    one.settle(0, JOURNAL, settlement)
+    for pending in (one, Pending([Taken(event(0).id, 0)], receipt, pipeline, "request", Preferences())):
+        answer = pending.answer()
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        (result,) = orjson.loads(answer.body)["results"]
+        assert (result["status"], result["retryable"], result["may_duplicate"]) == ("unknown", True, True)
+        assert result["error"]["detail"] == "the journal: not_stored: disk I/O error"

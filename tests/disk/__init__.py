@@ -1,0 +1,1 @@
+"""A disk that a test can watch, fail and cut the power of, below SQLite."""
