@@ -29,6 +29,10 @@ class Stored(Protocol):
     """Why nothing can be stored now, in words; None if it can."""
 
     @property
+    def unreadable(self) -> int:
+        """Events that wait, as `state` counts them, and cannot be read."""
+
+    @property
     def state(self) -> JournalGauges:
         """What it is like now."""
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 from pathlib import Path
+from time import sleep
 from typing import Final, Self
 
 from service.errors import ConfigError
@@ -16,6 +17,8 @@ _REMOTE: Final = frozenset(
 (sqlite.org/wal.html)."""
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 LOCK: Final = "lock"
+_PAUSES_SECONDS: Final = (0.01, 0.05, 0.1)
+"""Between attempts to take a lock: who only asks whose it is (`in_use`) has it for a moment."""
 
 
 def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
@@ -57,11 +60,15 @@ class Lock:
         """The lock of a folder, which is made; None if another process has it. Raises OSError."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
+        for pause in (*_PAUSES_SECONDS, None):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if pause is None:
+                    os.close(descriptor)
+                    return None
+                sleep(pause)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, b"%d\n" % os.getpid())
         return cls(descriptor)
@@ -77,6 +84,21 @@ def holder(folder: Path) -> str:
         return (folder / LOCK).read_text("ascii").strip()
     except OSError:
         return ""
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process has the lock of a folder. Nothing is made, nor kept. Raises OSError."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def free_bytes(folder: Path) -> int:
