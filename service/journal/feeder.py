@@ -70,6 +70,8 @@ class Feeder:
         self.unreadable = 0
         """Events that are not settled, and cannot be read."""
         self._gone = gone
+        self._unread = False
+        """Whether the disk refused to be read, and it was said."""
         self._books = books
         self._route = replace(route, legs=(leg,))
         self._stream = stream
@@ -140,10 +142,15 @@ class Feeder:
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
+            of = {"sink": self.lane.name, "route": self._route.name}
             if not isinstance(error, sqlite3.Error):
-                log.critical("stored events could not be handed over", extra={"sink": self.lane.name}, exc_info=error)
+                log.critical("stored events could not be handed over", extra=of, exc_info=error)
+            elif not self._unread:
+                log.error("the journal cannot be read; it is tried again", extra={**of, "detail": str(error)})
+            self._unread = isinstance(error, sqlite3.Error)
             self._wake_later()
         else:
+            self._unread = False
             self.wake()
 
     def _wake_later(self) -> None:

@@ -1,4 +1,7 @@
-"""What a journal's folder holds, seen from outside, whether a process uses it or not. Nothing is written."""
+"""What a journal's folder holds, seen from outside, whether a process uses it or not.
+
+Nothing that is stored is changed.
+"""
 
 import re
 import sqlite3

@@ -10,7 +10,7 @@ from msgspec import Struct
 from service.journal import record
 from service.journal.loading import Unusable, demand_known, loaded
 from service.journal.opening import FILE
-from service.journal.reader import POSITIONS, reading
+from service.journal.reader import BODY, POSITIONS, reading
 from service.units import counted
 
 _ROWS_AT_ONCE: Final = 16
@@ -130,5 +130,5 @@ def _where(routes: dict[int, str], at: int) -> str:
 
 def _some(sql: sqlite3.Connection, which: str, place: int, most: int) -> list[_Raw]:
     # `which` is one of two literals above
-    query = f"SELECT place, events, checksum, body FROM batches WHERE {which} LIMIT ?"  # noqa: S608
+    query = f"SELECT place, events, checksum, {BODY} FROM batches WHERE {which} LIMIT ?"  # noqa: S608
     return sql.execute(query, (place, most)).fetchall()
