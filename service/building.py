@@ -21,8 +21,9 @@ from service.sinks.contract import ProbeError, Sink
 from service.telemetry.meter import Meter
 
 
-async def build(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline:
-    """The pipeline of `config`; its sinks are left when `stack` unwinds.
+async def build(config: Config, meter: Meter, stack: AsyncExitStack, heir: str | None = None) -> Pipeline:
+    """The pipeline of `config`; its sinks are left when `stack` unwinds. `heir`: the sink that gets what the journal
+    holds for routes and sinks that are no more, as dead letters.
 
     Raises ConfigError with every mistake that the sinks tell when they are entered, each with its YAML path,
     or if the journal cannot be used.
@@ -36,10 +37,10 @@ async def build(config: Config, meter: Meter, stack: AsyncExitStack) -> Pipeline
     for lane in lanes.values():
         if (fallback := lane.settings.fallback) is not None:
             lane.fallback = FallbackLane(lanes[fallback], lanes[fallback].settings.format)
-    buried = sorted({route.dead_letter.sink for route in config.routes.values() if route.dead_letter})
-    letters = {name: DeadLetters(lanes[name]) for name in buried}
+    buried = {route.dead_letter.sink for route in config.routes.values() if route.dead_letter}
+    letters = {name: DeadLetters(lanes[name]) for name in sorted(buried | ({heir} if heir else set()))}
     routes = {name: _route(name, route, config, lanes, letters) for name, route in config.routes.items()}
-    journals = await Journals.open(config, routes, meter)
+    journals = await Journals.open(config, routes, meter, letters[heir] if heir else None)
     stack.push_async_callback(journals.close)
     routes |= {name: replace(routes[name], keeper=keeper) for name, keeper in journals.keepers.items()}
     journals.begin()

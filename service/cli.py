@@ -1,4 +1,4 @@
-"""The command line: `penstock serve | dev | check | doctor | config | send | key | dlq`.
+"""The command line: `penstock serve | dev | check | doctor | config | send | key | dlq | journal`.
 
 Exit codes: 0 all is well; 1 something failed, and it was said what; 2 wrong usage; 3 the service ended with events
 that it had to give back.
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service import __version__, dlq_command
+from service import __version__, dlq_command, journal_command
 from service.errors import ConfigError, StartError
-from service.terminal import FAILED, File, counted, fail, fail_with, loaded
+from service.terminal import FAILED, File, fail, fail_with, loaded
+from service.units import counted
 
 if TYPE_CHECKING:
     from service.config import Config
@@ -31,6 +32,7 @@ app = typer.Typer(
     help="Penstock: a streaming ingestion gateway for AWS that answers for every event.",
 )
 app.add_typer(dlq_command.app, name="dlq")
+app.add_typer(journal_command.app, name="journal")
 
 
 def main() -> None:
@@ -122,7 +124,7 @@ def send(
     content_type: Annotated[str | None, typer.Option(help="Media type, if the file's name does not tell.")] = None,
     key: Annotated[str | None, typer.Option(envvar="PENSTOCK_KEY", help="API key; better in PENSTOCK_KEY.")] = None,
 ) -> None:
-    """Send the events in a file, and print what became of each. Exits with 0 only if all were delivered."""
+    """Send the events in a file, and print what became of each. Exits with 0 only if all are delivered or stored."""
     from service.client import post
 
     try:
@@ -135,7 +137,7 @@ def send(
         fail(f"{url}: no answer: {error}; is the service running there?")
     typer.echo(text)
     typer.echo(f"{status}" + (f", retry after {retry_after} s" if retry_after else ""), err=True)
-    if status != HTTPStatus.OK:
+    if status not in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
         raise typer.Exit(FAILED)
 
 

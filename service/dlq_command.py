@@ -24,7 +24,8 @@ from service.dlq_options import (
     selected,
     sinks,
 )
-from service.terminal import FAILED, File, counted, fail, loaded
+from service.terminal import FAILED, File, fail, loaded
+from service.units import counted
 
 if TYPE_CHECKING:
     from service.config import Config

@@ -42,6 +42,8 @@ class Reason(StrEnum):
     LANE_FULL = "lane_full"
     TOO_OLD = "too_old"
     """Stored for longer than the journal keeps events: only ever on a dead letter."""
+    ORPHANED = "orphaned"
+    """Stored for a route or sink that the configuration no longer has: only ever on a dead letter."""
     NOT_STORED = "not_stored"
     """The journal's disk failed: only ever in an answer."""
     INVALID = "invalid"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from service.errors import ConfigError
+from service.units import counted
 
 if TYPE_CHECKING:
     from service.config import Config
@@ -34,11 +35,6 @@ def fail_with(error: ConfigError) -> NoReturn:
     for mistake in error.mistakes:
         typer.echo(mistake, err=True)
     fail(f"{counted(len(error.mistakes), 'mistake')} in the configuration; nothing was started")
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 sink`, `2 sinks`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def fail(message: str) -> NoReturn:

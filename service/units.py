@@ -115,3 +115,8 @@ ConfigPath = Annotated[
 ]
 """A path; a relative one starts at the folder of the configuration file (validation context `folder`).
 Shown absolute, so that what `penstock config` prints can stand anywhere."""
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 sink`, `2 sinks`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -32,7 +32,8 @@ def total(found: Iterable[Sample], name: str, **labels: str) -> float:
 
 
 def assert_conserved(found: list[Sample]) -> None:
-    """Per lane and route: received = settled + held. At the edge, per route: received = rejected + taken."""
+    """Per lane and route: received = settled + held. At the edge, per route that stores: received = rejected + stored +
+    failed + queued."""
     lanes: dict[tuple[str, str], float] = defaultdict(float)
     for sample in found:
         sign = {
@@ -44,3 +45,18 @@ def assert_conserved(found: list[Sample]) -> None:
             lanes[sample.labels["sink"], sample.labels["route"]] += sign * sample.value
     assert lanes, "no lane has taken anything"
     assert not {lane: off for lane, off in lanes.items() if off}, "received is not settled + held"
+    edge: dict[str, float] = defaultdict(float)
+    stores = {sample.labels["route"] for sample in found if sample.name in _STORED}
+    for sample in found:
+        sign = {"penstock_events_received_total": 1, "penstock_events_rejected_total": -1}.get(sample.name, 0)
+        sign = -1 if sample.name in _STORED else sign
+        if sign and sample.labels["route"] in stores:
+            edge[sample.labels["route"]] += sign * sample.value
+    assert not {route: off for route, off in edge.items() if off}, "received is not rejected + stored + failed + queued"
+
+
+_STORED = (
+    "penstock_journal_events_stored_total",
+    "penstock_journal_events_failed_total",
+    "penstock_journal_events_queued",
+)

@@ -19,7 +19,7 @@ from deploy.local.emulator import isolated
 from deploy.local.faultproxy.behaviour import Behaviour
 from deploy.local.faultproxy.ledger import Take
 from deploy.local.faultproxy.target import Counts
-from service.journal.journal import FILE
+from service.journal.opening import FILE
 from service.journal.store import Store
 
 LOOK_SECONDS: Final = 0.02

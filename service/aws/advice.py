@@ -34,6 +34,7 @@ def advice(retry: Retry, what: str, action: str, region: str) -> str:
             | Reason.PATIENCE_OVER
             | Reason.LANE_FULL
             | Reason.TOO_OLD
+            | Reason.ORPHANED
             | Reason.NOT_STORED
             | Reason.INVALID
             | Reason.WORKER_LOST

@@ -169,6 +169,11 @@ class Books:
         else:
             self._settle(entry, Fate.DROPPED, reason, detail)
 
+    def pass_through(self, route: str, fate: Fate, reason: Reason) -> None:
+        """Count an event that never came into the lane, and has ended."""
+        self._meter.lane_received[self._sink, route] += 1
+        self._meter.lane_settled[self._sink, route, fate.value, reason.value] += 1
+
     def divert(self, entry: Entry, reason: Reason) -> None:
         """The fallback lane is responsible for the event now; it answers for it."""
         self._settle(entry, Fate.DIVERTED, reason, "")

@@ -31,6 +31,10 @@ class Stored(Protocol):
         """Why nothing can be stored now, in words; None if it can."""
 
     @property
+    def unreadable(self) -> int:
+        """Events that wait, as `state` counts them, and cannot be read."""
+
+    @property
     def state(self) -> JournalGauges | None:
         """What it is like now; None if nothing is stored."""
 

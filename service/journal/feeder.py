@@ -56,12 +56,20 @@ class Books(Protocol):
 class Feeder:
     """The owner of all entries of one leg."""
 
-    def __init__(self, books: Books, route: Route, leg: Leg, stream: int, id: int, settled: Ranges) -> None:
-        """`id`: the leg's in the journal. `settled`: what it had settled before."""
+    def __init__(
+        self, books: Books, route: Route, leg: Leg, stream: int, id: int, settled: Ranges, gone: str | None = None
+    ) -> None:
+        """`id`: the leg's in the journal. `settled`: what it had settled before. `gone`: a sink that is no more, all
+        of whose events go to the dead letters; the leg is then the one of these."""
         self.lane: Lane = leg.lane
         self.required = leg.terms.required
         self.sheds = False
         """Whether what is read now goes to the dead letters: a best-effort leg that holds too much."""
+        self.unreadable = 0
+        """Events that are not settled, and cannot be read."""
+        self._gone = gone
+        self._unread = False
+        """Whether the disk refused to be read, and it was said."""
         self._books = books
         self._route = replace(route, legs=(leg,))
         self._stream = stream
@@ -137,10 +145,15 @@ class Feeder:
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
+            of = {"sink": self.lane.name, "route": self._route.name}
             if not isinstance(error, sqlite3.Error):
-                log.critical("stored events could not be handed over", extra={"sink": self.lane.name}, exc_info=error)
+                log.critical("stored events could not be handed over", extra=of, exc_info=error)
+            elif not self._unread:
+                log.error("the journal cannot be read; it is tried again", extra={**of, "detail": str(error)})
+            self._unread = isinstance(error, sqlite3.Error)
             self._wake_later()
         else:
+            self._unread = False
             self.wake()
 
     def _wake_later(self) -> None:
@@ -176,12 +189,12 @@ class Feeder:
     def _take(self, row: Row, first: int, last: int) -> None:
         """Hand over what of a row is at `first` to `last`, but for what was settled before."""
         if not row.sound:
-            self._books.damaged(self._route.name, row, "its checksum does not hold")
+            self._damaged(row, first, last, "its checksum does not hold")
             return
         try:
             events = record.decode(row.body, self._route.name)
         except record.Damaged as error:
-            self._books.damaged(self._route.name, row, str(error))
+            self._damaged(row, first, last, str(error))
             return
         age = time() - row.stored_at
         deadline = self._loop.time() + self._books.max_age - age
@@ -189,7 +202,7 @@ class Feeder:
         for position, event in enumerate(events, row.first):
             if not first <= position <= last or position in self._settled:
                 continue
-            if age >= self._books.max_age or self.sheds:
+            if age >= self._books.max_age or self.sheds or self._gone is not None:
                 self._bury(event, position)
                 continue
             try:
@@ -204,6 +217,11 @@ class Feeder:
                 self._bury(event, position, Reason.TOO_LARGE)
         if entries:
             self.lane.put(entries)
+
+    def _damaged(self, row: Row, first: int, last: int, why: str) -> None:
+        lost = sum(position not in self._settled for position in range(max(first, row.first), last + 1))
+        self.unreadable += lost
+        self._books.damaged(self._route.name, row, why)
 
     def _own(self, entry: Entry, deadline: float) -> None:
         entry.owner = self
@@ -238,21 +256,27 @@ class Feeder:
     def _bury(self, event: Event, position: int, reason: Reason = Reason.TOO_OLD) -> None:
         """Write a dead letter of what is too old, or for which a best-effort sink has no place."""
         letters = self._route.dead_letters
-        entry = Entry(event, event, 0, 0, self._terms, self.lane.name, self, position)
+        sink = self._gone or self.lane.name
+        entry = Entry(event, event, 0, 0, self._terms, sink, self, position)
         self._burying += 1
-        done = self._buried(position)
-        if letters is None:
-            done(False)
-            return
         detail = "stored for longer than journal.max_age" if reason is Reason.TOO_OLD else "too large for this sink"
         if self.sheds:
             reason, detail = Reason.LANE_FULL, "best-effort sinks hold their share of the journal"
-        letters.bury(entry, self.lane.name, reason, detail, done)
+        if self._gone is not None:
+            reason, detail = Reason.ORPHANED, "the configuration does not have this sink for this route any more"
+        done = self._buried(position, reason)
+        if letters is None:
+            done(False)
+        else:
+            letters.bury(entry, sink, reason, detail, done)
 
-    def _buried(self, position: int) -> Callable[[bool], None]:
+    def _buried(self, position: int, reason: Reason) -> Callable[[bool], None]:
         def done(kept: bool) -> None:
             self._burying -= 1
             if kept or (not self.required and not self._stopped):
+                if self._gone is None:
+                    fate = Fate.DEAD_LETTERED if kept else Fate.DROPPED
+                    self.lane.books.pass_through(self._route.name, fate, reason)
                 self._books.settled(self._id, position, position)
             else:
                 self._come_back(position)

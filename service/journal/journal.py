@@ -6,21 +6,24 @@ It refuses, and says why, while it could not keep what it takes: full, a disk th
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
 from service.config import Config
 from service.config.settings import JournalConfig
+from service.delivery.deadletter import DeadLetters
+from service.delivery.entry import Terms
 from service.delivery.pipeline import NOT_STORED_SECONDS
-from service.delivery.route import Route
-from service.errors import Busy, Code, ConfigError, TooLarge
-from service.journal.loading import Unusable
+from service.delivery.route import Leg, Route
+from service.errors import Busy, Code, TooLarge
+from service.journal.feeder import Feeder
+from service.journal.opening import FILE, opened
 from service.journal.reader import Reader, Row
 from service.journal.store import Store
 from service.journal.stream import Storing, Stream
-from service.journal.volume import Lock, demand_durable, file_system, holder
+from service.journal.volume import Lock
 from service.journal.writer import Committed, Request, Usage, Writer
 from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Meter
@@ -28,7 +31,6 @@ from service.threads import off_loop
 
 log = logging.getLogger(__name__)
 
-FILE: Final = "journal.db"
 SLOW_SECONDS: Final = 1.0
 """What a producer is told to wait while the disk is behind."""
 STALLED_SECONDS: Final = 5.0
@@ -43,9 +45,9 @@ class Journal:
     """Open from `open` to `close`."""
 
     def __init__(
-        self, folder: Path, config: JournalConfig, memory: int, lock: Lock, store: Store, meter: Meter
+        self, folder: Path, config: JournalConfig, memory: int, lock: Lock, store: Store, usage: Usage, meter: Meter
     ) -> None:
-        """`memory`: bytes for what waits to be committed."""
+        """`memory`: bytes for what waits to be committed. `usage`: what `store` is like now."""
         self.folder = folder
         self.max_age = config.max_age
         self._config = config
@@ -62,23 +64,46 @@ class Journal:
         self._flushing = False
         self._failing: str | None = None
         self._refuses: str | None = None
-        self._usage = Usage(0, 0, {}, 0.0, 0.0)
+        self._usage = usage
+        self._orphans: list[tuple[Feeder, int]] = []
+        """Of sinks that are no more, and the last position of each."""
         self._reader = Reader(folder / FILE)
         self._writer: Writer | None = None
 
     @classmethod
-    async def open(cls, folder: Path, config: Config, routes: Mapping[str, Route], meter: Meter) -> Self:
-        """The journal in `folder`: for all routes that store, and for what others have stored there.
+    async def open(
+        cls,
+        folder: Path,
+        config: Config,
+        routes: Mapping[str, Route],
+        meter: Meter,
+        heir: DeadLetters | None = None,
+    ) -> Self:
+        """The journal in `folder`: for all routes that store, and for what others have stored there. What it holds for
+        routes and sinks that are no more goes to `heir`; without one that is a mistake.
 
         Raises ConfigError with what is in the way.
         """
         storing = {name for name, route in config.routes.items() if route.ack == "stored"}
         sinks = {name: _sinks(route) for name, route in routes.items()}
-        lock, store = await off_loop(_opened, folder, config.journal, sinks, storing)
-        journal = cls(folder, config.journal, config.server.memory // QUEUE_SHARE, lock, store, meter)
+        lock, store, usage = await off_loop(opened, folder, config.journal, sinks, storing, heir is not None)
+        made = cls(folder, config.journal, config.server.memory // QUEUE_SHARE, lock, store, usage, meter)
         for name in store.streams:
-            journal._streams[name] = journal._stream(routes[name])
-        return journal
+            if name in routes:
+                made._streams[name] = made._stream(routes[name])
+        if heir is not None:
+            made._bequeath(sinks, heir)
+        return made
+
+    def _bequeath(self, wanted: Mapping[str, Mapping[str, bool]], heir: DeadLetters) -> None:
+        for route, sink in self._store.orphans(wanted):
+            stream = self._store.streams[route]
+            leg = stream.legs[sink]
+            terms = Terms(route, required=True, patient=True, graveyard=heir)
+            way = Route(route, (Leg(heir.lane, terms, "original"),), dead_letters=heir)
+            feeder = Feeder(self, way, way.legs[0], stream.id, leg.id, leg.settled.copy(), gone=sink)
+            self._orphans.append((feeder, stream.last))
+            self._by_leg[leg.id] = sink, route
 
     def _stream(self, route: Route) -> Stream:
         made = Stream(self, route, self._store.streams[route.name], self._put, self.demand_room)
@@ -96,14 +121,17 @@ class Journal:
 
     def begin(self) -> None:
         """Store from now on, and deliver what was stored before."""
+        self._judge()
         self._writer = Writer(self.folder / FILE, self._store, self._loop, self._committed, self._looked)
         for stream in self._streams.values():
             stream.begin()
+        for feeder, last in self._orphans:
+            feeder.begin(last)
 
     def stop_feeding(self) -> None:
         """Hand nothing over any more: what is stored stays."""
-        for stream in self._streams.values():
-            stream.stop()
+        for feeder in self._feeders():
+            feeder.stop()
 
     async def close(self) -> None:
         """Commit what was settled, and end. What is not settled is there at the next start."""
@@ -209,10 +237,9 @@ class Journal:
     def _looked(self, usage: Usage) -> None:
         self._usage = usage
         sheds = usage.optional_share > OPTIONAL_SHARE and usage.used_bytes > OPTIONAL_SHARE * self._config.max_bytes
-        for stream in self._streams.values():
-            for feeder in stream.feeders.values():
-                feeder.sheds = sheds and not feeder.required
-                feeder.wake()
+        for feeder in self._feeders():
+            feeder.sheds = sheds and not feeder.required
+            feeder.wake()
         self._judge()
 
     def _judge(self) -> None:
@@ -243,6 +270,17 @@ class Journal:
 
     # --- what it is like
 
+    def _feeders(self) -> Iterator[Feeder]:
+        for stream in self._streams.values():
+            yield from stream.feeders.values()
+        for feeder, _ in self._orphans:
+            yield feeder
+
+    @property
+    def unreadable(self) -> int:
+        """Events that wait, as `state` counts them, and will not go: they cannot be read."""
+        return sum(feeder.unreadable for feeder in self._feeders())
+
     @property
     def state(self) -> JournalGauges:
         """What it is like now."""
@@ -259,35 +297,3 @@ class Journal:
 
 def _sinks(route: Route) -> dict[str, bool]:
     return {leg.lane.name: leg.terms.required for leg in route.legs}
-
-
-def _opened(
-    folder: Path, config: JournalConfig, routes: Mapping[str, Mapping[str, bool]], storing: Collection[str]
-) -> tuple[Lock, Store]:
-    """The folder's journal, locked and open, arranged for routes that are `storing` or have. Raises ConfigError."""
-    try:
-        lock = Lock.of(folder)
-    except OSError as error:
-        raise ConfigError([f"journal.path: {folder} cannot be used: {error.strerror}"]) from error
-    if lock is None:
-        raise ConfigError([f"journal.path: {folder} is used by another process ({holder(folder)}): one at a time"])
-    try:
-        if config.volume != "ephemeral":
-            demand_durable(folder, file_system(folder))
-        store = Store.open(folder / FILE, config.max_bytes)
-        store.arrange({route: sinks for route, sinks in routes.items() if route in storing or store.holds(route)})
-        if orphans := store.orphans(routes):
-            raise ConfigError(
-                [
-                    f"journal.path: {folder} holds {count} events of route {route!r} for sink {sink!r}, which the "
-                    "configuration no longer has: put it back, or empty the journal with `penstock journal drain`"
-                    for (route, sink), count in orphans.items()
-                ]
-            )
-    except (Unusable, sqlite3.Error) as error:
-        lock.release()
-        raise ConfigError([f"journal.path: {error}"]) from error
-    except ConfigError:
-        lock.release()
-        raise
-    return lock, store

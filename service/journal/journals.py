@@ -6,7 +6,6 @@ stored, and remove the folder when it is empty.
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +14,10 @@ from typing import Final, Self
 from msgspec.structs import replace
 
 from service.config import Config
+from service.delivery.deadletter import DeadLetters
 from service.delivery.route import Route
-from service.journal.journal import FILE, Journal
+from service.journal.journal import Journal
+from service.journal.opening import FILE, folder_of, folders
 from service.journal.stream import Stream
 from service.journal.volume import LOCK
 from service.telemetry.journal import JournalGauges, summed
@@ -24,17 +25,8 @@ from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
 
-_FOLDER: Final = re.compile(r"worker-(\d{1,3})")
 LOOK_SECONDS: Final = 1.0
 """How often it is looked whether an adopted journal is empty."""
-
-
-def folders(path: Path) -> dict[int, Path]:
-    """The folders below `path` that have a journal, by the number of their worker. Raises OSError."""
-    if not path.is_dir():
-        return {}
-    found = ((_FOLDER.fullmatch(each.name), each) for each in path.iterdir())
-    return {int(match[1]): each for match, each in sorted(found, key=str) if match and (each / FILE).exists()}
 
 
 class Journals:
@@ -49,16 +41,18 @@ class Journals:
         self._watching: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, config: Config, routes: Mapping[str, Route], meter: Meter) -> Self:
-        """The journals of this process. Raises ConfigError with what is in the way."""
+    async def open(
+        cls, config: Config, routes: Mapping[str, Route], meter: Meter, heir: DeadLetters | None = None
+    ) -> Self:
+        """The journals of this process; `heir` as for one. Raises ConfigError with what is in the way."""
         storing = [name for name, route in config.routes.items() if route.ack == "stored"]
         found = _found(config.journal.path)
         workers, number = config.server.workers, config.worker
         opened: list[Journal] = []
         try:
             if storing or number in found:
-                folder = config.journal.path / f"worker-{number}"
-                opened.append(await Journal.open(folder, config, routes, meter))
+                folder = folder_of(config.journal.path, number)
+                opened.append(await Journal.open(folder, config, routes, meter, heir))
             for other, folder in found.items():
                 if other >= workers and other % workers == number:
                     log.info("a journal of a worker that is no more is delivered from here", extra={"worker": other})
@@ -92,6 +86,11 @@ class Journals:
         """See `pipeline.Stored`."""
         found = summed([journal.state for journal in self.all])
         return replace(found, trouble=self.trouble) if found is not None else None
+
+    @property
+    def unreadable(self) -> int:
+        """See `pipeline.Stored`."""
+        return sum(journal.unreadable for journal in self.all)
 
     def stop_feeding(self) -> None:
         """See `pipeline.Stored`."""

@@ -13,6 +13,10 @@ POSITIONS: Final = 1 << 48
 """Positions of a stream: 89 years at 100,000 a second."""
 
 
+BODY: Final = "coalesce(CAST(body AS BLOB), x'')"
+"""The column, whatever a damaged page makes of its type: as text it would stand in the message of an error."""
+
+
 class Row(Struct, frozen=True):
     """Events at consecutive positions of one stream."""
 
@@ -60,7 +64,7 @@ class Reader:
         size = 0
         with self._lock:
             cursor = self._sql.execute(
-                "SELECT place, events, stored_at, checksum, body FROM batches WHERE place > ? AND place < ? "
+                f"SELECT place, events, stored_at, checksum, {BODY} FROM batches WHERE place > ? AND place < ? "  # noqa: S608
                 "ORDER BY place",
                 (self._before(stream, position), place(stream, POSITIONS)),
             )

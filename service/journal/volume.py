@@ -5,6 +5,7 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from typing import Final, Self
 
 from service.errors import ConfigError
@@ -20,6 +21,8 @@ _MOUNTS: Final = Path("/proc/self/mountinfo")
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 """How the kernel writes white space and backslashes of a mount point (proc(5))."""
 LOCK: Final = "lock"
+_PAUSES_SECONDS: Final = (0.01, 0.05, 0.1)
+"""Between attempts to take a lock: who only asks whose it is (`in_use`) has it for a moment."""
 
 
 def file_system(folder: Path, mounts: Path = _MOUNTS) -> str:
@@ -61,11 +64,15 @@ class Lock:
         """The lock of a folder, which is made; None if another process has it. Raises OSError."""
         _make(folder)
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
+        for pause in (*_PAUSES_SECONDS, None):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if pause is None:
+                    os.close(descriptor)
+                    return None
+                sleep(pause)
         with suppress(OSError):  # on a full disk the lock has no name, and holds
             os.ftruncate(descriptor, 0)
             os.write(descriptor, b"%d\n" % os.getpid())
@@ -95,6 +102,21 @@ def holder(folder: Path) -> str:
         return (folder / LOCK).read_text("ascii", errors="replace").strip()
     except OSError:
         return ""
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process has the lock of a folder. Nothing is made, nor kept. Raises OSError."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def free_bytes(folder: Path) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from service import plugins
 from service.outcome import Reason
 from service.receipt import Fate
+from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Meter
 from service.telemetry.prometheus import LaneGauges, MeterCollector
 
@@ -22,7 +23,10 @@ def _families() -> dict[str, tuple[str, ...]]:
     """Labels by the name that a scrape shows, counters with their `_total`."""
     found: dict[str, tuple[str, ...]] = {}
     for family in MeterCollector(
-        _meter(), lambda: [LaneGauges("sink", 1, 2, 3, 4, 5, 6, 7.0, 8.0, "closed")], _bills
+        _meter(),
+        lambda: [LaneGauges("sink", 1, 2, 3, 4, 5, 6, 7.0, 8.0, "closed")],
+        _bills,
+        JournalGauges(1, 2, 3, 4, 5.0, {("sink", "orders"): 6}, None),
     ).collect():
         (labels,) = {tuple(name for name in sample.labels if name != "le") for sample in family.samples}
         found[family.name + ("_total" if family.type == "counter" else "")] = labels
@@ -40,6 +44,9 @@ def _meter() -> Meter:
     meter.lane_attempts["sink", "delivered"] += 1
     meter.lane_retries["sink", Reason.THROTTLED.value] += 1
     meter.connections_open["server"] += 1
+    meter.journal_stored["orders"] += 1
+    meter.journal_failed["orders"] += 1
+    meter.journal_queued["orders"] += 1
     meter.observe_request("orders", 200, 0.1)
     return meter
 

@@ -82,7 +82,12 @@ async def test_status_tells_what_stands_where_and_why() -> None:
     assert (found["version"], found["phase"]) == (__version__, "serving")
     assert found["troubles"] == [{"sink": "lake", "state": "failing", "reason": "unavailable"}]
     assert found["routes"] == {
-        "orders": {"types": ["com.example.*"], "to": [{"sink": "lake", "required": True}], "dead_letter": None}
+        "orders": {
+            "types": ["com.example.*"],
+            "ack": "delivered",
+            "to": [{"sink": "lake", "required": True}],
+            "dead_letter": None,
+        }
     }
     lake = found["lanes"]["lake"]
     assert (lake["state"], lake["last_failure"]) == ("failing", "unavailable")

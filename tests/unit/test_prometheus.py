@@ -5,15 +5,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service import __version__
 from service.delivery.breaker import State
+from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import REQUEST_SECONDS, Histogram, Meter
 from service.telemetry.prometheus import LaneGauges, Lanes, registry
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def scrape(meter: Meter, lanes: Lanes = tuple) -> Samples:
+def scrape(meter: Meter, lanes: Lanes = tuple, stored: JournalGauges | None = None) -> Samples:
     """Values by name and labels, as Prometheus would read them."""
-    text = generate_latest(registry(meter, lanes)).decode()
+    text = generate_latest(registry(meter, lanes, tuple, stored)).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -104,3 +105,44 @@ def test_a_value_on_a_bound_belongs_to_it() -> None:
 
 def test_the_page_is_the_text_form() -> None:
     assert CONTENT_TYPE_LATEST.startswith("text/plain")
+
+
+def test_a_journal_is_shown_with_what_waits_and_whether_it_is_in_trouble() -> None:
+    meter = Meter()
+    meter.journal_stored["orders"] += 9
+    meter.journal_failed["orders"] += 2
+    meter.journal_queued["orders"] += 1
+    meter.journal_damaged, meter.journal_failures = 3, 4
+    meter.journal_commit_seconds.observe(0.003)
+    meter.journal_commit_events.observe(9)
+    shown = scrape(meter, stored=JournalGauges(10, 20, 30, 40, 5.5, {("lake", "orders"): 6}, "the disk fails"))
+    alone = {name: value for (name, labels), value in shown.items() if not labels and "journal" in name}
+    for name, value in {
+        "events_damaged_total": 3,
+        "commit_failures_total": 4,
+        "used_bytes": 10,
+        "max_bytes": 20,
+        "free_bytes": 30,
+        "queued_bytes": 40,
+        "oldest_seconds": 5.5,
+        "trouble": 1,
+        "commit_seconds_count": 1,
+        "commit_seconds_sum": 0.003,
+        "commit_events_sum": 9,
+    }.items():
+        assert alone[f"penstock_journal_{name}"] == value, name
+    route = (("route", "orders"),)
+    for name, value in {"stored_total": 9, "failed_total": 2, "queued": 1}.items():
+        assert shown[f"penstock_journal_events_{name}", route] == value
+    assert shown["penstock_journal_events_waiting", (*route, ("sink", "lake"))] == 6
+    assert shown["penstock_journal_commit_seconds_bucket", (("le", "0.0025"),)] == 0
+    assert shown["penstock_journal_commit_seconds_bucket", (("le", "0.005"),)] == 1
+    assert scrape(meter, stored=JournalGauges(0, 0, 0, 0, 0, {}, None))["penstock_journal_trouble", ()] == 0
+
+
+def test_between_workers_what_the_journal_has_counted_is_still_shown() -> None:
+    meter = Meter()
+    meter.journal_stored["orders"] += 9
+    shown = {name for name, _ in scrape(meter)}
+    assert "penstock_journal_events_stored_total" in shown
+    assert "penstock_journal_used_bytes" not in shown

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Meter
 from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot, read_counter, summed
@@ -24,9 +25,22 @@ def process(scale: int = 1, **lane: object) -> Snapshot:
     meter.requests_open, meter.body_bytes = 5 * scale, 600 * scale
     for _ in range(scale):
         meter.observe_request("orders", 200, 0.3)
+    meter.journal_stored["orders"] = 8 * scale
+    meter.journal_failed["orders"] = scale
+    meter.journal_queued["orders"] = 3 * scale
+    meter.journal_damaged, meter.journal_failures = 4 * scale, 2 * scale
+    for _ in range(scale):
+        meter.journal_commit_seconds.observe(0.25)
+        meter.journal_commit_events.observe(7)
     gauges = LaneGauges("lake", 100, 1000, 1, 4, 50, 500, 0.02, 1.5, "closed", 2, 0, None, None)
     gauges = msgspec.structs.replace(gauges, **lane)
-    return Snapshot("serving", meter, [gauges], {"lake": {"firehose_records": scale}}, [{"sink": "lake"}])
+    bills = {"lake": {"firehose_records": scale}}
+    return Snapshot("serving", meter, [gauges], bills, [{"sink": "lake"}], journal(scale))
+
+
+def journal(scale: int, trouble: str | None = None) -> JournalGauges:
+    """One that grows in everything but the disk's free bytes."""
+    return JournalGauges(10 * scale, 100, 1000 // scale, 5 * scale, float(scale), {("lake", "orders"): scale}, trouble)
 
 
 def test_a_snapshot_crosses_a_pipe_as_it_is() -> None:
@@ -72,6 +86,11 @@ def test_the_counters_of_a_process_that_is_gone_stay_and_its_gauges_go() -> None
     assert after.bills == before.bills
     assert after.lanes == living.lanes
     assert after.troubles == living.troubles
+    assert after.journal == living.journal
+    for name in ("journal_stored", "journal_damaged", "journal_failures", "journal_commit_seconds"):
+        assert getattr(after.meter, name) == getattr(before.meter, name), name
+    assert after.meter.journal_queued == living.meter.journal_queued
+    assert after.meter.journal_failed["orders"] == 3 + 6, "what a worker took and did not store was not answered"
     for name in ("connections_open", "requests_open", "body_bytes", "lane_held"):
         assert getattr(after.meter, name) == getattr(living.meter, name), name
 
@@ -83,3 +102,13 @@ def test_the_books_of_a_process_that_is_gone_balance() -> None:
     assert gone.meter.lane_received.total() == gone.meter.lane_settled.total() + gone.meter.lane_held.total()
     gone.close(lambda sink, route: LOSS)
     assert gone.meter.lane_settled["lake", "orders", *LOSS] == 4, "what is given back is given back once"
+
+
+def test_of_journals_the_oldest_and_the_fullest_disk_are_told_and_any_trouble() -> None:
+    first, second = process(1), process(2)
+    second.journal = journal(2, "the disk fails")
+    assert summed("serving", (first, second)).journal == JournalGauges(
+        30, 200, 500, 15, 2.0, {("lake", "orders"): 3}, "the disk fails"
+    )
+    first.journal = second.journal = None
+    assert summed("serving", (first, second)).journal is None
