@@ -50,7 +50,7 @@ def status(
 def verify(config: File = None) -> None:
     """Read all that is stored, and say what of it can be read. Works beside the service; changes nothing."""
     from service.journal import showing
-    from service.journal.inspection import folders
+    from service.journal.opening import folders
     from service.journal.verification import verify as examined
 
     found = loaded(config, keys=False)

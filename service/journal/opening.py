@@ -16,7 +16,7 @@ from service.journal.writer import Usage, usage_of
 from service.units import counted
 
 FILE: Final = "journal.db"
-_FOLDER: Final = re.compile(r"worker-(\d{1,3})")
+_FOLDER: Final = re.compile(r"worker-(\d{1,9})")
 
 
 def folder_of(path: Path, worker: int) -> Path:

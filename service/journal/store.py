@@ -267,7 +267,6 @@ def _secure_log(path: Path) -> None:
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    path.touch(mode=0o600)  # SQLite gives its log the same
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     return connection

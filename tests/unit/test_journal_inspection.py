@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from service.config import Config, load
 from service.event import NO_ATTRIBUTES, Event, Origin
 from service.journal import record, showing
-from service.journal.inspection import Survey, Waiting, folders, is_orphan, survey, troubles, ways
+from service.journal.inspection import Survey, Waiting, is_orphan, survey, troubles, ways
+from service.journal.opening import folders
 from service.journal.reader import POSITIONS, Row
 from service.journal.state import Append
 from service.journal.store import Store
