@@ -57,7 +57,7 @@ def _demand_free(found: Sequence[Survey]) -> None:
 
 
 def _demand_ways(config: Config, found: Sequence[Survey]) -> None:
-    known = _all_ways(config)
+    known = ways(config)
     lost = [
         homeless(each.folder, waiting.route, waiting.sink, waiting.events)
         for each in found
@@ -66,11 +66,6 @@ def _demand_ways(config: Config, found: Sequence[Survey]) -> None:
     ]
     if lost:
         raise ConfigError(lost)
-
-
-def _all_ways(config: Config) -> dict[str, frozenset[str]]:
-    """As `ways`, and routes that do not store any more: what they have stored is delivered all the same."""
-    return ways(replace(config, routes=_storing(config)))
 
 
 def _storing(config: Config) -> dict[str, RouteConfig]:

@@ -91,10 +91,8 @@ def _age(now: float, since: float | None) -> float:
 
 
 def ways(config: Config) -> dict[str, frozenset[str]]:
-    """By route that stores, the sinks that its events go to."""
-    return {
-        name: frozenset(to.sink for to in route.to) for name, route in config.routes.items() if route.ack == "stored"
-    }
+    """By route, the sinks that its events go to: also what was stored before it stopped to store."""
+    return {name: frozenset(to.sink for to in route.to) for name, route in config.routes.items()}
 
 
 def is_orphan(waiting: Waiting, known: Mapping[str, frozenset[str]]) -> bool:
@@ -109,7 +107,7 @@ def troubles(found: Survey, config: Config) -> list[str]:
     told = []
     if found.events and found.worker >= config.server.workers:
         told.append(
-            f"no worker reads it, for there are {config.server.workers}: `penstock journal drain`, or more workers"
+            f"no worker reads it until the next start, for there are {config.server.workers}; another one does then"
         )
     known = ways(config)
     for each in found.waiting:

@@ -69,7 +69,7 @@ def homeless(folder: Path, route: str, sink: str, events: int) -> str:
     """A sentence about events for which the configuration has no way, and what can be done."""
     return (
         f"journal.path: {folder} holds {counted(events, 'event')} of route {route!r} for sink {sink!r}, and the "
-        "configuration has no such route with `ack: stored` and this sink: put it back; or deliver them first, with "
+        "configuration has no such route with this sink: put it back; or deliver them first, with "
         "`penstock journal drain` and a configuration that has both; or make dead letters of them, with "
         "`penstock journal drain --orphans-to SINK`"
     )

@@ -154,9 +154,31 @@ def test_a_route_that_does_not_store_any_more_is_drained_all_the_same(place: Pla
     place.leave()
     place.open_gate()
     place.configure(ack="delivered")
-    assert place.command("status").returncode == 1
+    assert place.command("status").returncode == 0
     done = place.command("drain")
     assert (done.returncode, place.taken()) == (0, ONCE), done.stderr
+
+
+def test_a_route_that_does_not_store_any_more_is_delivered_by_the_service(place: Place) -> None:
+    place.leave()
+    place.open_gate()
+    place.configure(ack="delivered")
+    with Serving("serve", folder=place.folder) as serving:
+        until(lambda: place.taken() == ONCE)
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0
+
+
+def test_the_journal_of_a_worker_that_is_no_more_is_adopted(place: Place) -> None:
+    place.leave()
+    journal = place.folder / "journal"
+    (journal / "worker-0").rename(journal / "worker-3")
+    place.open_gate()
+    with Serving("serve", folder=place.folder) as serving:
+        until(lambda: place.taken() == ONCE)
+        until(lambda: not (journal / "worker-3").exists())
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0
 
 
 def test_folders_that_no_worker_reads_are_told_and_drained(place: Place) -> None:
@@ -165,7 +187,7 @@ def test_folders_that_no_worker_reads_are_told_and_drained(place: Place) -> None
     (journal / "worker-0").rename(journal / "worker-3")
     shown = place.command("status")
     assert shown.returncode == 1
-    assert "no worker reads it" in shown.stdout
+    assert "no worker reads it until" in shown.stdout
     place.open_gate()
     assert place.command("drain").returncode == 0
     assert place.taken() == ONCE

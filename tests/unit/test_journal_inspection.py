@@ -101,9 +101,9 @@ def test_what_needs_a_person_is_told(config: Config) -> None:
     assert troubles(QUIET, config) == []
     assert troubles(replace(QUIET, waiting=waits), config) == []
     for change, words in (
-        ({"worker": 2, "waiting": waits}, "no worker reads it, for there are 2"),
+        ({"worker": 2, "waiting": waits}, "no worker reads it until the next start, for there are 2"),
         ({"waiting": (Waiting("orders", "b", 3, 4.0),)}, "no way for what waits of route 'orders' for sink 'b'"),
-        ({"waiting": (Waiting("others", "a", 3, 4.0),)}, "no way for what waits of route 'others' for sink 'a'"),
+        ({"waiting": (Waiting("nobody", "a", 3, 4.0),)}, "no way for what waits of route 'nobody' for sink 'a'"),
         ({"used_bytes": 16 * 2**20}, "full: it has its part of journal.max_bytes, 16MiB"),
         ({"free_bytes": 2**20 - 1}, "less free than journal.min_free, 1MiB"),
         ({"oldest_seconds": 3600.0}, "past journal.max_age, 1h"),
@@ -114,8 +114,8 @@ def test_what_needs_a_person_is_told(config: Config) -> None:
     assert troubles(replace(QUIET, worker=2), config) == [], "an empty folder of a worker that is no more"
 
 
-def test_ways_are_those_of_routes_that_store(config: Config) -> None:
-    assert ways(config) == {"orders": frozenset({"a"})}
+def test_ways_are_those_of_all_routes_whatever_they_store_now(config: Config) -> None:
+    assert ways(config) == {"orders": frozenset({"a"}), "others": frozenset({"a"})}
     assert not is_orphan(Waiting("orders", "a", 1, 0.0), ways(config))
 
 
