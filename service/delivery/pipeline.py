@@ -28,9 +28,6 @@ class Stored(Protocol):
     def stop_feeding(self) -> None:
         """Hand nothing over any more: what is stored stays."""
 
-    def held(self, lane: Lane) -> int:
-        """Stored events that `lane` has now."""
-
 
 class Pipeline:
     """Routes and lanes, alive. Only the event loop's thread calls it."""
@@ -161,7 +158,7 @@ class Pipeline:
 
     def _unsafe(self, lane: Lane) -> int:
         """Events of a lane that are nowhere else."""
-        return lane.held_events - (self.stored.held(lane) if self.stored is not None else 0)
+        return lane.held_events - lane.books.stored_events
 
 
 def _demand_room(lanes: Mapping[Lane, Sequence[Entry]], optional: bool) -> None:

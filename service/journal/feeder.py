@@ -60,8 +60,6 @@ class Feeder:
         """`id`: the leg's in the journal. `settled`: what it had settled before."""
         self.lane: Lane = leg.lane
         self.required = leg.terms.required
-        self.held = 0
-        """Events that its lane has."""
         self.sheds = False
         """Whether what is read now goes to the dead letters: a best-effort leg that holds too much."""
         self._books = books
@@ -207,7 +205,6 @@ class Feeder:
         entry.deadline = deadline
 
     def _hand_over(self, entries: Sequence[Entry]) -> None:
-        self.held += len(entries)
         self.lane.put(entries)
 
     # --- what became of them
@@ -215,7 +212,6 @@ class Feeder:
     def settle(self, index: int, lane: str, settlement: Settlement) -> None:
         """See `Settles`."""
         del lane
-        self.held -= 1
         if settlement.fate in _KEPT:
             self._come_back(index)
         else:
@@ -223,7 +219,6 @@ class Feeder:
 
     def settle_delivered(self, entries: Sequence[Entry]) -> None:
         """See `Settles`."""
-        self.held -= len(entries)
         first = last = entries[0].index
         for entry in entries:
             if entry.index > last + 1 or entry.index < first:

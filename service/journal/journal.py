@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from service.config import Config
 from service.config.settings import JournalConfig
-from service.delivery.lane import Lane
 from service.delivery.route import Route
 from service.errors import Busy, Code, ConfigError, TooLarge
 from service.journal.reader import Reader, Row
@@ -228,11 +227,6 @@ class Journal:
         )
 
     # --- what it is like
-
-    def held(self, lane: Lane) -> int:
-        """Stored events that `lane` has now."""
-        feeders = (feeder for stream in self._streams.values() for feeder in stream.feeders.values())
-        return sum(feeder.held for feeder in feeders if feeder.lane is lane)
 
     @property
     def state(self) -> State:
