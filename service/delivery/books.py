@@ -6,7 +6,7 @@ In any one snapshot: received = the sum of the settled, by fate, + held.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import ParamSpec
 
@@ -61,6 +61,8 @@ class Books:
     def __init__(self, sink: str, meter: Meter, rng: random.Random) -> None:
         self.held_bytes = 0
         self.held_events = 0
+        self.stored_events = 0
+        """Of those held, what the journal has too."""
         self.partition_bytes: dict[int, int] = {}
         """What is held of each partition that has something."""
         self._sink = sink
@@ -95,6 +97,7 @@ class Books:
         self._shift(entry.partition, entry.charge)
         self.held_bytes += entry.charge
         self.held_events += 1
+        self.stored_events += entry.terms.stored
 
     def _count(self, runs: Iterable["_Run"], sign: int) -> tuple[dict[str, int], int]:
         """Events by route, and bytes, of `runs`; partitions hold so many more, or fewer."""
@@ -103,6 +106,8 @@ class Books:
         for run in runs:
             route = run.terms.route
             events[route] = events.get(route, 0) + run.events
+            if run.terms.stored:
+                self.stored_events += sign * run.events
             self._shift(run.partition, sign * run.charge)
             charge += run.charge
         return events, charge
@@ -141,10 +146,6 @@ class Books:
         except Exception:
             # Whoever waits for an event runs code of its own; no other event may be stranded by it.
             log.critical("the end of an event could not be told", extra={"sink": self._sink}, exc_info=True)
-
-    def buried(self) -> Collection[Entry]:
-        """Entries whose dead letter is not yet safe."""
-        return self._buried.keys()
 
     def ended(self, entry: Entry) -> bool:
         """Whether the entry is settled, or will be once its dead letter is safe."""
@@ -224,6 +225,7 @@ class Books:
         key = (self._sink, entry.terms.route)
         self._meter.lane_settled[(*key, fate.value, reason.value)] += 1
         self._meter.lane_held[key] -= 1
+        self.stored_events -= entry.terms.stored
         self._shift(entry.partition, -entry.charge)
         self._released(1, entry.charge)
         if entry.owner is not None and fate is not Fate.DIVERTED:

@@ -5,7 +5,7 @@ calls have a bound in bytes of their own, beside that of the events.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import inf
 
 from msgspec import Struct
@@ -27,7 +27,6 @@ class Call(Struct, gc=False):
     """When the longest-waiting entry in it was put (loop time)."""
     taken: float
     """Bytes of its request."""
-    batch: Sequence[Entry]
 
 
 class Calls:
@@ -51,7 +50,7 @@ class Calls:
         if self._factor:
             taken = sum([entry.size for entry in batch]) * self._factor + len(batch) * self._overhead
         self.taken += taken
-        self.tasks[task] = Call(min([entry.queued_at for entry in batch], default=now), taken, batch)
+        self.tasks[task] = Call(min([entry.queued_at for entry in batch], default=now), taken)
 
     def end(self, task: asyncio.Task[None]) -> None:
         """The call has ended. Its time-out or a cancellation ends it too."""
@@ -70,11 +69,6 @@ class Calls:
         if self.tasks and self.capacity - self.taken < share:
             return 0.0
         return share / self._factor
-
-    def entries(self) -> Iterator[Entry]:
-        """What is in them."""
-        for call in self.tasks.values():
-            yield from call.batch
 
     def oldest(self) -> float:
         """When the longest-waiting entry in any of them was put (loop time); inf if there is none."""

@@ -123,6 +123,8 @@ class _Letter:
     attempts: int
     done: Callable[[bool], None]
     errors: Sequence[Mapping[str, str]] = ()
+    stored: bool = False
+    """Whether the journal has the event until the letter is safe."""
 
 
 class DeadLetters:
@@ -133,7 +135,7 @@ class DeadLetters:
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
-        self._terms: dict[str, Terms] = {}
+        self._terms: dict[tuple[str, bool], Terms] = {}
         self._waiting: dict[_Letter, None] = {}
         """In the order of their coming; a dict, because any of them may be withdrawn."""
         self._closed = False
@@ -146,7 +148,7 @@ class DeadLetters:
         `done(True)` is called once its sink has acknowledged it, `done(False)` if it never will. Calling the
         result withdraws a letter that still waits for room: whoever held its event holds it no longer.
         """
-        letter = _Letter(entry.original, sink, reason, detail, entry.attempts, done)
+        letter = _Letter(entry.original, sink, reason, detail, entry.attempts, done, stored=entry.terms.stored)
         if self._closed or not self._fits(letter):
             done(False)
             return _nothing
@@ -156,7 +158,7 @@ class DeadLetters:
 
     def bury_at_once(self, entry: Entry, sink: str, reason: Reason, detail: str, done: Callable[[bool], None]) -> bool:
         """The same; False, having done nothing, if there is no room now."""
-        letter = _Letter(entry.original, sink, reason, detail, entry.attempts, done)
+        letter = _Letter(entry.original, sink, reason, detail, entry.attempts, done, stored=entry.terms.stored)
         return self._fits(letter) and self._put(letter)
 
     def bury_invalid(
@@ -206,10 +208,10 @@ class DeadLetters:
         event = _enveloped(letter)
         if lane.held_events and not lane.has_room(event.charge):
             return False
-        terms = self._terms.get(event.route)
+        terms = self._terms.get((event.route, letter.stored))
         if terms is None:
-            terms = Terms(event.route, required=True, patient=True, last_resort=True)
-            self._terms[event.route] = terms
+            terms = Terms(event.route, required=True, patient=True, last_resort=True, stored=letter.stored)
+            self._terms[event.route, letter.stored] = terms
         burial = _Burial(letter.done, self._advance)
         entry = Entry(event, event, lane.size(event), event.charge, terms, lane.name, burial)
         entry.partition = lane.partition(event)

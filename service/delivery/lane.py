@@ -57,7 +57,8 @@ class Lane:
         self.breaker = Breaker(name, rng)
         self.limiter = Limiter(min(settings.concurrency_floor, settings.concurrency), settings.concurrency)
         self._meter = meter
-        self.partitioned = (partitioned := sink if isinstance(sink, Partitioned) else None) is not None
+        partitioned = sink if isinstance(sink, Partitioned) else None
+        self.partitioned = partitioned is not None
         self.books = Books(name, meter, rng)
         """What the lane holds, and how each entry ended."""
         self._placing = Placing(name, partitioned, self.books)
@@ -99,11 +100,6 @@ class Lane:
     def held_events(self) -> int:
         """Events that are not settled."""
         return self.books.held_events
-
-    def unstored_events(self) -> int:
-        """Of those the ones that the journal does not have. Looks at each."""
-        where = (self._queue.entries(), self.calls.entries(), self.books.buried())
-        return sum(not entry.terms.stored for entries in where for entry in entries)
 
     def has_room(self, charge: int) -> bool:
         """Whether `charge` more bytes may be put now."""

@@ -175,7 +175,7 @@ class Pipeline:
 
     def _unsafe(self, lane: Lane) -> bool:
         """Whether a lane has events that are nowhere else."""
-        return lane.held_events > 0 and (self.stored is None or lane.unstored_events() > 0)
+        return lane.held_events > lane.books.stored_events
 
 
 def _demand_room(lanes: Mapping[Lane, Sequence[Entry]], optional: bool) -> None:
