@@ -193,7 +193,7 @@ class Writer:
         self._tell(self._committed, Committed(requests, monotonic() - began, error))
         if error is not None:
             if ending:
-                self._store = None  # what is settled is lost, and sent once more
+                self._abandon()  # what is settled is lost, and sent once more
                 return
             with self._changed:
                 if not self._ending:
@@ -201,10 +201,13 @@ class Writer:
 
     def _reopen(self) -> None:
         """After a commit that failed nothing that SQLite has in memory counts: what is on the disk does."""
+        self._abandon()
+        self._store = Store.open(self._path, self._max_bytes)
+
+    def _abandon(self) -> None:
         if self._store is not None:
             self._store.abandon()
             self._store = None
-        self._store = Store.open(self._path, self._max_bytes)
 
     def _look(self) -> None:
         now = monotonic()
