@@ -261,6 +261,7 @@ def _opened(folder: Path, config: JournalConfig, routes: Mapping[str, Mapping[st
         raise ConfigError([f"journal.path: {folder} cannot be used: {error.strerror}"]) from error
     if lock is None:
         raise ConfigError([f"journal.path: {folder} is used by another process ({holder(folder)}): one at a time"])
+    store = None
     try:
         if config.volume != "ephemeral":
             demand_durable(folder, file_system(folder))
@@ -274,10 +275,11 @@ def _opened(folder: Path, config: JournalConfig, routes: Mapping[str, Mapping[st
                     for (route, sink), count in orphans.items()
                 ]
             )
-    except (Unusable, sqlite3.Error) as error:
+    except (Unusable, sqlite3.Error, ConfigError) as error:
+        if store is not None:
+            store.abandon()
         lock.release()
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError([f"journal.path: {error}"]) from error
-    except ConfigError:
-        lock.release()
-        raise
     return lock, store

@@ -183,8 +183,11 @@ class Writer:
                 self._reopen()
             assert self._store is not None
             self._store.commit(_rows(requests), settled)
-        except (sqlite3.Error, Unusable, OSError) as trouble:
-            error = str(trouble)
+        except Exception as trouble:
+            # whatever an event, or the file, is found to be: the thread serves all others, and must not end
+            error = str(trouble) or type(trouble).__name__
+            if not isinstance(trouble, sqlite3.Error | Unusable | OSError):
+                log.critical("a commit of the journal could not be made", exc_info=True)
             with self._changed:
                 for leg, ranges in settled.items():
                     self._settled[leg] = ranges + self._settled.get(leg, [])
