@@ -105,7 +105,7 @@ async def test_events_of_a_sink_that_is_gone(tmp_path: Path) -> None:
         await run.stored(events(1, 3))
     text = "journal: {path: journal, volume: ephemeral}\nsinks: {dead: {type: memory}, b: {type: memory}}\n"
     config = load(write(tmp_path, text + "routes: {r: {ack: stored, dead_letter: dead, to: [b]}}"), {})
-    with pytest.raises(ConfigError, match="holds 3 events of route 'r' for sink 'main'.*put it back"):
+    with pytest.raises(ConfigError, match=r"holds 3 events of route 'r' for sink 'main'.*put it back"):
         async with AsyncExitStack() as stack:
             await build(config, Meter(), stack)
     assert not open_files(tmp_path)
