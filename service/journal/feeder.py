@@ -77,6 +77,7 @@ class Feeder:
         self._feeding: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
+        self._unread = False
         self._loop = asyncio.get_running_loop()
         self.lane.books.released.append(self.wake)
 
@@ -141,8 +142,13 @@ class Feeder:
         if (error := task.exception()) is not None:
             if not isinstance(error, sqlite3.Error):
                 log.critical("stored events could not be handed over", extra={"sink": self.lane.name}, exc_info=error)
+            elif not self._unread and not self._stopped:
+                self._unread = True
+                extra = {"sink": self.lane.name, "route": self._route.name, "detail": str(error)}
+                log.error("stored events cannot be read; it is tried again", extra=extra)
             self._wake_later()
         else:
+            self._unread = False
             self.wake()
 
     def _wake_later(self) -> None:

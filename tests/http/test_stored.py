@@ -1,4 +1,4 @@
-"""`ack: stored` over HTTP: 202 once the disk has an event; 503 with a Retry-After, and readiness off, while it has not."""
+"""`ack: stored` over HTTP: 202 once the disk has an event; 503 with a Retry-After, and not ready, while it has not."""
 
 import json
 import threading
