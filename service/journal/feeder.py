@@ -83,6 +83,7 @@ class Feeder:
         self._feeding: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
+        self._unread = False
         self._loop = asyncio.get_running_loop()
         self.lane.books.released.append(self.wake)
 
@@ -148,7 +149,7 @@ class Feeder:
             of = {"sink": self.lane.name, "route": self._route.name}
             if not isinstance(error, sqlite3.Error):
                 log.critical("stored events could not be handed over", extra=of, exc_info=error)
-            elif not self._unread:
+            elif not self._unread and not self._stopped:
                 log.error("the journal cannot be read; it is tried again", extra={**of, "detail": str(error)})
             self._unread = isinstance(error, sqlite3.Error)
             self._wake_later()

@@ -47,21 +47,22 @@ def opened(
         raise ConfigError([f"journal.path: {folder} cannot be used: {error.strerror}"]) from error
     if lock is None:
         raise ConfigError([f"journal.path: {folder} is used by another process ({holder(folder)}): one at a time"])
+    store = None
     try:
         if config.volume != "ephemeral":
             demand_durable(folder, file_system(folder))
         store = Store.open(folder / FILE, config.max_bytes)
         store.arrange({route: sinks for route, sinks in routes.items() if route in storing or store.holds(route)})
         if not inherited and (orphans := store.orphans(routes)):
-            store.close()
             raise ConfigError([homeless(folder, route, sink, count) for (route, sink), count in orphans.items()])
         usage = usage_of(store, folder)
-    except (Unusable, sqlite3.Error, OSError) as error:
+    except (Unusable, sqlite3.Error, OSError, ConfigError) as error:
+        if store is not None:
+            store.abandon()
         lock.release()
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError([f"journal.path: {error}"]) from error
-    except ConfigError:
-        lock.release()
-        raise
     return lock, store, usage
 
 

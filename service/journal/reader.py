@@ -70,10 +70,12 @@ class Reader:
             )
             try:
                 for at, events, stored_at, check, body in cursor:
+                    sound = isinstance(body, bytes) and checksum(body) == check
+                    body = body if isinstance(body, bytes) else b""  # what a torn page makes of it
                     size += len(body)
                     if found and size > most:
                         break
-                    found.append(Row(at - place(stream, 0), events, stored_at, body, checksum(body) == check))
+                    found.append(Row(at - place(stream, 0), events, stored_at, body, sound))
                     if size >= most:
                         break
             finally:

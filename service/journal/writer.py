@@ -184,8 +184,11 @@ class Writer:
                 self._reopen()
             assert self._store is not None
             self._store.commit(_rows(requests), settled)
-        except (sqlite3.Error, Unusable, OSError) as trouble:
-            error = str(trouble)
+        except Exception as trouble:
+            # whatever an event, or the file, is found to be: the thread serves all others, and must not end
+            error = str(trouble) or type(trouble).__name__
+            if not isinstance(trouble, sqlite3.Error | Unusable | OSError):
+                log.critical("a commit of the journal could not be made", exc_info=True)
             with self._changed:
                 for leg, ranges in settled.items():
                     self._settled[leg] = ranges + self._settled.get(leg, [])
@@ -194,7 +197,7 @@ class Writer:
         self._tell(self._committed, Committed(requests, monotonic() - began, error))
         if error is not None:
             if ending:
-                self._store = None  # what is settled is lost, and sent once more
+                self._abandon()  # what is settled is lost, and sent once more
                 return
             with self._changed:
                 if not self._ending:
@@ -202,10 +205,13 @@ class Writer:
 
     def _reopen(self) -> None:
         """After a commit that failed nothing that SQLite has in memory counts: what is on the disk does."""
+        self._abandon()
+        self._store = Store.open(self._path, self._max_bytes)
+
+    def _abandon(self) -> None:
         if self._store is not None:
             self._store.abandon()
             self._store = None
-        self._store = Store.open(self._path, self._max_bytes)
 
     def _look(self) -> None:
         now = monotonic()

@@ -116,7 +116,8 @@ class _Shim:
         self._real_at = find(None)
         self._real = _Vfs.from_address(self._real_at)
         self._vfs = _Vfs.from_buffer_copy(self._real)
-        self._names: dict[int, str] = {}
+        self._names: dict[int, tuple[Disk, str]] = {}
+        """Whose each open file is, and its name."""
         self._tables: dict[int, tuple[_Methods, _Methods]] = {}
         """The shim's methods and the real ones, by the address of the real ones."""
         self._methods: dict[int, _Methods] = {}
@@ -162,7 +163,7 @@ class _Shim:
             ours.close, ours.write, ours.truncate, ours.sync = (cast(each, c_void_p).value for each in self._kept[2:])
             self._tables[at.methods] = ours, real
         ours, self._methods[file] = self._tables[at.methods]
-        self._names[file] = name.name
+        self._names[file] = self.disk, name.name
         at.methods = ctypes.addressof(ours)
         return OK
 
@@ -180,16 +181,19 @@ class _Shim:
         return int(_CLOSE(self._methods.pop(file).close)(file))
 
     def _write(self, file: int, data: int, size: int, offset: int) -> int:
-        result = self.disk.write(self._names[file], offset, ctypes.string_at(data, size))
+        disk, name = self._names[file]
+        result = disk.write(name, offset, ctypes.string_at(data, size))
         return result or int(_WRITE(self._methods[file].write)(file, data, size, offset))
 
     def _truncate(self, file: int, size: int) -> int:
-        result = self.disk.truncate(self._names[file], size)
+        disk, name = self._names[file]
+        result = disk.truncate(name, size)
         return result or int(_TRUNCATE(self._methods[file].truncate)(file, size))
 
     def _sync(self, file: int, flags: int) -> int:
-        result = self.disk.sync(self._names[file])
-        if result != OK or not self.disk.syncs:
+        disk, name = self._names[file]
+        result = disk.sync(name)
+        if result != OK or not disk.syncs:
             return result
         return int(_SYNC(self._methods[file].sync)(file, flags))
 

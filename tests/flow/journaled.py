@@ -1,6 +1,7 @@
 """A pipeline with a journal and scripted sinks, in the running loop, from a configuration as it would be written."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -115,3 +116,10 @@ async def journaled(
         entered.clear()
         yield Journaled(pipeline, sinks, meter)
         await pipeline.drain(seconds)
+    await until(lambda: not open_files(folder))
+
+
+def open_files(folder: Path) -> list[str]:
+    """Files of a folder that this process has open."""
+    names = [os.path.realpath(f"/dev/fd/{each}") for each in os.listdir("/dev/fd")]
+    return [name for name in names if name.startswith(f"{folder}/")]

@@ -219,6 +219,29 @@ async def test_the_order_of_a_key_holds_through_a_restart(tmp_path: Path) -> Non
             assert mine == list(range(key or 3, 200, 3))
 
 
+async def test_a_disk_that_cannot_be_read_is_told_once_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(feeder, "AGAIN_SECONDS", 0.01)
+    async with journaled(tmp_path) as run:
+        run.sinks["main"].retry()
+        await run.stored(events(1, 3))
+    real, troubles = Journal.rows, iter([sqlite3.DatabaseError("disk I/O error")] * 3)
+
+    async def rows(self: Journal, stream: int, position: int, most: int) -> list[Row]:
+        if (trouble := next(troubles, None)) is not None:
+            raise trouble
+        return await real(self, stream, position, most)
+
+    monkeypatch.setattr(Journal, "rows", rows)
+    async with journaled(tmp_path) as run:
+        await run.empty()
+        assert run.taken("main") == ids(1, 3)
+    assert [record.message for record in caplog.records if "cannot be read" in record.message] == [
+        "stored events cannot be read; it is tried again"
+    ]
+
+
 async def test_a_damaged_row_stays_and_is_counted_and_holds_back_nothing(tmp_path: Path) -> None:
     async with journaled(tmp_path) as run:
         run.sinks["main"].retry()

@@ -64,9 +64,13 @@ def test_what_outlives_it_is_not(type_: str) -> None:
     demand_durable(Path("/x"), type_)
 
 
-LOCKING = (
-    "import sys; from pathlib import Path; from service.journal.volume import Lock; print(Lock.of(Path(sys.argv[1])))"
-)
+LOCKING = """
+import os, sys
+from pathlib import Path
+from service.journal.volume import Lock
+kept = Lock.of(Path(sys.argv[1]))
+print(kept)
+"""
 
 
 def other(folder: Path) -> str:
@@ -91,8 +95,8 @@ def test_one_process_at_a_time_has_the_lock(tmp_path: Path) -> None:
 
 
 def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
-    script = LOCKING.replace("print(", "kept = (").replace("; kept", "; import os; kept") + "; os.kill(os.getpid(), 9)"
-    died = subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=30, check=False)
+    script = LOCKING + "os.kill(os.getpid(), 9)"
+    died = subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=30, check=False, capture_output=True)
     assert died.returncode == -9
     assert holder(tmp_path)
     lock = Lock.of(tmp_path)
