@@ -1,7 +1,6 @@
 """`python -m bench.stored_bytes`: what an event takes of the journal's disk. Counts, not times.
 
-Orders as in `bench.costs`, written by the journal's own writer; the file is measured once its log is copied into it. The
-log takes at most 16 MiB and one commit more, whatever is stored.
+Orders as in `bench.costs`, in rows as the journal's writer makes them; measured once the log is copied into the file.
 """
 
 import random
