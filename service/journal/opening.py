@@ -9,12 +9,14 @@ from typing import Final
 from service.config.settings import JournalConfig
 from service.errors import ConfigError
 from service.journal.loading import Unusable
-from service.journal.store import Store
+from service.journal.store import LOG_BYTES, Store
 from service.journal.volume import Lock, demand_durable, file_system, holder
 from service.journal.writer import Usage, usage_of
 from service.units import counted
 
 FILE: Final = "journal.db"
+LOG_SHARE: Final = 8
+"""Part of `journal.max_bytes` for the log, one in so many: it counts, and must not fill a small journal by itself."""
 
 
 def folder_of(path: Path, worker: int) -> Path:
@@ -36,7 +38,7 @@ def opened(
     try:
         if config.volume != "ephemeral":
             demand_durable(folder, file_system(folder))
-        store = Store.open(folder / FILE)
+        store = Store.open(folder / FILE, min(LOG_BYTES, config.max_bytes // LOG_SHARE))
         store.arrange(routes)
         if not inherited and (orphans := store.orphans(routes)):
             store.close()

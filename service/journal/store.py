@@ -24,8 +24,8 @@ from service.journal.record import checksum
 from service.journal.state import Leg, Stream
 
 PAGE_BYTES: Final = 8192
-_WAL_PAGES: Final = 2048
-"""Pages in the log from which on it is copied into the file: 16 MiB."""
+LOG_BYTES: Final = 2048 * PAGE_BYTES
+"""Size of the log from which on it is copied into the file, 16 MiB. It keeps as much, also when it holds nothing."""
 _MOST_ROWS: Final = 1000
 """Rows in one statement: builds of SQLite differ in how many parameters they take, 32,766 at least since 3.32."""
 _SCHEMA: Final = """
@@ -58,9 +58,10 @@ Settled = Mapping[int, Sequence[tuple[int, int]]]
 class Store:
     """The file, open. Its methods raise sqlite3.Error when the disk fails; then it is `broken`."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, log_bytes: int) -> None:
         self._sql = connection
         self._path = path
+        self.log_bytes = log_bytes
         self.broken = False
         """Whether a commit failed: what is in memory is not what is in the file, and it must be opened anew."""
         self.streams: dict[str, Stream] = {}
@@ -68,15 +69,16 @@ class Store:
         self._load()
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open the file at `path`, or make it; what a crash left half-written in its log is dropped.
+    def open(cls, path: Path, log_bytes: int = LOG_BYTES) -> Self:
+        """Open the file at `path`, or make it; what a crash left half-written in its log is dropped. `log_bytes`: see
+        LOG_BYTES.
 
         Raises Unusable if it is no journal, one of a later version, or damaged beyond SQLite's recovery.
         """
         try:
             connection = _connected(path)
-            _demand_journal(connection, path)
-            return cls(connection, path)
+            _demand_journal(connection, path, log_bytes)
+            return cls(connection, path, log_bytes)
         except sqlite3.Error as error:
             raise Unusable(
                 f"{path} cannot be opened: {error}; if the disk is sound, move the file away to start with an empty "
@@ -250,7 +252,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _demand_journal(sql: sqlite3.Connection, path: Path) -> None:
+def _demand_journal(sql: sqlite3.Connection, path: Path, log_bytes: int) -> None:
     application = sql.execute("PRAGMA application_id").fetchone()[0]
     tables = [name for (name,) in sql.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     if not tables and not application:
@@ -261,5 +263,5 @@ def _demand_journal(sql: sqlite3.Connection, path: Path) -> None:
     demand_known(sql, path)
     sql.execute("PRAGMA journal_mode = WAL")
     sql.execute("PRAGMA synchronous = FULL")
-    sql.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
-    sql.execute(f"PRAGMA journal_size_limit = {_WAL_PAGES * PAGE_BYTES}")
+    sql.execute(f"PRAGMA wal_autocheckpoint = {max(1, log_bytes // PAGE_BYTES)}")
+    sql.execute(f"PRAGMA journal_size_limit = {log_bytes}")

@@ -98,6 +98,7 @@ class Writer:
         """`store` is the thread's from now on. `committed` and `looked` are called in the loop."""
         self._path = path
         self._store: Store | None = store
+        self._log_bytes = store.log_bytes
         self._loop = loop
         self._committed = committed
         self._looked = looked
@@ -196,7 +197,7 @@ class Writer:
         if self._store is not None:
             self._store.abandon()
             self._store = None
-        self._store = Store.open(self._path)
+        self._store = Store.open(self._path, self._log_bytes)
 
     def _look(self) -> None:
         now = monotonic()
