@@ -8,6 +8,7 @@ from service.config import ways
 from service.config.file import Document, Place
 from service.config.settings import (
     LAST_ANSWERS_SECONDS,
+    LEAST_JOURNAL,
     LEAST_MEMORY,
     RESERVED_ROUTE,
     RouteConfig,
@@ -68,6 +69,16 @@ def _divisible(document: Document, server: ServerConfig, sinks: Mapping[str, Sin
             )
 
 
+def _divisible_journal(document: Document, tree: Tree) -> None:
+    workers, most = tree.server.workers, tree.journal.max_bytes
+    if most // workers < LEAST_JOURNAL and any(route.ack == "stored" for route in tree.routes.values()):
+        document.add(
+            ("journal", "max_bytes"),
+            f"{workers} workers need {format_size(LEAST_JOURNAL)} each: at least "
+            f"{format_size(LEAST_JOURNAL * workers)}",
+        )
+
+
 def everything(
     document: Document,
     tree: Tree,
@@ -80,6 +91,8 @@ def everything(
     `broken`: sections with mistakes of their own, of which `tree` has only what is sound: what is missing there is not
     held against the others.
     """
+    if not {"server", "journal"} & set(broken):
+        _divisible_journal(document, tree)
     if not {"server", "admin"} & set(broken):
         _ports(document, tree)
     if "server" not in broken:

@@ -19,6 +19,9 @@ LAST_ANSWERS_SECONDS = 2.0
 LEAST_MEMORY = 32 * 2**20
 """Bytes that a process needs of `server.memory`."""
 
+LEAST_JOURNAL = 16 * 2**20
+"""Bytes that a process needs of `journal.max_bytes`."""
+
 RESERVED_ROUTE = "events"
 """`POST /v1/events` routes CloudEvents by `type`; no route may have this name."""
 
@@ -187,7 +190,9 @@ class JournalConfig(Settings):
         description="`ephemeral`: take also a file system that goes with the container or the machine, or a network's.",
     )
     max_bytes: ByteSize = Field(
-        default=10 * 2**30, ge=16 * 2**20, description="Most bytes on the disk; beyond, 503. Workers divide it."
+        default=10 * 2**30,
+        ge=LEAST_JOURNAL,
+        description="Most bytes on the disk; beyond, 503. Workers divide it.",
     )
     max_age: Duration = Field(
         default=7 * 86400.0, gt=0, description="After so long an event that was not delivered goes to the dead letters."

@@ -8,4 +8,7 @@ feeder    one lane's way through one route's stored events
 stream    one route's stored events
 journal   all of them, with their limits
 volume    where a journal may live, and who may use it
+opening   how the journal of a folder is opened
+state     what the file knows of its streams; `loading` reads it
+inspection, verification, showing   what an operator sees of it
 """

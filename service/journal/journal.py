@@ -220,7 +220,8 @@ class Journal:
                 request.stream_of.failed(request, done.error)
         if done.error is None:
             self._meter.journal_commit_seconds.observe(done.seconds)
-            self._meter.journal_commit_events.observe(events)
+            if events:
+                self._meter.journal_commit_events.observe(events)
         else:
             self._meter.journal_failures += 1
         self._note(done.error)

@@ -183,7 +183,7 @@ class Writer:
             if self._store is None or self._store.broken:
                 self._reopen()
             assert self._store is not None
-            self._store.commit(_rows(requests), settled)
+            self._store.commit(rows_of(requests), settled)
         except Exception as trouble:
             # whatever an event, or the file, is found to be: the thread serves all others, and must not end
             error = str(trouble) or type(trouble).__name__
@@ -230,7 +230,7 @@ class Writer:
             self._loop.call_soon_threadsafe(heard, *what)
 
 
-def _rows(requests: Sequence[Request]) -> list[Append]:
+def rows_of(requests: Sequence[Request]) -> list[Append]:
     """The rows of `requests`: those of a stream that follow each other share one, up to ROW_BYTES."""
     by_stream: dict[int, list[Request]] = {}
     for request in requests:

@@ -280,3 +280,17 @@ def test_lanes_may_not_ask_for_more_than_there_is(tmp_path: Path, asked: str, fi
 
 
 # who may reach the ports
+
+
+@pytest.mark.parametrize(("ack", "told"), [("stored", True), ("delivered", False)])
+def test_each_worker_has_a_journal_that_is_large_enough(tmp_path: Path, ack: str, told: bool) -> None:
+    text = f"""
+    server: {{workers: 3}}
+    journal: {{max_bytes: 47MiB}}
+    sinks: {{a: {{type: memory}}, b: {{type: memory}}}}
+    routes: {{orders: {{ack: {ack}, to: [a], dead_letter: b}}}}
+    """
+    found = mistakes(tmp_path, text) if told else []
+    assert told == any("journal.max_bytes: 3 workers need 16MiB each: at least 48MiB" in each for each in found)
+    if not told:
+        load(write(tmp_path, text), {})

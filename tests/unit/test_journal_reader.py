@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from service.journal.reader import Reader, Row, place
-from service.journal.store import Append, Store
+from service.journal.state import Append
+from service.journal.store import Store
 
 
 @pytest.mark.parametrize("name", ["journal.db", "a folder/100%/j.db"])

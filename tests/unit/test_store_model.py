@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from service.journal.reader import Reader, Row
-from service.journal.store import Append, Store
+from service.journal.state import Append
+from service.journal.store import Store
 
 Shape = dict[str, dict[str, bool]]
 SHAPES = st.dictionaries(
