@@ -150,7 +150,7 @@ class Feeder:
             if not isinstance(error, sqlite3.Error):
                 log.critical("stored events could not be handed over", extra=of, exc_info=error)
             elif not self._unread and not self._stopped:
-                log.error("the journal cannot be read; it is tried again", extra={**of, "detail": str(error)})
+                log.error("stored events cannot be read; it is tried again", extra={**of, "detail": str(error)})
             self._unread = isinstance(error, sqlite3.Error)
             self._wake_later()
         else:

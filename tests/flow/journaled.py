@@ -15,6 +15,7 @@ from service.delivery.pipeline import Pipeline
 from service.event import Event
 from service.journal.feeder import Feeder
 from service.journal.journal import Journal
+from service.journal.journals import Journals
 from service.receipt import Receipt
 from service.telemetry.meter import Meter
 from tests.flow.scripted import all_settled, event
@@ -28,9 +29,10 @@ class Journaled:
     """The pipeline, and the shortest ways to its parts."""
 
     def __init__(self, pipeline: Pipeline, sinks: dict[str, Scripted], meter: Meter) -> None:
-        assert isinstance(pipeline.stored, Journal)
+        assert isinstance(pipeline.stored, Journals)
+        assert pipeline.stored.own is not None
         self.pipeline = pipeline
-        self.journal = pipeline.stored
+        self.journal: Journal = pipeline.stored.own
         self.sinks = sinks
         self.meter = meter
 
@@ -67,7 +69,8 @@ class Journaled:
 
     async def empty(self) -> None:
         """Return once everything is settled, and the journal has heard of it."""
-        await until(lambda: bool(self.journal._usage.waiting) and not any(self.journal._usage.waiting.values()))
+        before = self.journal._usage
+        await until(lambda: self.journal._usage is not before and not any(self.journal._usage.waiting.values()))
 
 
 async def until(holds: Callable[[], bool]) -> None:
