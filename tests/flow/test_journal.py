@@ -249,7 +249,7 @@ async def test_a_damaged_row_stays_and_is_counted_and_holds_back_nothing(tmp_pat
             await run.stored(events(first, first + 9))
     with closing(sqlite3.connect(tmp_path / FILE)) as file, file:
         [(place, body)] = file.execute("SELECT place, body FROM batches ORDER BY place LIMIT 1 OFFSET 1").fetchall()
-        file.execute("UPDATE batches SET body = ? WHERE place = ?", (body[:-1] + b"?", place))
+        file.execute("UPDATE batches SET body = ? WHERE place = ?", (body.replace(b"xxx", b"yyy", 1), place))
     for _ in range(2):
         async with journaled(tmp_path) as run:
             await until(lambda run=run: run.meter.journal_damaged == 10)  # type: ignore[misc]

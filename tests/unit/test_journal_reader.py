@@ -74,5 +74,5 @@ def test_a_row_that_is_not_what_was_written_is_told(tmp_path: Path, reader: Read
 
 def test_a_reader_keeps_no_log_from_being_cut(tmp_path: Path, reader: Reader) -> None:
     with closing(sqlite3.connect(tmp_path / "journal.db")) as file:
-        reader.rows(1, 1, 10**6)
+        assert firsts(reader.rows(1, 1, 150)) == [1]
         assert file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)

@@ -1,5 +1,6 @@
 """The journal's file against a model of plain sets, through commits, new and gone sinks, and reopening after each."""
 
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -7,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from service.journal.reader import Reader, Row
+from service.journal.reader import Reader, Row, reading
 from service.journal.state import Append
 from service.journal.store import Store
 
@@ -120,6 +121,10 @@ class Stored(RuleBasedStateMachine):
             optional = len(set.intersection(*must)) - len(everybody) if 0 < len(must) < len(legs) else 0
             if must:
                 assert stream.waiting_for_optional() == optional
+            with closing(reading(self.path)) as file:
+                for leg in stream.legs.values():
+                    [(ranges,)] = file.execute("SELECT count(*) FROM settled WHERE leg = ?", (leg.id,))
+                    assert ranges == len(leg.settled)
             reader = Reader(self.path)
             found = {row.first: row.last for row in reader.rows(stream.id, 1, 2**30)}
             reader.close()
