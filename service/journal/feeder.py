@@ -83,7 +83,6 @@ class Feeder:
         self._feeding: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
-        self._unread = False
         self._loop = asyncio.get_running_loop()
         self.lane.books.released.append(self.wake)
 
@@ -182,27 +181,33 @@ class Feeder:
             for row in rows:
                 if self._stopped or self._room() <= 0 or self._burying >= MOST_BURIALS:
                     return
-                self._take(row, self._next, row.last)
-                self._next = row.last + 1
+                self._next = self._take(row, self._next, row.last)
+                if self._next <= row.last:
+                    break  # the rest is read again
             if self._next > self._stored:
                 return
 
-    def _take(self, row: Row, first: int, last: int) -> None:
-        """Hand over what of a row is at `first` to `last`, but for what was settled before."""
+    def _take(self, row: Row, first: int, last: int) -> int:
+        """Hand over what of a row is at `first` to `last`, but for what was settled before, as far as there is room, and
+        one event in any case. Returns the position to go on with."""
         if not row.sound:
             self._damaged(row, first, last, "its checksum does not hold")
-            return
+            return last + 1
         try:
             events = record.decode(row.body, self._route.name)
         except record.Damaged as error:
             self._damaged(row, first, last, str(error))
-            return
+            return last + 1
         age = time() - row.stored_at
         deadline = self._loop.time() + self._books.max_age - age
         entries: list[Entry] = []
+        room, most = max(1, self._room()), max(self._burying + 1, MOST_BURIALS)
         for position, event in enumerate(events, row.first):
             if not first <= position <= last or position in self._settled:
                 continue
+            if room <= 0 or self._burying >= most:
+                last = position - 1
+                break
             if age >= self._books.max_age or self.sheds or self._gone is not None:
                 self._bury(event, position)
                 continue
@@ -214,10 +219,12 @@ class Feeder:
             self._own(entry, deadline)
             if self.lane.fits(entry.size):
                 entries.append(entry)
+                room -= entry.charge
             else:
                 self._bury(event, position, Reason.TOO_LARGE)
         if entries:
             self.lane.put(entries)
+        return last + 1
 
     def _damaged(self, row: Row, first: int, last: int, why: str) -> None:
         lost = sum(position not in self._settled for position in range(max(first, row.first), last + 1))
