@@ -188,7 +188,7 @@ class Feeder:
                 return
 
     def _take(self, row: Row, first: int, last: int) -> int:
-        """Hand over what of a row is at `first` to `last`, but for what was settled before, as far as there is room, and
+        """Hand over what of a row is at `first` to `last`, but for what was settled before, as far as there is room and
         one event in any case. Returns the position to go on with."""
         if not row.sound:
             self._damaged(row, first, last, "its checksum does not hold")
