@@ -169,6 +169,24 @@ def test_a_route_that_does_not_store_any_more_is_delivered_by_the_service(place:
         assert serving.end() == 0
 
 
+def test_of_two_workers_the_one_that_is_left_delivers_what_both_have_stored(place: Place) -> None:
+    place.configure(workers=2)
+    with Serving("serve", folder=place.folder) as serving:
+        for number in range(EVENTS):
+            assert serving.post("orders", {"n": number})[0] == 202
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0
+    waiting = [each["events"] for found in place.journals() for each in found["waiting"] if each["sink"] == "away"]
+    assert (len(waiting), sum(waiting)) == (2, EVENTS), "each worker has stored some"
+    place.configure(workers=1)
+    place.open_gate()
+    with Serving("serve", folder=place.folder) as serving:
+        until(lambda: place.taken() == ONCE)
+        until(lambda: [found["worker"] for found in place.journals()] == [0])
+        serving.signal(signal.SIGTERM)
+        assert serving.end() == 0
+
+
 def test_the_journal_of_a_worker_that_is_no_more_is_adopted(place: Place) -> None:
     place.leave()
     journal = place.folder / "journal"
