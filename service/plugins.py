@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 import service
 
-Kind = Literal["sinks", "schemas"]
+Kind = Literal["sinks", "schemas", "sources", "envelopes"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")

@@ -29,6 +29,8 @@ class Draft(Struct, gc=False):
     """CloudEvents context attributes; empty for an event without an envelope."""
     data: Any
     """The decoded JSON of the event's data; None if it has none; NOT_JSON if it is not JSON."""
+    key: str | None = None
+    """What its envelope, or the message that brought it, orders by: for a route without a `key`."""
 
 
 class Refusal(Struct, gc=False):

@@ -137,7 +137,7 @@ class Route:
         return Event(
             id=attributes["id"],
             route=self.name,
-            key=self._key(draft, headers) if self.key is not None else None,
+            key=self._key(draft, headers) if self.key is not None else draft.key,
             body=draft.body,
             content_type=draft.content_type,
             attributes=attributes,
