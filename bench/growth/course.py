@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -11,11 +12,16 @@ from bench import cores
 from bench.contestants import Contestant, Side, Ways, started
 from bench.growth import held
 from bench.growth.axes import MINUTES, RATE, Axis
-from bench.growth.figures import Growth, Minute, Minutes
+from bench.growth.figures import Growth, Minute, Minutes, reasons
 from bench.measure import Bench, Disagreement, Measured
 from bench.rows import Row
 from bench.runs import tell
 from deploy.local.child import ChildError
+
+AGAIN: Final = 3
+"""How often a run that something disturbed is run again, before what it says stands, void."""
+MINUTES_AGAIN: Final = 10
+"""Minutes that something disturbed, for each of which one more follows."""
 
 
 class Course(Struct, frozen=True):
@@ -41,7 +47,7 @@ def run_axis(course: Course, axis: Axis) -> Growth:
             course.bench.measure(contestant, row, course.warm_up, axis.rate)
         for _ in range(course.rounds):
             for size, row, contestant in running:
-                found.runs[size].append(_measured(course, contestant, row, axis, size))
+                found.runs[size].append(measured(course, contestant, row, axis, size))
     return found
 
 
@@ -56,7 +62,7 @@ def run_fill(course: Course) -> Growth:
         for _ in range(course.rounds):
             for size, row in axis.sizes:
                 with filler.filled(size):
-                    found.runs[size].append(_measured(course, contestant, row, axis, size))
+                    found.runs[size].append(measured(course, contestant, row, axis, size))
     return found
 
 
@@ -65,9 +71,13 @@ def run_minutes(course: Course, minutes: int, seconds: float) -> Minutes:
     found = Minutes([])
     with _told(found), _started(course, MINUTES, "minutes") as contestant:
         course.bench.measure(contestant, MINUTES, course.warm_up, RATE)
-        for number in range(minutes):
+        disturbed = 0
+        while len(found.minutes) < minutes:
             run = course.bench.measure(contestant, MINUTES, seconds, RATE)
-            tell(f"minute {number + 1}", run)
+            tell(f"minute {len(found.minutes) + 1}", run)
+            if reasons(run) and disturbed < MINUTES_AGAIN:
+                disturbed += 1
+                continue
             found.minutes.append(Minute(run, cores.resident_bytes(contestant.session)))
     return found
 
@@ -82,9 +92,13 @@ def _told(found: Growth | Minutes) -> Iterator[None]:
         print(f"FAILED: {error}", file=sys.stderr, flush=True)
 
 
-def _measured(course: Course, contestant: Contestant, row: Row, axis: Axis, size: int) -> Measured:
-    run = course.bench.measure(contestant, row, course.seconds, axis.rate)
-    tell(f"{axis.name} {size:,}", run)
+def measured(course: Course, contestant: Contestant, row: Row, axis: Axis, size: int) -> Measured:
+    """One run of one size, again while something disturbs it, AGAIN times at most."""
+    for _ in range(1 + AGAIN):
+        run = course.bench.measure(contestant, row, course.seconds, axis.rate)
+        tell(f"{axis.name} {size:,}", run)
+        if not reasons(run):
+            break
     return run
 
 
