@@ -1,9 +1,10 @@
 """One run of load against one contestant: what it did and cost, whether it counts, and whether it told the truth."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import nan
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -21,6 +22,12 @@ SAFE = ("200", "202")
 """Statuses of requests whose events are all delivered, or all stored."""
 LATE = "not answered in time"
 """The load generator's name for requests that were under way when its patience was over."""
+
+
+AGAIN = 3
+"""How often a run that something disturbed is run again, before what it says stands, void."""
+
+R = TypeVar("R")
 
 
 class Disagreement(Exception):
@@ -115,6 +122,16 @@ class Bench(Struct, frozen=True):
             fell_behind=bool(found.unsent or LATE in found.errors),
             acknowledged=found.acknowledged,
         )
+
+
+def undisturbed(run: Callable[[], R], reasons: Callable[[R], Sequence[str]]) -> R:
+    """What `run` finds, run again while there are `reasons` why it does not count, AGAIN times at most."""
+    found = run()
+    for _ in range(AGAIN):
+        if not reasons(found):
+            break
+        found = run()
+    return found
 
 
 def _settle(session: int) -> None:

@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -16,9 +17,9 @@ from typing import Final
 from msgspec import Struct
 
 from bench import direct, grid, results
-from bench.contestants import Side, Ways, started
+from bench.contestants import Contestant, Side, Ways, started
 from bench.direct import Quantiles
-from bench.measure import Bench, Disagreement
+from bench.measure import Bench, Disagreement, undisturbed
 from bench.rows import Row
 from bench.stage import add_options, stage, ways
 from deploy.local.child import ROOT, ChildError
@@ -102,14 +103,22 @@ def run(bench: Bench, row: Row, folder: Path, switched: Ways, rounds: int, secon
             for contestant in running.values():
                 bench.measure(contestant, row, 1.0, rate)  # connects
             for _ in range(rounds):
-                own = direct.latency(bench, row, folder, connections=CONNECTIONS, seconds=seconds, rate=rate)
-                found.direct.append(own)
+                asked = partial(direct.latency, bench, row, folder, connections=CONNECTIONS, seconds=seconds, rate=rate)
+                found.direct.append(undisturbed(asked, _void))
                 for side, contestant in running.items():
-                    measured = bench.measure(contestant, row, seconds, rate)
-                    sides[side].append(Quantiles(measured.p50_ms, measured.p99_ms, measured.void))
+                    sides[side].append(undisturbed(partial(_measured, bench, contestant, row, seconds, rate), _void))
     except (Disagreement, ChildError, RuntimeError) as error:
         found.failure = str(error)
     return found
+
+
+def _measured(bench: Bench, contestant: Contestant, row: Row, seconds: float, rate: float) -> Quantiles:
+    run = bench.measure(contestant, row, seconds, rate)
+    return Quantiles(run.p50_ms, run.p99_ms, run.void)
+
+
+def _void(found: Quantiles) -> Sequence[str]:
+    return found.void
 
 
 def page(found: Sequence[Rest], arguments: Sequence[str]) -> str:

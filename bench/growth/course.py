@@ -13,13 +13,11 @@ from bench.contestants import Contestant, Side, Ways, started
 from bench.growth import held
 from bench.growth.axes import MINUTES, RATE, Axis
 from bench.growth.figures import Growth, Minute, Minutes, reasons
-from bench.measure import Bench, Disagreement, Measured
+from bench.measure import Bench, Disagreement, Measured, undisturbed
 from bench.rows import Row
 from bench.runs import tell
 from deploy.local.child import ChildError
 
-AGAIN: Final = 3
-"""How often a run that something disturbed is run again, before what it says stands, void."""
 MINUTES_AGAIN: Final = 10
 """Minutes that something disturbed, for each of which one more follows."""
 
@@ -47,7 +45,7 @@ def run_axis(course: Course, axis: Axis) -> Growth:
             course.bench.measure(contestant, row, course.warm_up, axis.rate)
         for _ in range(course.rounds):
             for size, row, contestant in running:
-                found.runs[size].append(measured(course, contestant, row, axis, size))
+                found.runs[size].append(_measured(course, contestant, row, axis, size))
     return found
 
 
@@ -62,7 +60,7 @@ def run_fill(course: Course) -> Growth:
         for _ in range(course.rounds):
             for size, row in axis.sizes:
                 with filler.filled(size):
-                    found.runs[size].append(measured(course, contestant, row, axis, size))
+                    found.runs[size].append(_measured(course, contestant, row, axis, size))
     return found
 
 
@@ -92,14 +90,13 @@ def _told(found: Growth | Minutes) -> Iterator[None]:
         print(f"FAILED: {error}", file=sys.stderr, flush=True)
 
 
-def measured(course: Course, contestant: Contestant, row: Row, axis: Axis, size: int) -> Measured:
-    """One run of one size, again while something disturbs it, AGAIN times at most."""
-    for _ in range(1 + AGAIN):
-        run = course.bench.measure(contestant, row, course.seconds, axis.rate)
-        tell(f"{axis.name} {size:,}", run)
-        if not reasons(run):
-            break
-    return run
+def _measured(course: Course, contestant: Contestant, row: Row, axis: Axis, size: int) -> Measured:
+    def run() -> Measured:
+        found = course.bench.measure(contestant, row, course.seconds, axis.rate)
+        tell(f"{axis.name} {size:,}", found)
+        return found
+
+    return undisturbed(run, reasons)
 
 
 def _started(course: Course, row: Row, name: str) -> AbstractContextManager[Contestant]:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bench.contestants import Side
-from bench.measure import LATE, Measured, complaints
+from bench.measure import AGAIN, LATE, Measured, complaints, undisturbed
 from bench.program import Counts, Load, Taken
 
 NOTHING = Taken(0, 0, 0, 0, 0)
@@ -71,3 +71,11 @@ def test_a_run_is_void_when_the_load_is_at_its_limit_or_others_had_the_core() ->
     assert RUN.void == []
     assert replace(RUN, load_core=0.91).void == ["the load's core was 91% busy"]
     assert replace(RUN, strangers=0.06).void == ["others took 6% of the service's core"]
+
+
+@pytest.mark.parametrize("disturbed", [0, 1, AGAIN, AGAIN + 1])
+def test_a_disturbed_run_is_run_again_but_not_for_ever(disturbed: int) -> None:
+    runs = [*[replace(RUN, strangers=0.5)] * disturbed, *[RUN] * (AGAIN + 1)]
+    found = undisturbed(lambda: runs.pop(0), lambda run: run.void)
+    assert bool(found.void) == (disturbed > AGAIN)
+    assert len(runs) == max(disturbed, AGAIN)

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from bench.growth import figures, held, page, plots
 from bench.growth.axes import AXES, Axis
-from bench.growth.course import AGAIN, Course, measured
 from bench.growth.figures import Growth, Minute, Minutes
 from bench.measure import Measured
 from bench.program import Missing
@@ -69,21 +68,6 @@ def test_minutes_are_held_to_the_first_one_in_cost_and_in_memory() -> None:
         "CPU per event over 3 minutes: at most x 1.00, in minute 1 (bound x 1.20: kept)",
         "resident memory over 3 minutes: at most x 1.22, in minute 3 (bound x 1.20: EXCEEDED)",
     ]
-
-
-@pytest.mark.parametrize("disturbed", [0, 1, AGAIN, AGAIN + 1])
-def test_a_disturbed_run_is_run_again_but_not_for_ever(disturbed: int) -> None:
-    runs = [*[replace(RUN, strangers=0.5)] * disturbed, *[RUN] * (AGAIN + 1)]
-
-    class Scripted:
-        def measure(self, *_: object) -> Measured:
-            return runs.pop(0)
-
-    course: Any = Course(Scripted(), Path(), None, 1.0, 1, 1.0)  # type: ignore[arg-type]
-    size, row = AXIS.sizes[0]
-    found = measured(course, None, row, AXIS, size)  # type: ignore[arg-type]
-    assert bool(found.void) == (disturbed > AGAIN)
-    assert len(runs) == max(disturbed, AGAIN)
 
 
 def test_a_run_that_fell_behind_its_rate_or_was_disturbed_is_void() -> None:
