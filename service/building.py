@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from service import plugins
+from service.codecs.draft import Caps
 from service.codecs.selector import Selector
 from service.config import Config
 from service.config.settings import RouteConfig
@@ -17,6 +18,8 @@ from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.errors import ConfigError
 from service.journal.journals import Journals
+from service.receiving.contract import Source
+from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError, Sink
 from service.telemetry.meter import Meter
 
@@ -38,6 +41,7 @@ async def build(config: Config, meter: Meter, stack: AsyncExitStack, heir: str |
         if (fallback := lane.settings.fallback) is not None:
             lane.fallback = FallbackLane(lanes[fallback], lanes[fallback].settings.format)
     buried = {route.dead_letter.sink for route in config.routes.values() if route.dead_letter}
+    buried |= {source.dead_letter for source in config.sources.values() if source.dead_letter}
     letters = {name: DeadLetters(lanes[name]) for name in sorted(buried | ({heir} if heir else set()))}
     routes = {name: _route(name, route, config, lanes, letters) for name, route in config.routes.items()}
     journals = await Journals.open(config, routes, meter, letters[heir] if heir else None)
@@ -45,6 +49,19 @@ async def build(config: Config, meter: Meter, stack: AsyncExitStack, heir: str |
     routes |= {name: replace(routes[name], keeper=keeper) for name, keeper in journals.keepers.items()}
     journals.begin()
     return Pipeline(routes, lanes, letters.values(), journals)
+
+
+def sources(config: Config, pipeline: Pipeline, meter: Meter) -> dict[str, Source]:
+    """The sources of `config` by name, none of them entered. Only on the event loop."""
+    found: dict[str, Source] = {}
+    for name, settings in config.sources.items():
+        codec_settings = config.codecs[name]
+        caps = Caps(settings.max_message, config.server.max_events, config.server.max_nesting)
+        codec = plugins.load("envelopes", codec_settings.type)(codec_settings, caps)
+        letters = pipeline.letters(settings.dead_letter) if settings.dead_letter else None
+        handover = Handover(name, pipeline, codec, meter, dead_letters=letters, dedupe=settings.dedupe)
+        found[name] = plugins.load("sources", settings.type)(name, settings, handover)
+    return found
 
 
 async def _enter(sinks: Mapping[str, Sink], stack: AsyncExitStack) -> None:

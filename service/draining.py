@@ -83,7 +83,8 @@ def _narrowed(config: Config, found: Survey) -> Config:
         worker=found.worker,
         # as many as there may ever be: the others' folders are not adopted here
         server=config.server.model_copy(update={"workers": _WORKERS}),
-        started=started(routes, config.sinks),
+        sources={},
+        started=started(routes, config.sinks, {}),
     )
 
 

@@ -14,13 +14,14 @@ from functools import partial
 from typing import Protocol
 
 from service.admin.subject import Process
-from service.building import build
+from service.building import build, sources
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
 from service.delivery.health import Health, Phase
 from service.delivery.pipeline import Pipeline
 from service.doctor import probe
 from service.ports import Server, listen, raise_descriptors
+from service.receiving.contract import Mounted
 from service.sinks.contract import Sink
 from service.sources.admission import Admission
 from service.sources.connections import Connections
@@ -70,6 +71,10 @@ async def run(
         health.lanes, health.stored = pipeline.lanes, pipeline.stored
         admission = Admission(pipeline, config.server, keys, meter)
         http = Http(admission, health)
+        health.sources = receiving = sources(config, pipeline, meter)
+        for source in receiving.values():
+            if isinstance(source, Mounted):
+                source.mount(http.api)
         public, address = await listen(
             stack,
             http.app,
@@ -83,6 +88,8 @@ async def run(
             shared=shared_port,
         )
         servers += [public, *await watcher.watch(stack, Process(pipeline, meter, health))]
+        for source in receiving.values():
+            await stack.enter_async_context(source)
         health.phase = Phase.SERVING
         watcher.serving(address)
         async with asyncio.TaskGroup() as probes:
@@ -90,6 +97,8 @@ async def run(
             await stop.wait()
             for probe in probing:
                 probe.cancel()
+        for source in receiving.values():
+            source.stop()
         return await _shut_down(config, pipeline, health, public, now, given_back)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from msgspec import to_builtins
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
@@ -19,6 +20,7 @@ from service.errors import Code
 from service.telemetry.journal import JournalGauges
 from service.telemetry.prometheus import LaneGauges, registry
 from service.telemetry.snapshot import Snapshot
+from service.telemetry.source import SourceGauges
 
 
 def build(subject: Subject, routes: Mapping[str, RouteConfig], token: str | None) -> FastAPI:
@@ -52,7 +54,7 @@ def build(subject: Subject, routes: Mapping[str, RouteConfig], token: str | None
     @app.get("/metrics")
     async def scrape() -> Response:
         found = await subject.snapshot()
-        page = registry(found.meter, lambda: found.lanes, found.bills.items, found.journal)
+        page = registry(found.meter, lambda: found.lanes, found.bills.items, found.journal, found.sources)
         return Response(generate_latest(page), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/status")
@@ -67,6 +69,7 @@ def build(subject: Subject, routes: Mapping[str, RouteConfig], token: str | None
                 **({"workers": workers} if workers else {}),
                 "troubles": found.troubles,
                 **({"journal": _journal(found.journal)} if found.journal is not None else {}),
+                **({"sources": {each.source: _source(each) for each in found.sources}} if found.sources else {}),
                 "lanes": {lane.sink: _lane(lane, found) for lane in found.lanes},
                 "routes": {name: _route(route) for name, route in routes.items()},
             }
@@ -126,6 +129,12 @@ def _lane(lane: LaneGauges, found: Snapshot) -> dict[str, Any]:
         "oldest_seconds": round(lane.oldest_seconds, 3),
         "billed": found.bills.get(lane.sink, {}),
     }
+
+
+def _source(source: SourceGauges) -> dict[str, Any]:
+    found: dict[str, Any] = to_builtins(source)
+    del found["source"]
+    return found
 
 
 def _journal(journal: JournalGauges) -> dict[str, Any]:

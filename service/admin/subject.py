@@ -70,6 +70,7 @@ class Process:
                 if isinstance(lane.sink, Billed)
             },
             troubles=self._health.troubles(),
+            sources=[source.gauges for source in self._health.sources.values()],
             journal=stored.state if (stored := self._pipeline.stored) is not None else None,
         )
 

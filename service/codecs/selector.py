@@ -39,6 +39,11 @@ class Selector:
         """Whether what it finds stands in the event's own bytes, for an event without an envelope."""
         return self._pointer is not None
 
+    @property
+    def of_header(self) -> bool:
+        """Whether it looks into the headers."""
+        return self._kind == "header"
+
     def __call__(self, draft: Draft, headers: Mapping[str, str]) -> str | None:
         """The string, or None if it is missing, null or empty. Numbers and booleans become their JSON text.
 

@@ -228,10 +228,10 @@ def _largest_event(
     bounds = {"server.max_decompressed": server.max_decompressed}
     for to in route.to:
         if to.required and to.sink in sinks:
-            bounds[f"sink {to.sink!r}"] = _takes(sinks[to.sink])
+            bounds[f"sink {to.sink!r}"] = takes(sinks[to.sink])
     if route.dead_letter is not None and route.dead_letter.sink in sinks:
         sink = route.dead_letter.sink
-        bounds[f"the dead letters at sink {sink!r} (4/3 of the event and 16KiB)"] = _letter_holds(_takes(sinks[sink]))
+        bounds[f"the dead letters at sink {sink!r} (4/3 of the event and 16KiB)"] = letter_holds(takes(sinks[sink]))
     by, most = min(bounds.items(), key=lambda bound: bound[1])
     if most < 1:
         document.add(place, f"no event fits: {by} takes none")
@@ -242,11 +242,12 @@ def _largest_event(
     return min(most, route.max_event or most)
 
 
-def _takes(sink: Sink) -> int:
+def takes(sink: Sink) -> int:
+    """Bytes of the largest event, with its key, that the sink takes."""
     return min(sink.limits.event_bytes, sink.limits.batch_bytes) - sink.limits.overhead_bytes
 
 
-def _letter_holds(room: int) -> int:
+def letter_holds(room: int) -> int:
     """The largest event whose envelope takes at most `room` bytes."""
     size = (room - ENVELOPE_BYTES) // 4 * 3
     return size if size > 0 and largest_envelope(size) <= room else 0

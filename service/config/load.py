@@ -10,11 +10,13 @@ from pydantic import BaseModel, ValidationError
 
 from service import plugins
 from service.aws.settings import AwsConfig
-from service.config import checks, ways
+from service.config import checks, receiving, ways
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
 from service.config.settings import AdminConfig, Auth, JournalConfig, LogConfig, RouteConfig, ServerConfig, Tree
+from service.envelopes.contract import CodecConfig
 from service.errors import ConfigError, SettingErrors
+from service.receiving.contract import SourceConfig
 from service.schemas.contract import Schema, SchemaConfig
 from service.sinks.contract import Sink, SinkConfig
 
@@ -44,6 +46,9 @@ class Config:
     logs: LogConfig
     sinks: Mapping[str, SinkConfig]
     routes: Mapping[str, RouteConfig]
+    sources: Mapping[str, SourceConfig]
+    codecs: Mapping[str, CodecConfig]
+    """Of each source."""
     started: frozenset[str]
     """The sinks that are started, because routes or other sinks name them."""
     max_event: Mapping[str, int]
@@ -129,13 +134,15 @@ class _Loader:
         settings, broken = self._settings()
         kinds, settings_of = self._sinks(document.value.get("sinks"), settings.aws)
         schemas, schema_settings = self._schemas(document.value.get("routes"))
+        sources, codecs = self._sources(document.value.get("sources"), settings.aws)
         if inspect is not None and not broken & {"server", "routes"}:
             self._inspect(inspect, settings)
         if len(settings_of) == len(settings.sinks) and "server" not in broken:
             settings_of = checks.shared_memory(document, settings, settings_of)
         sinks: dict[str, Sink] = {name: kinds[name](name, sink) for name, sink in settings_of.items()}
         max_event = checks.everything(document, settings, broken, settings_of, sinks)
-        started = ways.started(settings.routes, settings_of)
+        receiving.everything(document, settings, sources, sinks)
+        started = ways.started(settings.routes, settings_of, sources)
         return Config(
             server=settings.server,
             admin=settings.admin,
@@ -144,6 +151,8 @@ class _Loader:
             logs=settings.logs,
             sinks=settings_of,
             routes=settings.routes,
+            sources=sources,
+            codecs=codecs,
             started=started,
             max_event=max_event,
             schemas=schemas,
@@ -178,6 +187,19 @@ class _Loader:
             if found is not None:
                 kinds[name], settings[name] = found
         return kinds, settings
+
+    def _sources(self, raw_sources: Any, aws: AwsConfig) -> tuple[dict[str, SourceConfig], dict[str, CodecConfig]]:
+        """The settings of each source, and of its codec, where both are sound."""
+        defaults = aws.model_dump(exclude_unset=True)
+        sources: dict[str, SourceConfig] = {}
+        codecs: dict[str, CodecConfig] = {}
+        for name, raw in (raw_sources if isinstance(raw_sources, dict) else {}).items():
+            checks.check_name(self._document, ("sources", name), name)
+            found = self._plugin("sources", raw, ("sources", name), defaults)
+            codec = found and self._plugin("envelopes", found[1].codec, ("sources", name, "codec"), {})
+            if found is not None and codec is not None:
+                sources[name], codecs[name] = found[1], codec[1]
+        return sources, codecs
 
     def _schemas(self, routes: Any) -> tuple[dict[str, Schema], dict[str, SchemaConfig]]:
         """The compiled schema, and its settings, of each route whose schema compiles."""

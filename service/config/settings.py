@@ -271,7 +271,7 @@ class RouteConfig(Settings):
 
 
 class Tree(Settings):
-    """The whole configuration. `sinks` are validated by their plugins."""
+    """The whole configuration. `sinks` and `sources` are validated by their plugins."""
 
     server: ServerConfig = ServerConfig()
     admin: AdminConfig = AdminConfig()
@@ -280,6 +280,7 @@ class Tree(Settings):
     logs: LogConfig = LogConfig()
     sinks: dict[str, Any] = Field(default={}, description="Destinations by name.")
     routes: dict[str, RouteConfig] = Field(default={}, description="Streams of events by name.")
+    sources: dict[str, Any] = Field(default={}, description="Where events come from, beside HTTP, by name.")
 
 
 def is_loopback(host: str) -> bool:

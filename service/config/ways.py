@@ -5,13 +5,17 @@ from difflib import get_close_matches
 
 from service.config.file import Document, Place
 from service.config.settings import RouteConfig, Tree
+from service.receiving.contract import SourceConfig
 from service.sinks.contract import SinkConfig
 from service.units import format_duration
 
 
-def started(routes: Mapping[str, RouteConfig], sinks: Mapping[str, SinkConfig]) -> frozenset[str]:
-    """The sinks that the service starts: those that routes name, for dead letters too, and their fallbacks."""
+def started(
+    routes: Mapping[str, RouteConfig], sinks: Mapping[str, SinkConfig], sources: Mapping[str, SourceConfig]
+) -> frozenset[str]:
+    """The sinks that the service starts: those that routes name, for dead letters too, and sources; their fallbacks."""
     named = {to.sink for route in routes.values() for to in route.to} | _buried(routes).keys()
+    named |= {source.dead_letter for source in sources.values() if source.dead_letter is not None}
     return frozenset(named | {other for name in named & sinks.keys() if (other := sinks[name].fallback) is not None})
 
 
@@ -26,20 +30,21 @@ def references(document: Document, place: Place, route: RouteConfig, sinks: Iter
     seen: set[str] = set()
     for index, to in enumerate(route.to):
         here = (*place, "to", index)
-        _exists(document, here, to.sink, sinks)
+        exists(document, here, to.sink, sinks)
         if to.sink in seen:
             document.add(here, f"sink {to.sink!r} stands here twice")
         seen.add(to.sink)
     if not any(to.required for to in route.to):
         document.add((*place, "to"), "at least one sink must be required: it decides the answer")
     if route.dead_letter is not None:
-        _exists(document, (*place, "dead_letter"), route.dead_letter.sink, sinks)
+        exists(document, (*place, "dead_letter"), route.dead_letter.sink, sinks)
     elif any(not to.required for to in route.to):
         document.add(place, "a route with best-effort sinks needs a `dead_letter`, for what they cannot take")
     return len(document.mistakes) == before
 
 
-def _exists(document: Document, place: Place, sink: str, sinks: Iterable[str]) -> None:
+def exists(document: Document, place: Place, sink: str, sinks: Iterable[str]) -> None:
+    """Note it if there is no such sink."""
     if sink not in sinks:
         near = get_close_matches(sink, sinks, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -56,7 +61,7 @@ def fallbacks(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) -
         if sink.fallback is None:
             continue
         place: Place = ("sinks", sink_name, "fallback")
-        _exists(document, place, sink.fallback, tree.sinks)
+        exists(document, place, sink.fallback, tree.sinks)
         if sink.fallback == sink_name:
             document.add(place, "a sink cannot be its own fallback")
         elif sink.fallback in sinks and sinks[sink.fallback].fallback is not None:

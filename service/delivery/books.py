@@ -62,7 +62,7 @@ class Books:
         self.held_bytes = 0
         self.held_events = 0
         self.stored_events = 0
-        """Of those held, what the journal has too."""
+        """Of those held, what the journal, or a source, has too."""
         self.partition_bytes: dict[int, int] = {}
         """What is held of each partition that has something."""
         self._sink = sink

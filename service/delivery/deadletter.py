@@ -148,9 +148,13 @@ class DeadLetters:
         `done(True)` is called once its sink has acknowledged it, `done(False)` if it never will. Calling the
         result withdraws a letter that still waits for room: whoever held its event holds it no longer.
         """
-        letter = _Letter(entry.original, sink, reason, detail, entry.attempts, done, stored=entry.terms.stored)
+        return self._bury(
+            _Letter(entry.original, sink, reason, detail, entry.attempts, done, stored=entry.terms.stored)
+        )
+
+    def _bury(self, letter: _Letter) -> Callable[[], None]:
         if self._closed or not self._fits(letter):
-            done(False)
+            letter.done(False)
             return _nothing
         self._waiting[letter] = None
         self._advance()
@@ -171,6 +175,18 @@ class DeadLetters:
         """A copy of an event that was refused before any lane took it; False if there is no room now."""
         letter = _Letter(event, "", Reason.INVALID, detail, 0, done, errors)
         return self._fits(letter) and self._put(letter)
+
+    def bury_refused(
+        self,
+        event: Event,
+        detail: str,
+        errors: Sequence[Mapping[str, str]],
+        done: Callable[[bool], None],
+        reason: Reason = Reason.INVALID,
+    ) -> None:
+        """The same of an event that whoever brought it holds until `done`: it waits for room. `done(False)` at once if
+        the sink could never take it."""
+        self._bury(_Letter(event, "", reason, detail, 0, done, errors, stored=True))
 
     def close(self) -> None:
         """Take no more letters, and give up those that still wait for room: the lane is ending."""

@@ -70,7 +70,7 @@ class Terms:
     last_resort: bool = False
     """True for dead letters themselves: a refusal is tried again, for there is nowhere else to go."""
     stored: bool = False
-    """Whether the journal has the event: what a lane gives back is not lost."""
+    """Whether the journal, or the source that the event came from, still has it: what a lane gives back is not lost."""
 
 
 class Entry(Struct, eq=False, gc=False):

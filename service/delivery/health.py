@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Stored
+from service.telemetry.source import SourceGauges
 
 
 class Phase(StrEnum):
@@ -16,6 +17,14 @@ class Phase(StrEnum):
     DRAINING = "draining"
 
 
+class Receives(Protocol):
+    """A source, as far as its health goes (`receiving.contract.Source`)."""
+
+    @property
+    def gauges(self) -> SourceGauges:
+        """What it is like now."""
+
+
 class Health:
     """The answers of `/livez` and `/readyz`. `strict`: a stuck destination makes this replica not ready."""
 
@@ -23,6 +32,7 @@ class Health:
         self.phase = Phase.STARTING
         self.lanes: Mapping[str, Lane] = {}
         self.stored: Stored | None = None
+        self.sources: Mapping[str, Receives] = {}
         self._strict = strict
 
     def livez(self) -> tuple[int, dict[str, Any]]:
@@ -40,6 +50,9 @@ class Health:
         troubles = [trouble for lane in self.lanes.values() if (trouble := _trouble(lane)) is not None]
         if self.stored is not None and self.stored.trouble is not None:
             troubles.insert(0, {"journal": self.stored.trouble})
+        for name, source in self.sources.items():
+            if (reason := source.gauges.trouble) is not None:
+                troubles.append({"source": name, "state": "failing", "reason": reason})
         return troubles
 
 

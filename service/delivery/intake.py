@@ -14,9 +14,10 @@ from service.receipt import Receipt
 class Intake:
     """Collects events; `Pipeline.accept` hands all of them to their lanes, or none."""
 
-    __slots__ = ("charge", "kept", "lanes", "optional", "receipt", "routes")
+    __slots__ = ("charge", "kept", "lanes", "optional", "owner", "receipt", "routes")
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Settles | None = None) -> None:
+        """`owner` hears of every event's end, by the index that `add` was given; without, the receipt does."""
         self.routes: list[Route] = []
         """The route of each event: its index is the event's in the receipt."""
         self.lanes: dict[Lane, list[Entry]] = {}
@@ -24,19 +25,23 @@ class Intake:
         self.kept: dict[Route, list[Kept]] = {}
         """What is to be stored first."""
         self.receipt = Receipt()
+        """What whoever waits for all of it awaits; says nothing where there is another owner."""
+        self.owner = owner if owner is not None else self.receipt
         self.charge = 0
         """Bytes of memory that the events take, in one lane each."""
         self.optional = False
         """Whether a lane may refuse some of it."""
 
-    def add(self, route: Route, event: Event) -> int:
-        """Shape `event` for the lanes of `route`. Returns its index.
+    def add(self, route: Route, event: Event, index: int | None = None) -> int:
+        """Shape `event` for the lanes of `route`. Returns its index: the next one, or the one given by who has an owner
+        of its own, which several events may share.
 
         Raises TooLarge (EVENT_TOO_LARGE, with `limit`, `actual`, `sink`) if a required sink could never take it;
         InvalidEvent (INVALID_KEY) if it has no key, and a sink keeps the order of keys. Then nothing is added.
         """
-        index, lanes = len(self.routes), self.lanes
-        entries = shaped(route, event, self.receipt, index)
+        given, lanes = index, self.lanes
+        index = len(self.routes) if given is None else given
+        entries = shaped(route, event, self.owner, index)
         if route.keeper is not None:
             self.kept.setdefault(route, []).append(Kept(event, entries, index))
         else:
@@ -49,8 +54,39 @@ class Intake:
                 self.optional = True
         self.charge += entries[0][1].charge
         self.routes.append(route)
-        self.receipt.expect(route.required)
+        if given is None:
+            self.receipt.expect(route.required)
         return index
+
+    @property
+    def expected(self) -> int:
+        """How many settlements its owner will hear of."""
+        lanes = sum(entry.terms.required for entries in self.lanes.values() for entry in entries)
+        return lanes + sum(map(len, self.kept.values()))
+
+    def split(self) -> dict[int, "Intake"]:
+        """The same apart, by the index that events were added with."""
+        parts: dict[int, Intake] = {}
+
+        def part(index: int, route: Route | None = None) -> Intake:
+            found = parts.get(index)
+            if found is None:
+                found = parts[index] = Intake(self.owner)
+                found.optional = self.optional
+                found.routes.append(route or self.routes[0])
+            return found
+
+        for lane, entries in self.lanes.items():
+            for entry in entries:
+                own = part(entry.index)
+                own.lanes.setdefault(lane, []).append(entry)
+                own.charge += entry.charge
+        for route, kept in self.kept.items():
+            for each in kept:
+                own = part(each.index, route)
+                own.kept.setdefault(route, []).append(each)
+                own.charge += each.event.charge
+        return parts
 
 
 def shaped(route: Route, event: Event, owner: Settles, index: int) -> list[tuple[Lane, Entry]]:

@@ -78,7 +78,7 @@ class Pipeline:
             keeper.demand_room(intake.charge)
         self._put(intake.lanes, intake.optional)
         for keeper, kept in keepers:
-            keeper.store(kept, intake.receipt)
+            keeper.store(kept, intake.owner)
         return intake.receipt
 
     def accept_one(self, route: Route, event: Event, owner: Settles) -> None:
@@ -125,6 +125,10 @@ class Pipeline:
         full = [lane for lane in lanes if size <= lane.capacity and not lane.has_room(size)]
         if full:
             raise _busy({lane: f"sink {lane.name!r}" for lane in full})
+
+    def letters(self, sink: str) -> DeadLetters:
+        """The way to the dead letters at `sink`. Raises StopIteration if none go there."""
+        return next(letters for letters in self._dead_letters if letters.lane.name == sink)
 
     def retry_after(self, waited_for: str) -> float:
         """Seconds after which what an event waited for, a lane or JOURNAL, should take it."""

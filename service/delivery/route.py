@@ -90,7 +90,7 @@ class Route:
     legs: tuple[Leg, ...]
     types: tuple[str, ...] = ()
     schema: Schema | None = None
-    key: Select | None = None
+    key: Selector | None = None
     id: Selector | None = None
     source: str = ""
     """CloudEvents `source` of events that came without one; `/routes/NAME` if it is not given."""

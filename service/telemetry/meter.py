@@ -76,6 +76,10 @@ class Meter:
     """Events found in readable bodies, by (source, route)."""
     edge_rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """Events refused before any lane took them, by (source, route, error code)."""
+    source_skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Messages that hold no event and are none that went wrong, by (source, why)."""
+    source_deduplicated: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Events that were delivered before, and passed over, by (source, route)."""
     lane_received: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events a lane became responsible for, by (sink, route)."""
     lane_settled: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
@@ -123,6 +127,8 @@ class Meter:
         """Count what another process has counted, and what it has open."""
         self.edge_received.update(other.edge_received)
         self.edge_rejected.update(other.edge_rejected)
+        self.source_skipped.update(other.source_skipped)
+        self.source_deduplicated.update(other.source_deduplicated)
         self.lane_received.update(other.lane_received)
         self.lane_settled.update(other.lane_settled)
         self.lane_held.update(other.lane_held)

@@ -1,6 +1,6 @@
 """The meter in Prometheus form. Reads plain integers when scraped; costs nothing in between."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from platform import python_version
 from typing import Any
@@ -16,9 +16,10 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from service import __version__
-from service.telemetry import journal
+from service.telemetry import journal, source
 from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Meter
+from service.telemetry.source import SourceGauges
 
 
 class LaneGauges(Struct, frozen=True):
@@ -66,9 +67,17 @@ _LANE_GAUGES: tuple[tuple[str, str, Callable[[LaneGauges], float]], ...] = (
 class MeterCollector(Collector):
     """Turns one snapshot of the meter into metric families."""
 
-    def __init__(self, meter: Meter, lanes: Lanes, bills: Bills = tuple, stored: JournalGauges | None = None) -> None:
+    def __init__(
+        self,
+        meter: Meter,
+        lanes: Lanes,
+        bills: Bills = tuple,
+        stored: JournalGauges | None = None,
+        sources: Sequence[SourceGauges] = (),
+    ) -> None:
         self._meter = meter
         self._stored = stored
+        self._sources = sources
         self._lanes = lanes
         self._bills = bills
 
@@ -116,6 +125,7 @@ class MeterCollector(Collector):
         yield from self._gauges()
         yield from self._billed()
         yield from journal.families(meter, self._stored)
+        yield from source.families(meter, self._sources)
         connections = GaugeMetricFamily("penstock_http_connections_open", "Connections now.", labels=["port"])
         for port, value in meter.connections_open.items():
             connections.add_metric([port], value)
@@ -179,9 +189,13 @@ def _counter(name: str, text: str, labels: str, counts: Mapping[Any, int]) -> Me
 
 
 def registry(
-    meter: Meter, lanes: Lanes, bills: Bills = tuple, stored: JournalGauges | None = None
+    meter: Meter,
+    lanes: Lanes,
+    bills: Bills = tuple,
+    stored: JournalGauges | None = None,
+    sources: Sequence[SourceGauges] = (),
 ) -> CollectorRegistry:
     """A registry of its own, so that nothing else in the process leaks into the page."""
     result = CollectorRegistry(auto_describe=False)
-    result.register(MeterCollector(meter, lanes, bills, stored))
+    result.register(MeterCollector(meter, lanes, bills, stored, sources))
     return result

@@ -6,10 +6,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from service.telemetry import journal
+from service.telemetry import journal, source
 from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Loss, Meter
 from service.telemetry.prometheus import BREAKER_STATES, LaneGauges
+from service.telemetry.source import SourceGauges
 
 
 class Snapshot(Struct):
@@ -25,6 +26,7 @@ class Snapshot(Struct):
     """What is wrong with which destination."""
     journal: JournalGauges | None = None
     """What is stored; None where nothing ever is."""
+    sources: list[SourceGauges] = []
 
     def close(self, loss: Loss) -> None:
         """Its process is gone: only what was counted stays; see `Meter.close`."""
@@ -32,6 +34,7 @@ class Snapshot(Struct):
         self.lanes = []
         self.troubles = []
         self.journal = None
+        self.sources = []
 
 
 def summed(phase: str, parts: Iterable[Snapshot]) -> Snapshot:
@@ -49,6 +52,11 @@ def summed(phase: str, parts: Iterable[Snapshot]) -> Snapshot:
             for name, count in bill.items():
                 total[name] = total.get(name, 0) + count
     result.journal = journal.summed([part.journal for part in parts if part.journal is not None])
+    sources: dict[str, list[SourceGauges]] = {}
+    for part in parts:
+        for each in part.sources:
+            sources.setdefault(each.source, []).append(each)
+    result.sources = [source.summed(of) for of in sources.values()]
     result.lanes = [_lane(each) for each in lanes.values()]
     return result
 

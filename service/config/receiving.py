@@ -1,0 +1,69 @@
+"""What is to hold between sources, routes and sinks: what comes from a source is never refused to a producer, so what
+cannot be delivered needs a place.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from service.config import ways
+from service.config.checks import letter_holds, takes
+from service.config.file import Document, Place
+from service.config.settings import RESERVED_ROUTE, Tree
+from service.receiving.contract import SourceConfig
+from service.sinks.contract import Sink
+from service.units import format_size
+
+
+def everything(document: Document, tree: Tree, sources: Mapping[str, SourceConfig], sinks: Mapping[str, Sink]) -> None:
+    """Note every mistake."""
+    for name, source in sources.items():
+        place: Place = ("sources", name)
+        if source.dead_letter is not None:
+            ways.exists(document, (*place, "dead_letter"), source.dead_letter, tree.sinks)
+            _holds(document, (*place, "dead_letter"), source, source.dead_letter, sinks)
+        for below, route in source.targets().items():
+            _target(document, (*place, *below), route, tree, source, sinks)
+
+
+def _target(
+    document: Document, place: Place, route: str, tree: Tree, source: SourceConfig, sinks: Mapping[str, Sink]
+) -> None:
+    if route != RESERVED_ROUTE:
+        if route not in tree.routes:
+            near = get_close_matches(route, tree.routes, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            document.add(place, f"there is no route {route!r}{hint}")
+            return
+        _route(document, place, route, tree, source, sinks)
+        return
+    if source.dead_letter is None:
+        document.add(
+            place, f"`{RESERVED_ROUTE}` routes by type: give the source a `dead_letter`, for types that no route takes"
+        )
+    for name, settings in tree.routes.items():
+        if settings.types:
+            _route(document, place, name, tree, source, sinks)
+
+
+def _route(
+    document: Document, place: Place, route: str, tree: Tree, source: SourceConfig, sinks: Mapping[str, Sink]
+) -> None:
+    letters = tree.routes[route].dead_letter
+    if letters is None:
+        document.add(
+            place,
+            f"nobody is told what becomes of its events: give route {route!r} a `dead_letter`, for what cannot be "
+            "delivered",
+        )
+    else:
+        _holds(document, place, source, letters.sink, sinks)
+
+
+def _holds(document: Document, place: Place, source: SourceConfig, sink: str, sinks: Mapping[str, Sink]) -> None:
+    """A message is among the dead letters whole, whatever is wrong with it."""
+    if sink in sinks and (most := letter_holds(takes(sinks[sink]))) < source.max_message:
+        document.add(
+            place,
+            f"the dead letters at sink {sink!r} hold messages of {format_size(most)} at most (4/3 and 16KiB more are "
+            f"written), and max_message is {format_size(source.max_message)}: lower it, or have another sink for them",
+        )

@@ -1,0 +1,97 @@
+"""The source contract: what everything that brings events promises, and what it is given to do so."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Annotated, Any, Protocol, Self, runtime_checkable
+
+from fastapi import FastAPI
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from service.receiving.dedupe import Dedupe
+from service.receiving.handover import Handover
+from service.telemetry.source import SourceGauges
+from service.units import ByteSize
+
+
+def _codec(value: Any) -> Any:
+    """A codec's name alone as the mapping it stands for."""
+    return {"type": value} if isinstance(value, str) else value
+
+
+class SourceConfig(BaseModel):
+    """What every source's `Config` has. A source adds its own beside it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: str = Field(description="The plugin: a name such as `kafka`, or `package.module:Class`.")
+    codec: Annotated[dict[str, Any], BeforeValidator(_codec)] = Field(
+        default={"type": "cloudevents"}, description="What a message holds: a codec's name, or `{type: name, ...}`."
+    )
+    max_message: ByteSize = Field(
+        default=2**20,
+        ge=1024,
+        description="Largest message that is expected. The dead letters of its routes must be able to take it whole.",
+    )
+    memory: ByteSize = Field(
+        default=32 * 2**20,
+        ge=2**20,
+        description="Most bytes of messages that wait for room in the lanes, beside `server.memory`. Workers divide "
+        "it.",
+    )
+    dedupe: Dedupe | None = Field(
+        default=None, description="Pass over an event whose id was delivered lately: `{window: 10m}`."
+    )
+    dead_letter: str | None = Field(
+        default=None, description="Sink of messages for which there is no route; needed where `events` routes by type."
+    )
+
+    def targets(self) -> Mapping[tuple[str | int, ...], str]:
+        """The routes, or `events`, that it brings events to, by the path of the setting that names each."""
+        raise NotImplementedError
+
+    def share(self, workers: int, worker: int) -> Self:
+        """The settings of one of `workers` processes, the one of number `worker`."""
+        del worker
+        return self.model_copy(update={"memory": max(2**20, self.memory // workers)})
+
+
+class Source(Protocol):
+    """Where events come from. It acknowledges a message (commits, deletes) once all its events are safe, never before.
+
+    The constructor takes `(name: str, config: Config, handover: Handover)` and does no I/O. `async with` enters (begins
+    to receive; whoever it asks may be away: that is trouble, and no error) and exits (acknowledges what is settled by
+    then and releases everything: no task, thread or socket is left). `service.plugins.load` finds the class.
+    """
+
+    @property
+    def Config(self) -> type[SourceConfig]:  # noqa: N802 - a nested class, which mypy matches only with a property
+        """The settings model of the plugin: a nested class."""
+
+    def __init__(self, name: str, config: Any, handover: Handover) -> None: ...
+
+    def stop(self) -> None:
+        """Receive nothing more, hand nothing over. What is under way is still acknowledged when it is settled."""
+
+    @property
+    def gauges(self) -> SourceGauges:
+        """What it is like now."""
+
+    async def probe(self) -> None:
+        """Raise `sinks.contract.ProbeError` if unusable as configured, in words that say what to do."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+@runtime_checkable
+class Mounted(Protocol):
+    """What a source offers beside `Source` if it is called at the public port."""
+
+    def mount(self, app: FastAPI) -> None:
+        """Add what is called, before the port opens."""

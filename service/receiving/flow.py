@@ -1,0 +1,285 @@
+"""A flow: messages of one order (a partition, a message group, a request), handed over one after the other.
+
+Each has a number, from 0 on. It is settled once all its events are, at every required lane, and all that was refused of
+it is among the dead letters.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from service.codecs.draft import Draft, Refusal
+from service.delivery.entry import Entry
+from service.delivery.intake import Intake
+from service.delivery.route import Route
+from service.envelopes.contract import Skip
+from service.errors import Busy, Draining, IngestError, TooLarge
+from service.event import Event, Origin
+from service.outcome import Reason
+from service.receipt import Fate, Settlement
+from service.receiving.dedupe import Identity
+from service.receiving.handover import Handover
+from service.receiving.received import Received, refused, too_large, whole
+
+CHUNK_MESSAGES: Final = 500
+"""Handed over at once: some 5 ms of work."""
+_SAFE: Final = frozenset({Fate.DELIVERED, Fate.DEAD_LETTERED})
+
+
+class Hears(Protocol):
+    """Whoever acknowledges the messages of a flow."""
+
+    def settled(self, flow: "Flow", numbers: Sequence[int]) -> None:
+        """These messages are safe."""
+
+    def failed(self, flow: "Flow", number: int, why: Settlement) -> None:
+        """This message is not, and this flow does nothing more for it: it has to come again, in another flow."""
+
+
+class Flow:
+    """Messages of one order. Only the event loop's thread calls it."""
+
+    def __init__(self, name: str, route: Route | None, handover: Handover, hears: Hears) -> None:
+        """`route`: where everything goes; None: by the type of each event."""
+        self.name = name
+        self.route = route
+        self.closed = False
+        self.waiting_bytes = 0
+        """Of messages that were not read yet."""
+        self._handover = handover
+        self._hears = hears
+        self._waiting: deque[Received] = deque()
+        self._chunk: dict[int, Received] = {}
+        """Of what was read last, by number."""
+        self._intake: Intake | None = None
+        """What was read, and is not taken yet."""
+        self._parts: deque[Intake] = deque()
+        """What comes after it."""
+        self._offered = self._read = self._base = self._done = 0
+        self._pending: dict[int, int] = {}
+        """What each message that was read still waits for."""
+        self._failed: set[int] = set()
+        self._identities: dict[int, list[Identity]] = {}
+
+    # --- what comes in
+
+    def offer(self, messages: Iterable[Received]) -> int:
+        """Hand these over when there is room, after those before. Returns the number of the first."""
+        first = self._offered
+        for received in messages:
+            self._waiting.append(received)
+            self.waiting_bytes += received.size
+            self._offered += 1
+        self._handover.ready(self)
+        return first
+
+    @property
+    def waiting_messages(self) -> int:
+        """Messages that were not read yet."""
+        return len(self._waiting)
+
+    @property
+    def unsettled(self) -> int:
+        """Messages that are not settled: those that wait, and those that failed, among them."""
+        return self._offered - self._done
+
+    @property
+    def settled_before(self) -> int:
+        """The number of the first message that is not settled: all before it are."""
+        base, pending, failed, read = self._base, self._pending, self._failed, self._read
+        while base < read and base not in pending and base not in failed:
+            base += 1
+        self._base = base
+        return base
+
+    def close(self) -> None:
+        """Hand nothing more over, and hear nothing more of what was. What is settled stays so."""
+        self.closed = True
+        self._waiting.clear()
+        self._parts.clear()
+        self._intake, self._chunk, self.waiting_bytes = None, {}, 0
+        self._handover.forget(self)
+        for number in list(self._identities):
+            self._let_go(number)
+
+    # --- handing over
+
+    def advance(self) -> bool:
+        """Hand over what comes next, as far as there is room. Returns whether it could go on at once."""
+        if self.closed:
+            return False
+        intake = self._intake or (self._parts.popleft() if self._parts else self._compose())
+        self._intake = None
+        if intake.routes:
+            try:
+                self._handover.accept(intake)
+            except (Busy, Draining):
+                self._intake = intake
+                return False
+            except TooLarge as error:
+                self._too_much(intake, error)
+        return bool(self._waiting or self._parts)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it has something that no lane has room for."""
+        return self._intake is not None
+
+    def _compose(self) -> Intake:
+        """The next messages, read: as many as every lane should be able to hold."""
+        intake = Intake(self)
+        waiting, most, chunk = self._waiting, self._handover.chunk_bytes, self._chunk
+        chunk.clear()
+        while waiting and len(chunk) < CHUNK_MESSAGES and intake.charge < most:
+            received = waiting[0]
+            if chunk and received.size > most:
+                break
+            waiting.popleft()
+            self.waiting_bytes -= received.size
+            number = self._read
+            self._read += 1
+            chunk[number] = received
+            self._pending[number] = 1  # its reading: it does not end before it was read
+            self._read_one(received, number, intake)
+        self._handover.count(intake)
+        self._count(list(chunk))
+        return intake
+
+    def _read_one(self, received: Received, number: int, intake: Intake) -> None:
+        handover, message = self._handover, received.message
+        origin = Origin(handover.source, handover.now, handover.address, received.place)
+        headers = handover.texts(message)
+        drafts = 0
+        for found in handover.decode(message):
+            if type(found) is Draft:
+                route = self.route
+                named = f"{received.place}/{drafts}" if drafts else received.place
+                drafts += 1
+                try:
+                    route = route or handover.routed(found)
+                    if len(found.body) > route.max_event:
+                        raise too_large(found, route)
+                    event = route.event(found, headers, origin, named)
+                    if handover.delivered is not None and self._is_duplicate(event, number, route):
+                        continue
+                    intake.add(route, event, number)
+                except IngestError as error:
+                    self._refuse(refused(received, origin, route, found, named), error, route, number)
+                    continue
+                self._pending[number] += len(route.required)
+            elif type(found) is Refusal:
+                letter = refused(received, origin, self.route, found, received.place)
+                self._refuse(letter, found.error, self.route, number)
+            else:
+                assert type(found) is Skip
+                handover.skipped(found.why)
+
+    def _too_much(self, intake: Intake, error: TooLarge) -> None:
+        """No lane could hold it even if it were empty: message by message then, or whole among the dead letters."""
+        parts = intake.split()
+        if len(parts) > 1:
+            self._parts.extendleft(reversed(parts.values()))
+            return
+        ((number, part),) = parts.items()
+        self._pending[number] += 1 - part.expected
+        received = self._chunk[number]
+        origin = Origin(self._handover.source, self._handover.now, self._handover.address, received.place)
+        route = intake.routes[0]
+        self._refuse(whole(received, origin, route), error, route, number)
+        self._count([number])
+
+    # --- duplicates
+
+    def _is_duplicate(self, event: Event, number: int, route: Route) -> bool:
+        delivered = self._handover.delivered
+        assert delivered is not None
+        identity = (event.attributes["source"], event.id)
+
+        def joined(safe: bool) -> None:
+            if self.closed:
+                return
+            if safe:
+                self._count([number])
+            else:
+                self._fail(number, Settlement(Fate.EXPIRED, Reason.SHUTDOWN, "what it is a duplicate of was not safe"))
+
+        self._pending[number] += 1
+        if delivered.meet(identity, joined):
+            self._handover.deduplicated(route)
+            return True
+        self._pending[number] -= 1
+        self._identities.setdefault(number, []).append(identity)
+        return False
+
+    def _let_go(self, number: int) -> None:
+        """What was a duplicate of this message's events has to come again too."""
+        delivered = self._handover.delivered
+        if delivered is not None:
+            for identity in self._identities.pop(number, ()):
+                delivered.failed(identity)
+
+    # --- dead letters
+
+    def _refuse(self, letter: Event, error: IngestError, route: Route | None, number: int) -> None:
+        self._pending[number] += 1
+        self._handover.refuse(letter, error, route, self._buried(number))
+
+    def _buried(self, number: int) -> Callable[[bool], None]:
+        def done(kept: bool) -> None:
+            if self.closed:
+                return
+            if kept:
+                self._count([number])
+            else:
+                detail = "there can be no dead letter of it: its sink does not take one so large, or the service stops"
+                self._fail(number, Settlement(Fate.REJECTED, Reason.INVALID, detail))
+
+        return done
+
+    # --- what became of them
+
+    def settle(self, index: int, lane: str, settlement: Settlement) -> None:
+        """See `Settles`."""
+        del lane
+        if self.closed:
+            return
+        if settlement.fate in _SAFE:
+            self._count([index])
+        else:
+            self._fail(index, settlement)
+
+    def settle_delivered(self, entries: Sequence[Entry]) -> None:
+        """See `Settles`."""
+        if not self.closed:
+            self._count([entry.index for entry in entries])
+
+    def _count(self, numbers: Iterable[int]) -> None:
+        """Each of these waits for one thing less."""
+        pending, ended = self._pending, []
+        for number in numbers:
+            left = pending[number] - 1
+            if left:
+                pending[number] = left
+            else:
+                del pending[number]
+                ended.append(number)
+        if ended:
+            self._end(ended)
+
+    def _end(self, numbers: Sequence[int]) -> None:
+        done = [number for number in numbers if number not in self._failed] if self._failed else numbers
+        self._done += len(done)
+        if self._identities and (delivered := self._handover.delivered) is not None:
+            for number in done:
+                for identity in self._identities.pop(number, ()):
+                    delivered.settled(identity, self)
+        if done:
+            self._hears.settled(self, done)
+
+    def _fail(self, number: int, why: Settlement) -> None:
+        first = number not in self._failed
+        self._failed.add(number)
+        self._count([number])
+        if first:
+            self._let_go(number)
+            self._hears.failed(self, number, why)
