@@ -92,6 +92,32 @@ class Flow:
         self._base = base
         return base
 
+    @property
+    def under_way(self) -> int:
+        """Messages that were read, and are neither settled nor have failed."""
+        return len(self._pending) - len(self._pending.keys() & self._failed)
+
+    def halt(self) -> None:
+        """Hand nothing more over. What was is still heard of."""
+        self._waiting.clear()
+        self.waiting_bytes = 0
+        for intake in (self._intake, *self._parts):
+            if intake is not None:
+                self._withdraw(intake)
+        self._parts.clear()
+        self._intake = None
+
+    def _withdraw(self, intake: Intake) -> None:
+        """These were read, and no lane has them."""
+        for number, part in intake.split().items():
+            self._failed.add(number)
+            self._let_go(number)
+            left = self._pending[number] - part.expected
+            if left:
+                self._pending[number] = left
+            else:
+                del self._pending[number]
+
     def close(self) -> None:
         """Hand nothing more over, and hear nothing more of what was. What is settled stays so."""
         self.closed = True

@@ -1,0 +1,178 @@
+"""The kafka source: topics of a consumer group. A message is committed once all its events are safe, and everything
+before it in its partition is: at least once, in order.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from pydantic import Field, field_validator
+
+from service.config.settings import RESERVED_ROUTE
+from service.delivery.route import Route
+from service.receiving.contract import SourceConfig
+from service.receiving.handover import Handover
+from service.sinks.contract import ProbeError
+from service.sources.kafka_assignment import Assignment
+from service.sources.kafka_consumer import Polling
+from service.sources.kafka_settings import connection, librdkafka
+from service.telemetry.source import SourceGauges
+from service.threads import off_loop
+from service.units import ByteSize, Duration
+
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+class Kafka:
+    """Reads topics as a member of a consumer group."""
+
+    class Config(SourceConfig):
+        """Settings of a kafka source."""
+
+        brokers: str = Field(description="Bootstrap servers, `host:port` separated by commas.")
+        group: str = Field(
+            min_length=1, max_length=255, description="Consumer group; its members share the partitions."
+        )
+        topics: dict[str, str] = Field(
+            min_length=1,
+            description="Routes by topic, or by a pattern that begins with `^`; `events` routes by type.",
+        )
+        protocol: Literal["classic", "consumer"] = Field(
+            default="classic",
+            description="Group protocol: `classic` (cooperative-sticky), or `consumer` (KIP-848; brokers from 4.0 on).",
+        )
+        instance_id: str | None = Field(
+            default=None,
+            max_length=200,
+            description="Static membership: a name that this replica keeps over restarts. Workers add their number.",
+        )
+        start: Literal["earliest", "latest"] | datetime = Field(
+            default="earliest",
+            description="Where a partition begins for which the group has no offset: `earliest`, `latest`, or a time.",
+        )
+        isolation: Literal["read_committed", "read_uncommitted"] = Field(
+            default="read_committed", description="Whether messages of transactions that are not committed are read."
+        )
+        window_messages: int = Field(
+            default=10_000, ge=1, description="Most messages of a partition past its commit; then it is paused."
+        )
+        window_bytes: ByteSize = Field(default=32 * 2**20, ge=1024, description="And most bytes of them.")
+        commit_interval: Duration = Field(default=1.0, gt=0, le=60, description="How often offsets are committed.")
+        revoke_timeout: Duration = Field(
+            default=10.0, ge=0, le=120, description="How long a partition that goes waits for what is under way."
+        )
+        session_timeout: Duration = Field(
+            default=45.0, ge=1, le=1800, description="After which a member that is silent is dead (`classic`)."
+        )
+        max_poll_interval: Duration = Field(
+            default=300.0, ge=10, description="After which a member that does not poll is; ours polls always."
+        )
+        client_id: str = Field(default="penstock", min_length=1, description="As for a kafka sink.")
+        properties: dict[str, str] = Field(default={}, description="Further librdkafka properties.")
+
+        @field_validator("topics")
+        @classmethod
+        def _check_topics(cls, topics: dict[str, str]) -> dict[str, str]:
+            for topic in topics:
+                if topic.startswith("^"):
+                    try:
+                        re.compile(topic)
+                    except re.error as error:
+                        raise ValueError(f"{topic!r} is no regular expression: {error}") from error
+                elif not _TOPIC.fullmatch(topic):
+                    raise ValueError(f"{topic!r} is no topic: 1 to 249 characters of letters, digits and ._-")
+            return topics
+
+        @field_validator("start")
+        @classmethod
+        def _check_start(cls, start: str | datetime) -> str | datetime:
+            if isinstance(start, datetime) and start.tzinfo is None:
+                raise ValueError("a time needs its zone, such as 2026-01-31T12:00:00Z")
+            return start
+
+        def targets(self) -> Mapping[tuple[str | int, ...], str]:
+            """See `SourceConfig`."""
+            return {("topics", topic): route for topic, route in self.topics.items()}
+
+        def share(self, workers: int, worker: int) -> Self:
+            """See `SourceConfig`: static members need a name each."""
+            shared = super().share(workers, worker)
+            if self.instance_id is None or workers == 1:
+                return shared
+            return shared.model_copy(update={"instance_id": f"{self.instance_id}-{worker}"})
+
+    def __init__(self, name: str, config: Config, handover: Handover) -> None:
+        self.name = name
+        self._config = config
+        self._handover = handover
+        handover.address = config.brokers[:128]
+        self._assignment = Assignment(name, config, handover, self._route)
+        self._polling: Polling | None = None
+        self._committing: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin to poll; the brokers may be away."""
+        config, start = self._config, self._config.start
+        self._polling = Polling(
+            self.name,
+            lambda: librdkafka(config),
+            list(config.topics),
+            self._assignment,
+            revoke_seconds=config.revoke_timeout,
+            start_ms=int(start.timestamp() * 1000) if isinstance(start, datetime) else None,
+        )
+        self._assignment.begin(self._polling)
+        self._polling.begin()
+        self._commit()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._committing is not None:
+            self._committing.cancel()
+        self.stop()
+        polling, self._polling = self._polling, None
+        if polling is not None:
+            await off_loop(polling.end)
+        self._assignment.end()
+
+    def stop(self) -> None:
+        """Hand over nothing more. What is under way is committed when it is settled."""
+        self._handover.stop()
+        self._assignment.stop()
+
+    def _commit(self) -> None:
+        self._committing = asyncio.get_running_loop().call_later(self._config.commit_interval, self._commit)
+        self._assignment.commit()
+
+    def _route(self, topic: str) -> Route | None:
+        """The route that a topic goes to; None for `events`."""
+        topics = self._config.topics
+        name = topics.get(topic)
+        if name is None:
+            name = next(route for pattern, route in topics.items() if pattern[0] == "^" and re.match(pattern, topic))
+        return None if name == RESERVED_ROUTE else self._handover.routes[name]
+
+    @property
+    def gauges(self) -> SourceGauges:
+        """See `Source`."""
+        return self._assignment.gauges
+
+    async def probe(self) -> None:
+        """Ask for the topics' metadata. Raises ProbeError saying what is missing, unreachable or refused."""
+        config = self._config
+        try:
+            found = await off_loop(_topics, config)
+        except KafkaException as error:
+            raise ProbeError(f"{config.brokers}: no broker answered ({error.args[0].str()})") from error
+        missing = [topic for topic in config.topics if not topic.startswith("^") and topic not in found]
+        if missing:
+            raise ProbeError(f"there is no topic {missing[0]!r} for this client; create it, or allow Describe and Read")
+
+
+def _topics(config: Kafka.Config) -> set[str]:
+    """The names of the topics that this client may see. Blocks. Raises KafkaException."""
+    return set(AdminClient(connection(config)).list_topics(timeout=5).topics)

@@ -1,0 +1,300 @@
+"""The partitions that are ours: how far ahead of what is settled each may be, and what is done when one goes.
+
+Back-pressure, in this order: the lanes have no room, so messages wait here; the poll waits for a moment; then
+partitions that are too far ahead are paused, and the poll goes on, so that the group does not think us dead.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import Message as KafkaMessage
+
+from service.delivery.route import Route
+from service.receipt import Fate, Settlement
+from service.receiving.flow import Flow
+from service.receiving.handover import Handover
+from service.sources.kafka_consumer import Polling
+from service.sources.kafka_partition import Key, Partition
+from service.telemetry.source import SourceGauges
+
+if TYPE_CHECKING:
+    from service.sources.kafka import Kafka
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS: Final = 0.5
+"""How long the poll waits for room. To pause a partition costs what was fetched of it."""
+RESUME_PART: Final = 2
+"""A paused partition goes on when it is ahead by this part of what it may be, a half."""
+LOOK_SECONDS: Final = 0.1
+"""Between looks at whether a revoked partition is settled."""
+SHORTEST_AGAIN_SECONDS: Final = 1.0
+LONGEST_AGAIN_SECONDS: Final = 60.0
+"""After which a partition is read again of which something was not kept (the journal's disk failed)."""
+
+
+class Assignment:
+    """All partitions of one source. Only the event loop's thread calls it."""
+
+    def __init__(
+        self, name: str, config: "Kafka.Config", handover: Handover, route: Callable[[str], Route | None]
+    ) -> None:
+        """`route`: of a topic."""
+        self.name = name
+        self._config = config
+        self._handover = handover
+        self._route = route
+        self._loop = asyncio.get_running_loop()
+        self._partitions: dict[Key, Partition] = {}
+        self._flows: dict[Flow, Partition] = {}
+        self._ends: dict[Key, int] = {}
+        self._starts: dict[Key, int] = {}
+        self._batches = 0
+        """Of which the poll was not told that they are taken: it waits."""
+        self._waiting: asyncio.TimerHandle | None = None
+        """Until it waits no longer."""
+        self._trouble: str | None = None
+        self._stuck: dict[Key, str] = {}
+        self._again_seconds: dict[Key, float] = {}
+        self._again: dict[Key, asyncio.TimerHandle] = {}
+        self._polling: Polling | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    def begin(self, polling: Polling) -> None:
+        """What asks for room, and is told to commit."""
+        self._polling = polling
+
+    def stop(self) -> None:
+        """Nothing is handed over any more: the poll need not wait, and nothing is read again."""
+        self._stopped = True
+        for timer in self._again.values():
+            timer.cancel()
+        self._free()
+
+    def end(self) -> None:
+        """The thread has ended."""
+        self._polling = None
+        for partition in list(self._partitions.values()):
+            self._drop(partition)
+
+    @property
+    def gauges(self) -> SourceGauges:
+        """See `Source`."""
+        partitions = self._partitions.values()
+        return SourceGauges(
+            source=self.name,
+            trouble=self._trouble or next(iter(self._stuck.values()), None),
+            lag=sum(map(self._lag, partitions)),
+            waiting_messages=sum(each.flow.waiting_messages for each in partitions),
+            waiting_bytes=self._waiting_bytes(),
+            unsettled_messages=sum(each.flow.unsettled for each in partitions),
+            partitions=len(partitions),
+            paused=sum(each.paused for each in partitions),
+        )
+
+    def _lag(self, partition: Partition) -> int:
+        end = self._ends.get(partition.key)
+        at = partition.position
+        if at is None:
+            at = partition.first_unsettled
+        if at is None:
+            at = self._starts.get(partition.key)
+        return max(0, end - at) if end is not None and at is not None else 0
+
+    def _waiting_bytes(self) -> int:
+        return sum(each.flow.waiting_bytes for each in self._partitions.values())
+
+    # --- what the thread tells (see `Listener`)
+
+    def received(self, messages: Sequence[KafkaMessage]) -> None:
+        """Messages came."""
+        self._batches += 1
+        for key, each in _by_partition(messages):
+            partition = self._partitions.get(key)
+            if partition is not None:
+                partition.receive(each)
+        self._look_for_room()
+
+    def ended(self, ends: Sequence[tuple[Key, int]]) -> None:
+        """Partitions were read to their ends."""
+        for key, offset in ends:
+            self._ends[key] = max(offset, self._ends.get(key, 0))
+            if (partition := self._partitions.get(key)) is not None:
+                partition.ends(offset)
+
+    def assigned(self, keys: Sequence[Key]) -> None:
+        """Partitions came."""
+        for key in keys:
+            self._begin(key)
+
+    def restarted(self, key: Key) -> None:
+        """A partition is read again."""
+        if key in self._partitions:
+            self._begin(key)
+
+    def _begin(self, key: Key) -> None:
+        if (before := self._partitions.get(key)) is not None:
+            self._drop(before)
+        flow = Flow(f"{key[0]}/{key[1]}", self._route(key[0]), self._handover, self)
+        config = self._config
+        partition = Partition(key, flow, config.window_messages, config.window_bytes)
+        self._partitions[key] = self._flows[flow] = partition
+
+    def revoking(self, keys: Sequence[Key], result: "Future[dict[Key, int]]") -> None:
+        """Partitions are about to go."""
+        task = self._loop.create_task(self._settle(keys, result), name=f"revoke {self.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, keys: Sequence[Key], result: "Future[dict[Key, int]]") -> None:
+        """Take nothing more of these, wait for what their lanes hold, and tell what to commit."""
+        going = [partition for key in keys if (partition := self._partitions.get(key)) is not None]
+        for partition in going:
+            partition.halt()
+        # at the end of the service the lanes have had their time
+        end = self._loop.time() + (0 if self._stopped else self._config.revoke_timeout)
+        while any(each.flow.under_way for each in going) and self._loop.time() < end:  # noqa: ASYNC110 - rare; many flows
+            await asyncio.sleep(LOOK_SECONDS)
+        positions = {}
+        for partition in going:
+            partition.advance()
+            if partition.position is not None and partition.position != partition.committed:
+                positions[partition.key] = partition.position
+            self._drop(partition)
+        if not result.cancelled():
+            result.set_result(positions)
+
+    def gone(self, keys: Sequence[Key]) -> None:
+        """Partitions are somebody else's."""
+        for key in keys:
+            if (partition := self._partitions.get(key)) is not None:
+                self._drop(partition)
+        self._look_for_room()
+
+    def _drop(self, partition: Partition) -> None:
+        """Settlements that come later are ignored."""
+        partition.flow.close()
+        self._flows.pop(partition.flow, None)
+        self._partitions.pop(partition.key, None)
+        self._stuck.pop(partition.key, None)
+
+    def uncommitted(self, keys: Sequence[Key]) -> None:
+        """They are committed again."""
+        for key in keys:
+            if (partition := self._partitions.get(key)) is not None:
+                partition.committed = None
+
+    def seen(self, ends: Mapping[Key, int], starts: Mapping[Key, int]) -> None:
+        """For the lag."""
+        self._ends, self._starts = dict(ends), dict(starts)
+
+    def troubled(self, trouble: str | None) -> None:
+        """For the health."""
+        self._trouble = trouble
+
+    # --- room
+
+    def _look_for_room(self) -> None:
+        """Let the poll go on, unless partitions are too far ahead; if that does not end soon, they are paused."""
+        if not self._batches:
+            return
+        if self._stopped or next(iter(self._too_far()), None) is None:
+            self._free()
+        elif self._waiting is None:
+            self._waiting = self._loop.call_later(PATIENCE_SECONDS, self._pause)
+
+    def _free(self) -> None:
+        batches, self._batches = self._batches, 0
+        if self._polling is not None:
+            for _ in range(batches):
+                self._polling.taken()
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _too_far(self) -> Iterable[Partition]:
+        full = self._waiting_bytes() >= self._config.memory
+        for partition in self._partitions.values():
+            if not partition.paused and (partition.is_over() or (full and partition.flow.waiting_messages)):
+                yield partition
+
+    def _pause(self) -> None:
+        over = list(self._too_far())
+        for partition in over:
+            partition.paused = True
+        if over and self._polling is not None:
+            self._polling.pause([partition.key for partition in over])
+        self._free()
+
+    def _resume(self) -> None:
+        if self._polling is None or self._waiting_bytes() * RESUME_PART >= self._config.memory:
+            return
+        freed = [each for each in self._partitions.values() if each.paused and not each.is_over(RESUME_PART)]
+        for partition in freed:
+            partition.paused = False
+        if freed:
+            self._polling.resume([partition.key for partition in freed])
+
+    # --- what became of the messages
+
+    def settled(self, flow: Flow, numbers: Sequence[int]) -> None:
+        """See `flow.Hears`."""
+        del numbers
+        partition = self._flows.get(flow)
+        if partition is None:
+            return
+        partition.advance()
+        self._again_seconds.pop(partition.key, None)
+        if partition.paused:
+            self._resume()
+        if self._batches:
+            self._look_for_room()
+
+    def failed(self, flow: Flow, number: int, why: Settlement) -> None:
+        """See `flow.Hears`: what was given back is read again, unless we end; what nothing takes stands in the way."""
+        del number
+        partition = self._flows.get(flow)
+        if partition is None or self._stopped:
+            return
+        if why.fate is Fate.REJECTED:
+            at = f"{flow.name}/{partition.first_unsettled}"
+            log.critical("a message can be neither delivered nor buried", extra={"source": self.name, "detail": at})
+            self._stuck[partition.key] = f"partition {flow.name} stands still at a message: {why.detail}"
+            return
+        partition.halt()
+        if partition.key not in self._again:
+            seconds = self._again_seconds.get(partition.key, SHORTEST_AGAIN_SECONDS)
+            self._again_seconds[partition.key] = min(2 * seconds, LONGEST_AGAIN_SECONDS)
+            self._again[partition.key] = self._loop.call_later(seconds, self._rewind, partition)
+
+    def _rewind(self, partition: Partition) -> None:
+        self._again.pop(partition.key, None)
+        partition.advance()
+        offset = partition.first_unsettled
+        if self._polling is not None and self._partitions.get(partition.key) is partition and offset is not None:
+            self._polling.rewind(partition.key, offset)
+
+    def commit(self) -> None:
+        """Have committed what is settled since this was last asked."""
+        positions = {}
+        for partition in self._partitions.values():
+            if partition.position is not None and partition.position != partition.committed:
+                positions[partition.key] = partition.committed = partition.position
+        if positions and self._polling is not None:
+            self._polling.commit(positions)
+        self._resume()
+
+
+def _by_partition(messages: Sequence[KafkaMessage]) -> Iterable[tuple[Key, list[KafkaMessage]]]:
+    found: dict[Key, list[KafkaMessage]] = {}
+    for message in messages:
+        key: Key = (message.topic(), message.partition())  # type: ignore[assignment]  # a message that came has both
+        if key in found:
+            found[key].append(message)
+        else:
+            found[key] = [message]
+    return found.items()

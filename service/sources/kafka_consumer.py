@@ -1,0 +1,277 @@
+"""One consumer of a Kafka group and the thread that polls it: the event loop never waits for librdkafka.
+
+Promises: the poll never stands still while a sink is away (a partition that is too far ahead is paused); what is told
+the loop comes in the order in which it happened; a partition that is taken away is let go once what is under way is
+settled and committed, or a bound is over; nothing is committed but what the listener says.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from time import monotonic
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from service.sources.kafka_condition import ASK_SECONDS, Condition
+from service.sources.kafka_listener import Listener
+from service.sources.kafka_partition import Key
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 0.05
+"""How long a command of the loop may wait while nothing comes."""
+MOST_MESSAGES: Final = 1000
+"""Handed over at once."""
+MOST_BATCHES: Final = 2
+"""Handed over and not taken note of by the loop."""
+LOOK_SECONDS: Final = 1.0
+"""Between looks at how much there is to come."""
+REBUILD_SECONDS: Final = 5.0
+"""After which a consumer that failed for good is built anew."""
+_GONE: Final = frozenset({KafkaError._ASSIGNMENT_LOST, KafkaError._STATE, KafkaError._UNKNOWN_PARTITION})
+
+
+class Polling:
+    """A consumer and its thread. `begin` it once; after `end` no thread and no socket is left."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Callable[[], Mapping[str, Any]],
+        topics: Sequence[str],
+        listener: Listener,
+        *,
+        revoke_seconds: float,
+        start_ms: int | None,
+    ) -> None:
+        """`settings`: librdkafka's, asked for in the thread. `start_ms`: where partitions begin of which the group has
+        committed nothing, in Unix milliseconds; None: as `auto.offset.reset` says."""
+        self._name = name
+        self._settings = settings
+        self._topics = list(topics)
+        self._listener = listener
+        self._revoke_seconds = revoke_seconds
+        self._start_ms = start_ms
+        self._loop = asyncio.get_running_loop()
+        self._commands: deque[Callable[[Consumer], object]] = deque()
+        self._slots = threading.Semaphore(MOST_BATCHES)
+        self._ending = threading.Event()
+        self._condition = Condition(name, topics, listener, self._loop)
+        self._looked_at = 0.0
+        self._paused: set[Key] = set()
+        self._thread = threading.Thread(target=self._run, name=f"kafka source {name}", daemon=True)
+
+    def begin(self) -> None:
+        """Begin to poll."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Leave the group, having committed what is settled, and end. Blocks: call it off the loop."""
+        self._ending.set()
+        self._thread.join()
+
+    # --- what the loop asks
+
+    def taken(self) -> None:
+        """The loop has taken note of a batch."""
+        self._slots.release()
+
+    def pause(self, keys: Sequence[Key]) -> None:
+        """Receive nothing of these partitions for now."""
+        self._commands.append(lambda consumer: self._pause(consumer, keys))
+
+    def resume(self, keys: Sequence[Key]) -> None:
+        """Go on with them."""
+        self._commands.append(lambda consumer: self._resume(consumer, keys))
+
+    def commit(self, positions: Mapping[Key, int]) -> None:
+        """Tell the brokers to go on at these offsets."""
+        self._commands.append(lambda consumer: self._commit(consumer, positions))
+
+    def rewind(self, key: Key, offset: int) -> None:
+        """Read a partition again from `offset`; the listener hears `restarted` before what comes then."""
+        self._commands.append(lambda consumer: self._rewind(consumer, key, offset))
+
+    # --- the thread
+
+    def _tell(self, hears: Callable[..., object], *arguments: object) -> None:
+        self._loop.call_soon_threadsafe(hears, *arguments)
+
+    def _run(self) -> None:
+        while not self._ending.is_set():
+            try:
+                consumer = Consumer(
+                    {
+                        **self._settings(),
+                        "error_cb": self._condition.complain,
+                        "on_commit": self._committed,
+                        "logger": _Log(self._name),
+                    }
+                )
+            except Exception as error:  # noqa: BLE001 - credentials, files, librdkafka: whatever it is, it may come right
+                self._condition.say(f"no consumer can be made: {error}")
+                self._ending.wait(REBUILD_SECONDS)
+                continue
+            self._commands.clear()
+            try:
+                self._consume(consumer)
+            except KafkaException as error:
+                log.exception("a Kafka consumer failed, and is built anew", extra={"source": self._name})
+                self._condition.say(f"the consumer failed, and is built anew: {error.args[0].str()}")
+            finally:
+                self._leave(consumer)
+            if not self._ending.is_set():
+                self._ending.wait(REBUILD_SECONDS)
+
+    def _leave(self, consumer: Consumer) -> None:
+        try:
+            consumer.close()  # takes the partitions away, by the call-back
+        except (KafkaException, RuntimeError) as error:
+            log.warning("a Kafka consumer did not leave its group", extra={"source": self._name, "detail": str(error)})
+
+    def _consume(self, consumer: Consumer) -> None:
+        consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        while not self._ending.is_set():
+            while self._commands:
+                self._perform(consumer, self._commands.popleft())
+            if monotonic() >= self._looked_at + LOOK_SECONDS:
+                self._looked_at = monotonic()
+                self._condition.look(consumer, self._paused)
+            if not self._slots.acquire(timeout=POLL_SECONDS):
+                continue
+            self._sort_out(self._polled(consumer))
+
+    def _polled(self, consumer: Consumer) -> list[KafkaMessage]:
+        """What is there: as soon as there is something, and not more than MOST_MESSAGES."""
+        try:
+            first = consumer.poll(POLL_SECONDS)
+            return [] if first is None else [first, *consumer.consume(MOST_MESSAGES - 1, 0)]
+        except BaseException:
+            self._slots.release()
+            raise
+
+    def _sort_out(self, messages: Sequence[KafkaMessage]) -> None:
+        """Tell what came; the slot that was taken for it goes on to the loop, or back."""
+        found = [message for message in messages if message.error() is None]
+        if found:
+            self._condition.say(None)
+            self._tell(self._listener.received, found)
+        else:
+            self._slots.release()
+        if len(found) == len(messages):
+            return
+        ends = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                continue
+            if error.code() == KafkaError._PARTITION_EOF:
+                ends.append(((message.topic(), message.partition()), message.offset()))
+            else:
+                self._condition.complain(error)
+        if ends:
+            self._tell(self._listener.ended, ends)
+
+    def _perform(self, consumer: Consumer, command: Callable[[Consumer], object]) -> None:
+        try:
+            command(consumer)
+        except KafkaException as error:
+            # a partition that went meanwhile; anything else is about to show as trouble of its own
+            quiet = error.args[0].code() in _GONE
+            level = logging.DEBUG if quiet else logging.WARNING
+            log.log(level, "a Kafka command failed", extra={"source": self._name, "detail": error.args[0].str()})
+
+    def _pause(self, consumer: Consumer, keys: Sequence[Key]) -> None:
+        self._paused.update(keys)
+        consumer.pause([TopicPartition(*key) for key in keys])
+
+    def _resume(self, consumer: Consumer, keys: Sequence[Key]) -> None:
+        self._paused.difference_update(keys)
+        consumer.resume([TopicPartition(*key) for key in keys])
+
+    def _rewind(self, consumer: Consumer, key: Key, offset: int) -> None:
+        consumer.seek(TopicPartition(*key, offset))
+        self._tell(self._listener.restarted, key)
+
+    def _commit(self, consumer: Consumer, positions: Mapping[Key, int]) -> None:
+        try:
+            consumer.commit(offsets=_offsets(positions), asynchronous=True)
+        except KafkaException:
+            self._tell(self._listener.uncommitted, list(positions))
+            raise
+
+    def _committed(self, error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
+        failed = [(each.topic, each.partition) for each in partitions if error is not None or each.error is not None]
+        if failed:
+            why = error or next(each.error for each in partitions if each.error is not None)
+            log.warning("offsets were not committed", extra={"source": self._name, "detail": why.str()})
+            self._tell(self._listener.uncommitted, failed)
+
+    # --- whose partitions are whose
+
+    def _assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        keys = [(each.topic, each.partition) for each in partitions]
+        log.info("partitions assigned", extra={"source": self._name, "partitions": sorted(map(str, keys))})
+        self._paused.difference_update(keys)
+        self._tell(self._listener.assigned, keys)
+        self._condition.say(None)
+        if self._start_ms is not None and partitions:
+            consumer.incremental_assign(self._started(consumer, partitions))
+
+    def _started(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
+        """Where each begins: at what the group committed, else at `start_ms`, else at the end."""
+        start = self._start_ms or 0
+        try:
+            known = consumer.committed(list(partitions), timeout=ASK_SECONDS)
+            fresh = [TopicPartition(each.topic, each.partition, start) for each in known if each.offset < 0]
+            found = consumer.offsets_for_times(fresh, timeout=ASK_SECONDS) if fresh else []
+        except KafkaException as error:
+            # nothing may be left out: as `auto.offset.reset` says, which is `earliest`
+            detail = {"source": self._name, "detail": error.args[0].str()}
+            log.warning("where to start could not be found out: partitions begin at their beginning", extra=detail)
+            return list(partitions)
+        return [*(each for each in known if each.offset >= 0), *found]
+
+    def _revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        keys = [(each.topic, each.partition) for each in partitions]
+        log.info("partitions revoked", extra={"source": self._name, "partitions": sorted(map(str, keys))})
+        result: Future[dict[Key, int]] = Future()
+        self._tell(self._listener.revoking, keys, result)
+        try:
+            positions = result.result(self._revoke_seconds + 2 * ASK_SECONDS)
+            if positions:
+                consumer.commit(offsets=_offsets(positions), asynchronous=False)
+        except TimeoutError:
+            log.error("the event loop did not answer: partitions go without a commit", extra={"source": self._name})
+        except KafkaException as error:
+            detail = {"source": self._name, "detail": error.args[0].str()}
+            log.warning("the last offsets of revoked partitions were not committed", extra=detail)
+        self._tell(self._listener.gone, keys)
+
+    def _lost(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        """The group has given them to others: what is under way there is theirs."""
+        del consumer
+        keys = [(each.topic, each.partition) for each in partitions]
+        log.warning("partitions lost", extra={"source": self._name, "partitions": sorted(map(str, keys))})
+        self._tell(self._listener.gone, keys)
+
+
+def _offsets(positions: Mapping[Key, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()]
+
+
+class _Log:
+    """Takes librdkafka's log lines: what matters is told by errors, so these are for whoever looks closer."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def log(self, level: int, form: str, facility: str, client: str, line: str) -> None:
+        """Called by confluent-kafka in the thread that polls."""
+        del level, form, client
+        log.debug("librdkafka says", extra={"source": self._name, "facility": facility, "detail": line})

@@ -1,0 +1,114 @@
+"""One partition of a Kafka topic, from its assignment to us until it goes, or is read again from an earlier place.
+
+What may be committed is the settled prefix, contiguous in the order of delivery. Offsets are never counted with: a
+compacted topic has holes, and a transactional one markers that are no messages.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from confluent_kafka import Message as KafkaMessage
+
+from service.envelopes.contract import Message
+from service.receiving.flow import Flow
+from service.receiving.received import Received
+
+PER_MESSAGE_BYTES = 700
+"""What a message takes of memory beside its value and key: librdkafka's, confluent-kafka's and our own objects."""
+_NO_HEADERS: dict[str, bytes] = {}
+
+Key = tuple[str, int]
+"""Topic and number."""
+
+
+class Partition:
+    """An assignment. Only the event loop's thread calls it."""
+
+    def __init__(self, key: Key, flow: Flow, most_messages: int, most_bytes: int) -> None:
+        self.key = key
+        self.flow = flow
+        self.paused = False
+        self.position: int | None = None
+        """The offset to go on at, if everything before it is settled and something was; what is committed."""
+        self.committed: int | None = None
+        """What was told the brokers."""
+        self.ahead_bytes = 0
+        """Received, and not within the settled prefix."""
+        self._most_messages = most_messages
+        self._most_bytes = most_bytes
+        self._ahead: deque[tuple[int, int]] = deque()
+        """Offset and bytes of the same."""
+        self._popped = 0
+        self._end: int | None = None
+        self._halted = False
+
+    def receive(self, messages: Sequence[KafkaMessage]) -> None:
+        """Hand these over, which follow on what came before."""
+        if self._halted:
+            return
+        received = []
+        ahead = self._ahead
+        self._end = None
+        for message in messages:
+            found = _received(message)
+            received.append(found)
+            ahead.append((message.offset(), found.size))  # type: ignore[arg-type]  # what was received has one
+            self.ahead_bytes += found.size
+        self.flow.offer(received)
+
+    def halt(self) -> None:
+        """Hand nothing more over: it goes, or is read again."""
+        self._halted = True
+        self.flow.halt()
+
+    def ends(self, offset: int) -> None:
+        """There is nothing more before `offset`, which may be beyond the last message: markers of transactions."""
+        self._end = offset
+        self.advance()
+
+    def advance(self) -> None:
+        """Take note of what is settled."""
+        settled, ahead = self.flow.settled_before, self._ahead
+        offset = -1
+        while self._popped < settled:
+            offset, size = ahead.popleft()
+            self.ahead_bytes -= size
+            self._popped += 1
+        if offset >= 0:
+            self.position = offset + 1
+        if not ahead and self._end is not None:
+            self.position = self._end
+
+    @property
+    def ahead(self) -> int:
+        """Messages that were received and are not within the settled prefix."""
+        return len(self._ahead)
+
+    @property
+    def first_unsettled(self) -> int | None:
+        """The offset of the first message that is not settled; None if there is none."""
+        return self._ahead[0][0] if self._ahead else None
+
+    def is_over(self, part: int = 1) -> bool:
+        """Whether it is further ahead of what is settled than it may, or than this part of it."""
+        return len(self._ahead) * part >= self._most_messages or self.ahead_bytes * part >= self._most_bytes
+
+
+def _received(message: KafkaMessage) -> Received:
+    value, key, headers = message.value(), message.key(), message.headers()
+    size = PER_MESSAGE_BYTES
+    if value is not None:
+        size += len(value)
+    text = None
+    if key is not None:
+        size += len(key)
+        try:
+            text = key.decode()
+        except UnicodeDecodeError:
+            text = key.hex()
+    found = _NO_HEADERS
+    if headers:
+        found = {name.lower(): content or b"" for name, content in headers}  # type: ignore[misc, str-unpack]
+        size += sum(map(len, found.values())) + 100 * len(found)
+    place = f"{message.topic()}/{message.partition()}/{message.offset()}"
+    return Received(Message(value or b"", found, text, value is None), place, size)
