@@ -220,6 +220,11 @@ class Flow:
         delivered = self._handover.delivered
         assert delivered is not None
         identity = (event.attributes["source"], event.id)
+        own = self._identities.get(number)
+        if own is not None and identity in own:
+            # a message that waited for itself would wait for ever
+            self._handover.deduplicated(route)
+            return True
 
         def joined(safe: bool) -> None:
             if self.closed:
