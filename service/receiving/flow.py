@@ -5,7 +5,7 @@ it is among the dead letters.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from service.codecs.draft import Draft, Refusal
@@ -17,9 +17,10 @@ from service.errors import Busy, Draining, IngestError, TooLarge
 from service.event import Event, Origin
 from service.outcome import Reason
 from service.receipt import Fate, Settlement
-from service.receiving.dedupe import Identity
 from service.receiving.handover import Handover
-from service.receiving.received import Received, refused, too_large, whole
+from service.receiving.identities import Identities
+from service.receiving.received import Received, flawed, refused, too_large, whole
+from service.receiving.tally import Tally
 
 CHUNK_MESSAGES: Final = 500
 """Handed over at once: some 5 ms of work."""
@@ -44,22 +45,23 @@ class Flow:
         self.name = name
         self.route = route
         self.closed = False
-        self.waiting_bytes = 0
-        """Of messages that were not read yet."""
         self._handover = handover
         self._hears = hears
         self._waiting: deque[Received] = deque()
+        self._waiting_bytes = 0
         self._chunk: dict[int, Received] = {}
-        """Of what was read last, by number."""
+        """What was read last, by number, until it is handed over."""
+        self._chunk_bytes = 0
+        self._letter_bytes = 0
+        """Of dead letters that are not safe yet: they may wait for room too."""
         self._intake: Intake | None = None
         """What was read, and is not taken yet."""
         self._parts: deque[Intake] = deque()
         """What comes after it."""
-        self._offered = self._read = self._base = self._done = 0
-        self._pending: dict[int, int] = {}
-        """What each message that was read still waits for."""
-        self._failed: set[int] = set()
-        self._identities: dict[int, list[Identity]] = {}
+        self._offered = self._read = 0
+        self._tally = Tally()
+        delivered = handover.delivered
+        self._identities = Identities(delivered, name) if delivered is not None else None
 
     # --- what comes in
 
@@ -68,65 +70,70 @@ class Flow:
         first = self._offered
         for received in messages:
             self._waiting.append(received)
-            self.waiting_bytes += received.size
+            self._waiting_bytes += received.size
             self._offered += 1
         self._handover.ready(self)
         return first
 
     @property
     def waiting_messages(self) -> int:
-        """Messages that were not read yet."""
-        return len(self._waiting)
+        """Messages for which there was no room yet."""
+        return len(self._waiting) + len(self._chunk)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of them, and of dead letters that are not safe yet."""
+        return self._waiting_bytes + self._chunk_bytes + self._letter_bytes
 
     @property
     def unsettled(self) -> int:
         """Messages that are not settled: those that wait, and those that failed, among them."""
-        return self._offered - self._done
+        return self._offered - self._tally.settled
 
     @property
     def settled_before(self) -> int:
         """The number of the first message that is not settled: all before it are."""
-        base, pending, failed, read = self._base, self._pending, self._failed, self._read
-        while base < read and base not in pending and base not in failed:
-            base += 1
-        self._base = base
-        return base
+        return self._tally.settled_before(self._read)
 
     @property
     def under_way(self) -> int:
         """Messages that were read, and are neither settled nor have failed."""
-        return len(self._pending) - len(self._pending.keys() & self._failed)
+        return self._tally.under_way
 
-    def halt(self) -> None:
-        """Hand nothing more over. What was is still heard of."""
+    def halt(self) -> list[int]:
+        """Hand nothing more over. What was is still heard of. Returns the numbers of messages that were not, in order:
+        they fail without a word more.
+        """
+        left = list(range(self._read, self._read + len(self._waiting)))
+        intakes = [intake for intake in (self._intake, *self._parts) if intake is not None]
+        # first: what is told on the way may halt it again
+        self._discard()
+        withdrawn = [number for intake in intakes for number in self._withdraw(intake)]
+        return sorted(withdrawn) + left
+
+    def _discard(self) -> None:
         self._waiting.clear()
-        self.waiting_bytes = 0
-        for intake in (self._intake, *self._parts):
-            if intake is not None:
-                self._withdraw(intake)
         self._parts.clear()
-        self._intake = None
+        self._intake, self._chunk = None, {}
+        self._waiting_bytes = self._chunk_bytes = 0
 
-    def _withdraw(self, intake: Intake) -> None:
+    def _withdraw(self, intake: Intake) -> list[int]:
         """These were read, and no lane has them."""
-        for number, part in intake.split().items():
-            self._failed.add(number)
-            self._let_go(number)
-            left = self._pending[number] - part.expected
-            if left:
-                self._pending[number] = left
-            else:
-                del self._pending[number]
+        parts = {number: part for number, part in intake.split().items() if part.expected}
+        for number, part in parts.items():
+            self._tally.fail(number)
+            self._tally.count([number], part.expected)
+            if self._identities is not None:
+                self._identities.let_go(number)
+        return list(parts)
 
     def close(self) -> None:
         """Hand nothing more over, and hear nothing more of what was. What is settled stays so."""
         self.closed = True
-        self._waiting.clear()
-        self._parts.clear()
-        self._intake, self._chunk, self.waiting_bytes = None, {}, 0
+        self._discard()
         self._handover.forget(self)
-        for number in list(self._identities):
-            self._let_go(number)
+        if self._identities is not None:
+            self._identities.let_all_go()
 
     # --- handing over
 
@@ -144,6 +151,8 @@ class Flow:
                 return False
             except TooLarge as error:
                 self._too_much(intake, error)
+        if not self._parts:
+            self._chunk, self._chunk_bytes = {}, 0
         return bool(self._waiting or self._parts)
 
     @property
@@ -154,21 +163,21 @@ class Flow:
     def _compose(self) -> Intake:
         """The next messages, read: as many as every lane should be able to hold."""
         intake = Intake(self)
-        waiting, most, chunk = self._waiting, self._handover.chunk_bytes, self._chunk
-        chunk.clear()
+        waiting, most, chunk, first = self._waiting, self._handover.chunk_bytes, self._chunk, self._read
         while waiting and len(chunk) < CHUNK_MESSAGES and intake.charge < most:
             received = waiting[0]
             if chunk and received.size > most:
                 break
             waiting.popleft()
-            self.waiting_bytes -= received.size
+            self._waiting_bytes -= received.size
+            self._chunk_bytes += received.size
             number = self._read
             self._read += 1
             chunk[number] = received
-            self._pending[number] = 1  # its reading: it does not end before it was read
+            self._tally.expect(number)  # its reading: it does not end before it was read
             self._read_one(received, number, intake)
         self._handover.count(intake)
-        self._count(list(chunk))
+        self._count(range(first, self._read))
         return intake
 
     def _read_one(self, received: Received, number: int, intake: Intake) -> None:
@@ -176,6 +185,9 @@ class Flow:
         origin = Origin(handover.source, handover.now, handover.address, received.place)
         headers = handover.texts(message)
         drafts = 0
+        if received.refusal is not None:
+            self._refuse(whole(received, origin, self.route), received.refusal, self.route, number, received.reason)
+            return
         for found in handover.decode(message):
             if type(found) is Draft:
                 route = self.route
@@ -186,13 +198,16 @@ class Flow:
                     if len(found.body) > route.max_event:
                         raise too_large(found, route)
                     event = route.event(found, headers, origin, named)
-                    if handover.delivered is not None and self._is_duplicate(event, number, route):
+                    if self._identities is not None and self._is_duplicate(event, number, self._identities):
+                        handover.deduplicated(route)
                         continue
                     intake.add(route, event, number)
-                except IngestError as error:
-                    self._refuse(refused(received, origin, route, found, named), error, route, number)
+                except Exception as error:  # noqa: BLE001 - a foreign schema may raise anything; see `flawed`
+                    self._refuse(
+                        refused(received, origin, route, found, named), flawed(error, self.name), route, number
+                    )
                     continue
-                self._pending[number] += len(route.required)
+                self._tally.expect(number, len(route.required))
             elif type(found) is Refusal:
                 letter = refused(received, origin, self.route, found, received.place)
                 self._refuse(letter, found.error, self.route, number)
@@ -207,7 +222,8 @@ class Flow:
             self._parts.extendleft(reversed(parts.values()))
             return
         ((number, part),) = parts.items()
-        self._pending[number] += 1 - part.expected
+        self._tally.expect(number)
+        self._tally.count([number], part.expected)
         received = self._chunk[number]
         origin = Origin(self._handover.source, self._handover.now, self._handover.address, received.place)
         route = intake.routes[0]
@@ -216,16 +232,7 @@ class Flow:
 
     # --- duplicates
 
-    def _is_duplicate(self, event: Event, number: int, route: Route) -> bool:
-        delivered = self._handover.delivered
-        assert delivered is not None
-        identity = (event.attributes["source"], event.id)
-        own = self._identities.get(number)
-        if own is not None and identity in own:
-            # a message that waited for itself would wait for ever
-            self._handover.deduplicated(route)
-            return True
-
+    def _is_duplicate(self, event: Event, number: int, identities: Identities) -> bool:
         def joined(safe: bool) -> None:
             if self.closed:
                 return
@@ -234,29 +241,23 @@ class Flow:
             else:
                 self._fail(number, Settlement(Fate.EXPIRED, Reason.SHUTDOWN, "what it is a duplicate of was not safe"))
 
-        self._pending[number] += 1
-        if delivered.meet(identity, joined):
-            self._handover.deduplicated(route)
+        self._tally.expect(number)
+        if identities.meet((event.attributes["source"], event.id), number, joined):
             return True
-        self._pending[number] -= 1
-        self._identities.setdefault(number, []).append(identity)
+        self._tally.count([number])
         return False
-
-    def _let_go(self, number: int) -> None:
-        """What was a duplicate of this message's events has to come again too."""
-        delivered = self._handover.delivered
-        if delivered is not None:
-            for identity in self._identities.pop(number, ()):
-                delivered.failed(identity)
 
     # --- dead letters
 
-    def _refuse(self, letter: Event, error: IngestError, route: Route | None, number: int) -> None:
-        self._pending[number] += 1
-        self._handover.refuse(letter, error, route, self._buried(number))
+    def _refuse(
+        self, letter: Event, error: IngestError, route: Route | None, number: int, reason: Reason = Reason.INVALID
+    ) -> None:
+        size = len(letter.body)
+        self._tally.expect(number)
+        self._letter_bytes += size
 
-    def _buried(self, number: int) -> Callable[[bool], None]:
         def done(kept: bool) -> None:
+            self._letter_bytes -= size
             if self.closed:
                 return
             if kept:
@@ -265,7 +266,7 @@ class Flow:
                 detail = "there can be no dead letter of it: its sink does not take one so large, or the service stops"
                 self._fail(number, Settlement(Fate.REJECTED, Reason.INVALID, detail))
 
-        return done
+        self._handover.refuse(letter, error, route, done, reason)
 
     # --- what became of them
 
@@ -286,31 +287,16 @@ class Flow:
 
     def _count(self, numbers: Iterable[int]) -> None:
         """Each of these waits for one thing less."""
-        pending, ended = self._pending, []
-        for number in numbers:
-            left = pending[number] - 1
-            if left:
-                pending[number] = left
-            else:
-                del pending[number]
-                ended.append(number)
-        if ended:
-            self._end(ended)
-
-    def _end(self, numbers: Sequence[int]) -> None:
-        done = [number for number in numbers if number not in self._failed] if self._failed else numbers
-        self._done += len(done)
-        if self._identities and (delivered := self._handover.delivered) is not None:
-            for number in done:
-                for identity in self._identities.pop(number, ()):
-                    delivered.settled(identity, self)
+        done = self._tally.count(numbers)
+        if self._identities is not None:
+            self._identities.settled(done)
         if done:
             self._hears.settled(self, done)
 
     def _fail(self, number: int, why: Settlement) -> None:
-        first = number not in self._failed
-        self._failed.add(number)
-        self._count([number])
+        first = self._tally.fail(number)
+        self._tally.count([number])
         if first:
-            self._let_go(number)
+            if self._identities is not None:
+                self._identities.let_go(number)
             self._hears.failed(self, number, why)
