@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -68,8 +68,8 @@ class Receivers:
         """Whether one of the polls that still wait brings something soon."""
         self._brought.clear()
         waits = asyncio.create_task(self._brought.wait())
-        open_ = asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.wait({waits, open_}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {waits, asyncio.gather(*self._tasks, return_exceptions=True)}
+        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         waits.cancel()
         return self._brought.is_set()
 

@@ -168,7 +168,7 @@ async def test_a_message_that_was_received_too_often_is_a_dead_letter_with_that_
 
 
 HUGE = BROKEN + b"x" * 100 * KIB
-SMALL = {"dead": {"largest": "32KiB"}, "max_message": "1KiB"}
+SMALL: dict[str, Any] = {"dead": {"largest": "32KiB"}, "max_message": "1KiB"}
 
 
 async def test_what_can_be_neither_delivered_nor_buried_comes_again_later_and_is_trouble() -> None:
@@ -193,7 +193,7 @@ async def test_in_a_message_group_what_comes_after_a_failure_comes_again_with_it
 
 
 async def test_the_bytes_that_wait_are_bounded_by_memory() -> None:
-    small = {"memory": "1MiB", "max_message": "256KiB", "window": 1000}
+    small: dict[str, Any] = {"memory": "1MiB", "max_message": "256KiB", "window": 1000}
     async with FakeSqs() as sqs, receiving(sqs, good={"memory": "1MiB", "batch": 1}, **small) as it:
         it.good.hold()
         await sqs.send([b'{"number":%d,"pad":"%s"}' % (n, b"x" * 200 * KIB) for n in range(40)])
