@@ -25,6 +25,7 @@ from service.config.settings import (
     name_as_mapping,
     none_in_words,
 )
+from service.kafka.security import auth_in_words, tls_in_words
 from service.sinks.contract import SinkConfig
 from service.units import format_duration, format_size, parse_duration, parse_size
 
@@ -33,6 +34,8 @@ _READ_BY: dict[Callable[..., Any], str] = {
     parse_duration: "duration",
     none_in_words: "`none` or mapping",
     name_as_mapping: "name or mapping",
+    auth_in_words: "`none`, `iam` or mapping",
+    tls_in_words: "`true`, `false` or mapping",
 }
 """What a value is, by the function that reads it."""
 
