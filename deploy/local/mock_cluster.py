@@ -100,6 +100,11 @@ class MockCluster:
             self.create_topic(topic, self._partitions)
         return self
 
+    @property
+    def announcement(self) -> dict[str, str]:
+        """What its line of JSON tells."""
+        return {"bootstrap": self.bootstrap}
+
     def __exit__(self, *_: object) -> None:
         self._library.rd_kafka_mock_cluster_destroy(self._cluster)
         self._library.rd_kafka_destroy(self._client)

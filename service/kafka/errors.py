@@ -1,5 +1,6 @@
 """What an error of librdkafka or of a broker means: the reason, and what an operator can do."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -55,6 +56,7 @@ _REASONS: Final[dict[Reason, Iterable[int]]] = {
         KafkaError._INVALID_ARG,
     ),
 }
+_OF_CONNECTIONS: Final = frozenset({KafkaError._TRANSPORT, KafkaError._SSL})
 _REASON_OF: Final = {code: reason for reason, codes in _REASONS.items() for code in codes}
 
 _ADVICE: Final = {
@@ -64,8 +66,18 @@ _ADVICE: Final = {
 }
 
 
+_CERTIFICATE_REFUSED: Final = re.compile(
+    r"alert (bad certificate|certificate (unknown|required|expired|revoked)|unsupported certificate|unknown ca"
+    r"|access denied)"
+)
+"""How OpenSSL writes the alerts of RFC 8446 §6 with which a broker refuses a client's certificate. In TLS 1.3 they come
+when the handshake is over for the client, as trouble of the connection."""
+
+
 def reason_of(error: KafkaError) -> Reason:
     """The reason of an error that is the destination's; what we do not know may have been written."""
+    if error.code() in _OF_CONNECTIONS and _CERTIFICATE_REFUSED.search(error.str()):
+        return Reason.CREDENTIALS
     return _REASON_OF.get(error.code(), Reason.INTERNAL)
 
 

@@ -118,6 +118,7 @@ class Kafka:
     async def _produce(self, client: Client, events: Sequence[Event], alone: bool = False) -> list[Outcome]:
         """One outcome per event. `alone`: the client puts each event into a message set of its own."""
         outcomes: list[Outcome] = [DELIVERED] * len(events)
+        locked_out = client.locked_out
         write = client.begin()
         produce, topic, report = client.producer.produce, self._config.topic, write.report
         taken = 0
@@ -145,7 +146,7 @@ class Kafka:
                 outcomes[position] = Rejected(Reason.REFUSED_CONTENT, "its key or an attribute is not valid Unicode")
         await write.settled(taken)
         for position, error in write.failed:
-            outcomes[position] = self._explained(refused(error, alone), client)
+            outcomes[position] = self._explained(refused(error, alone), client, locked_out)
         if taken > len(write.failed):
             client.delivered()
         return outcomes
@@ -169,11 +170,17 @@ class Kafka:
             return Rejected(Reason.TOO_LARGE, f"with its headers it is larger than {room} B")
         return retry_for(error)
 
-    def _explained(self, outcome: Outcome, client: Client) -> Outcome:
-        """A time-out says little; what librdkafka complained of meanwhile says why."""
-        if isinstance(outcome, Retry) and outcome.reason is Reason.TIMEOUT and client.trouble is not None:
-            return Retry(Reason.TIMEOUT, detail=f"not acknowledged in time; last trouble: {client.trouble.str()}")
-        return outcome
+    def _explained(self, outcome: Outcome, client: Client, locked_out: bool) -> Outcome:
+        """A time-out says little; what librdkafka complained of meanwhile says why.
+
+        It may have been written, but not if brokers refused the client before and after: `locked_out` when it began.
+        """
+        trouble = client.trouble
+        if trouble is None or not isinstance(outcome, Retry) or outcome.reason is not Reason.TIMEOUT:
+            return outcome
+        if locked_out and reason_of(trouble) is Reason.CREDENTIALS:
+            return retry_for(trouble)
+        return Retry(Reason.TIMEOUT, detail=f"not acknowledged in time; last trouble: {trouble.str()}")
 
     async def probe(self) -> None:
         """Ask for the topic's metadata. Raises ProbeError saying what is missing, unreachable or refused."""

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from service.kafka.errors import reason_of
+from service.outcome import Reason
 from service.threads import off_loop
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ class Client:
         self.trouble: KafkaError | None = None
         """What librdkafka last complained of beside messages, since something was delivered."""
         self.broken = False
+        self._proven = False
         self._loop = loop
         self._failed = failed
         self._finished: deque[Write] = deque()
@@ -85,8 +88,15 @@ class Client:
         """A new write: give its `report`, bound to a position, as callback of each message, then await `settled`."""
         return Write(self, self._loop.create_future())
 
+    @property
+    def locked_out(self) -> bool:
+        """Whether brokers refuse the client itself, and have taken nothing since; or have never taken anything, of
+        which the cause is then what they say next. What is written meanwhile does not get to them."""
+        return not self._proven or (self.trouble is not None and reason_of(self.trouble) is Reason.CREDENTIALS)
+
     def delivered(self) -> None:
         """Something was delivered: trouble that comes now is new, and worth a line in the log."""
+        self._proven = True
         self.trouble = None
         self._log.seen.clear()
 
