@@ -25,7 +25,8 @@ from service.config.settings import (
     name_as_mapping,
     none_in_words,
 )
-from service.kafka.security import auth_in_words, tls_in_words
+from service.kafka.security import Auth as KafkaAuth
+from service.kafka.security import Iam, OAuthBearer, Plain, Scram, Tls, auth_in_words, tls_in_words
 from service.sinks.contract import SinkConfig
 from service.units import format_duration, format_size, parse_duration, parse_size
 
@@ -88,7 +89,18 @@ def reference() -> str:
         config = plugins.load("sinks", name).Config
         aws = " and all of `aws`" if issubclass(config, AwsConfig) else ""
         parts += _section(f"`sinks.NAME` with `type: {name}`", config, f"Beside what every sink has{aws}:", SinkConfig)
+    parts += _kafka()
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _kafka() -> Iterator[str]:
+    """What stands below `auth` and `tls` of whatever is a client of Kafka."""
+    yield from _section("`auth` of Kafka", KafkaAuth, "`none`, `iam`, or a mapping with one of:")
+    yield from _section("`auth.iam` of Kafka", Iam, "Tokens are signed with credentials from the SDK's own chain.")
+    yield from _section("`auth.scram` of Kafka", Scram)
+    yield from _section("`auth.plain` of Kafka", Plain)
+    yield from _section("`auth.oauthbearer` of Kafka", OAuthBearer)
+    yield from _section("`tls` of Kafka", Tls, "`true`, `false`, or a mapping:")
 
 
 def _section(

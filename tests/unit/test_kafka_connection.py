@@ -1,4 +1,4 @@
-"""How a Kafka client connects: what becomes of `auth` and `tls`, what makes no sense, and that secrets are not shown."""
+"""How a Kafka client connects: what becomes of `auth` and `tls`, what is refused, and that no secret is shown."""
 
 import logging
 from pathlib import Path
@@ -208,7 +208,7 @@ def _mistakes(folder: Path, settings: str, brokers: str = "k.example.com:9098") 
         ("tls: {ca_file: nowhere.pem}", "tls.ca_file: librdkafka refuses it: "),
         ("tls: maybe", "tls: must be a mapping"),
         (
-            "auth: {oauthbearer: {token_url: 'http://idp.example.com/t', client_id: a, client_secret: b}}",
+            "auth: {oauthbearer: {token_url: 'http://i.example.com', client_id: a, client_secret: b}}",
             "auth.oauthbea",
         ),
         ("auth: {oauthbearer: {token_url: x, client_id: a, client_secret: b}}", "auth.oauthbearer.token_url: a token "),
