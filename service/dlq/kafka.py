@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 from service.dlq.reader import Stored, StoreError
 from service.dlq.settled import Settled
 from service.errors import SettingErrors
-from service.kafka.connection import connection
+from service.kafka.connection import built, connection
 from service.sinks.kafka import Kafka
 
 GROUP = "penstock-dlq"
@@ -119,7 +119,7 @@ class KafkaReader:
             await asyncio.wait([call])
 
     def _made(self) -> Consumer:
-        return Consumer({**settings(self._config), "error_cb": self._complain})
+        return built(Consumer, {**settings(self._config), "error_cb": self._complain})
 
     def _start(self) -> None:
         consumer, topic = self._consumer, self._config.topic

@@ -1,11 +1,15 @@
 """librdkafka's properties for a connection, from the settings of any Kafka client of ours."""
 
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
 
 from service.errors import SettingErrors
 from service.kafka.security import Auth, Tls, secret
 from service.kafka.settings import KafkaConfig
 
+C = TypeVar("C")
 Place = tuple[str, ...]
 
 _SCRAM: Final = {"sha512": "SCRAM-SHA-512", "sha256": "SCRAM-SHA-256"}
@@ -37,6 +41,22 @@ def connection(config: KafkaConfig) -> dict[str, Any]:
         "client.id": config.client_id,
         **security(config),
     }
+
+
+def built(kind: Callable[[dict[str, Any]], C], properties: Mapping[str, Any]) -> C:
+    """A client of this kind (`Producer`, `Consumer`, `AdminClient`). Blocks, see `connection`.
+
+    Raises KafkaException if librdkafka refuses the properties, or for want of a token, saying why there is none.
+    """
+    try:
+        return kind(dict(properties))
+    except KafkaException as refusal:
+        trouble = getattr(properties.get("oauth_cb"), "trouble", None)
+        if trouble is None:
+            raise
+        # confluent-kafka says only that there was none
+        error = KafkaError(refusal.args[0].code(), f"no token could be made: {trouble}")
+        raise KafkaException(error) from refusal
 
 
 def security(config: KafkaConfig) -> dict[str, Any]:

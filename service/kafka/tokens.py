@@ -25,7 +25,8 @@ class Tokens:
         """`region`: of the brokers."""
         self._identity = identity
         self._region = region
-        self._failing = False
+        self.trouble: str | None = None
+        """Why there was no token the last time, while there is none."""
 
     def __call__(self, config: str | None) -> tuple[str, float]:
         """A token, and when it expires in Unix seconds: with the credentials that signed it, if that is earlier.
@@ -38,12 +39,11 @@ class Tokens:
             found = credentials(self._identity.role_arn, self._identity.external_id, self._region).frozen()
             token, milliseconds = generate_auth_token_from_credentials_provider(self._region, _Given(found.credentials))
         except Exception as error:
-            if not self._failing:
-                detail = f"{type(error).__name__}: {error}"
-                log.warning("no token for MSK could be made", extra={"region": self._region, "detail": detail})
-            self._failing = True
+            before, self.trouble = self.trouble, f"{type(error).__name__}: {error}"
+            if before is None:
+                log.warning("no token for MSK could be made", extra={"region": self._region, "detail": self.trouble})
             raise
-        self._failing = False
+        self.trouble = None
         expiry = milliseconds / _PER_SECOND
         return token, expiry if found.expiry is None else min(expiry, found.expiry)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from service.kafka.connection import built
 from service.kafka.errors import reason_of
 from service.outcome import Reason
 from service.threads import off_loop
@@ -80,7 +81,7 @@ class Client:
         self._woken = False
         self._ending = False
         self._log = _OncePerState(name)
-        self.producer = Producer({**settings, "error_cb": self._complain, "logger": self._log})
+        self.producer = built(Producer, {**settings, "error_cb": self._complain, "logger": self._log})
         self._thread = threading.Thread(target=self._serve, name=f"kafka {name}", daemon=True)
         self._thread.start()
 

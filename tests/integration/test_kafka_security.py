@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
 
 from deploy.local.kafka_security import KEY_PASSWORD, PASSWORD, USER
 from service.aws import credentials
 from service.kafka import tokens
+from service.kafka.connection import built, connection
+from service.kafka.settings import KafkaConfig
 from service.outcome import Delivered, Outcome, Reason, Retry
 from service.sinks.contract import Batch, ProbeError
 from service.sinks.kafka import Kafka
@@ -154,6 +158,25 @@ async def test_the_broker_takes_events_of_a_client_with_a_token_of_ours(
     assert signer.asked == 1
 
 
+@pytest.mark.parametrize("way", ["iam", "oidc"])
+async def test_consumers_and_administrators_get_in_the_same_way(
+    secured_kafka: dict[str, str], signer: Signer, token_url: str, way: str
+) -> None:
+    """They are not served by a thread of ours while they wait for their first token."""
+    settings = IAM if way == "iam" else bearer(token_url, SECRET)
+    config = KafkaConfig.model_validate({"brokers": secured_kafka["oauthbearer"], **settings})
+
+    def topics() -> list[set[str]]:
+        consumer = built(Consumer, {**connection(config), "group.id": "readers"})
+        try:
+            admin = built(AdminClient, connection(config))
+            return [set(client.list_topics(timeout=10).topics) for client in (consumer, admin)]
+        finally:
+            consumer.close()
+
+    assert all(TOPIC in found for found in await asyncio.to_thread(topics))
+
+
 async def test_a_connection_outlives_its_tokens(secured_kafka: dict[str, str], signer: Signer) -> None:
     """The broker ends a connection when its token expires, unless it has shown another by then."""
     signer.life_seconds = 4.0
@@ -174,7 +197,10 @@ async def test_a_sink_without_a_token_begins_all_the_same_and_delivers_once_it_h
         environment.delenv("AWS_ACCESS_KEY_ID")
         environment.delenv("AWS_SECRET_ACCESS_KEY")
         kafka = await sink(secured_kafka["oauthbearer"], **IAM).__aenter__()
-        assert {_reason(outcome) for outcome in await kafka.write(Batch([event(1)]))} == {Reason.CREDENTIALS}
+        [outcome] = await kafka.write(Batch([event(1)]))
+        assert _reason(outcome) is Reason.CREDENTIALS
+        with pytest.raises(ProbeError, match="no token could be made: NoCredentialsError: Unable to locate"):
+            await kafka.probe()
     try:
         async with asyncio.timeout(30):
             while type((await kafka.write(Batch([event(1)])))[0]) is not Delivered:

@@ -99,6 +99,7 @@ async def test_credentials_are_asked_for_once_and_again_when_they_are_about_to_e
 async def test_a_role_is_assumed_with_its_external_id_where_the_brokers_are(aws: FakeAws) -> None:
     await token(Tokens(AwsIdentity(role_arn=ROLE, external_id="xyz"), "eu-central-1"))
     [call] = aws.calls
+    assert call.region == "eu-central-1"
     assert call.params["RoleArn"] == ROLE
     assert call.params["RoleSessionName"] == "penstock"
     assert call.params["ExternalId"] == "xyz"
