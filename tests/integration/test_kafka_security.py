@@ -209,6 +209,33 @@ async def test_a_sink_without_a_token_begins_all_the_same_and_delivers_once_it_h
         await kafka.__aexit__(None, None, None)
 
 
+async def test_credentials_may_go_bad_and_come_right_and_what_is_told_of_each_event_is_true(
+    secured_kafka: dict[str, str], signer: Signer
+) -> None:
+    signer.life_seconds = 4.0
+    mark, told = uuid.uuid4().hex, dict[str, Outcome]()
+
+    async def until(kafka: Kafka, wanted: type[Outcome] | Reason) -> None:
+        while True:
+            key = f"{mark}-{len(told)}"
+            [told[key]] = await kafka.write(Batch([event(0, key=key)]))
+            if wanted in (type(told[key]), getattr(told[key], "reason", None)):
+                return
+            await asyncio.sleep(0.01)
+
+    async with sink(secured_kafka["oauthbearer"], 3.0, **IAM) as kafka, asyncio.timeout(60):
+        await until(kafka, Delivered)
+        signer.algorithm = "HS256"
+        await until(kafka, Reason.CREDENTIALS)
+        signer.algorithm = "none"
+        await until(kafka, Delivered)
+    found = await asyncio.to_thread(lambda: {each.key() for each in messages(secured_kafka["bootstrap"], TOPIC)})
+    there = {key: key.encode() in found for key in told}
+    assert all(there[key] for key, outcome in told.items() if isinstance(outcome, Delivered))
+    refused = [key for key, outcome in told.items() if getattr(outcome, "reason", None) is Reason.CREDENTIALS]
+    assert not any(there[key] for key in refused)
+
+
 @pytest.mark.parametrize(
     ("listener", "settings"), [("plain", plain(WRONG)), ("scram", scram(WRONG))], ids=["plain", "scram"]
 )
