@@ -44,8 +44,7 @@ class Flow:
         self.name = name
         self.route = route
         self.closed = False
-        self.waiting_bytes = 0
-        """Of messages that were not read yet."""
+        self._unread_bytes = self._chunk_bytes = self._refused_bytes = 0
         self._handover = handover
         self._hears = hears
         self._waiting: deque[Received] = deque()
@@ -68,7 +67,7 @@ class Flow:
         first = self._offered
         for received in messages:
             self._waiting.append(received)
-            self.waiting_bytes += received.size
+            self._unread_bytes += received.size
             self._offered += 1
         self._handover.ready(self)
         return first
@@ -77,6 +76,11 @@ class Flow:
     def waiting_messages(self) -> int:
         """Messages that were not read yet."""
         return len(self._waiting)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of messages that no lane has, neither theirs nor that of dead letters."""
+        return self._unread_bytes + self._chunk_bytes + self._refused_bytes
 
     @property
     def unsettled(self) -> int:
@@ -100,7 +104,7 @@ class Flow:
     def halt(self) -> None:
         """Hand nothing more over. What was is still heard of."""
         self._waiting.clear()
-        self.waiting_bytes = 0
+        self._unread_bytes = self._chunk_bytes = 0
         for intake in (self._intake, *self._parts):
             if intake is not None:
                 self._withdraw(intake)
@@ -123,7 +127,8 @@ class Flow:
         self.closed = True
         self._waiting.clear()
         self._parts.clear()
-        self._intake, self._chunk, self.waiting_bytes = None, {}, 0
+        self._intake, self._chunk = None, {}
+        self._unread_bytes = self._chunk_bytes = self._refused_bytes = 0
         self._handover.forget(self)
         for number in list(self._identities):
             self._let_go(number)
@@ -144,6 +149,9 @@ class Flow:
                 return False
             except TooLarge as error:
                 self._too_much(intake, error)
+        if not self._parts:
+            self._chunk.clear()
+            self._chunk_bytes = 0
         return bool(self._waiting or self._parts)
 
     @property
@@ -155,13 +163,13 @@ class Flow:
         """The next messages, read: as many as every lane should be able to hold."""
         intake = Intake(self)
         waiting, most, chunk = self._waiting, self._handover.chunk_bytes, self._chunk
-        chunk.clear()
         while waiting and len(chunk) < CHUNK_MESSAGES and intake.charge < most:
             received = waiting[0]
             if chunk and received.size > most:
                 break
             waiting.popleft()
-            self.waiting_bytes -= received.size
+            self._unread_bytes -= received.size
+            self._chunk_bytes += received.size
             number = self._read
             self._read += 1
             chunk[number] = received
@@ -253,12 +261,14 @@ class Flow:
 
     def _refuse(self, letter: Event, error: IngestError, route: Route | None, number: int) -> None:
         self._pending[number] += 1
-        self._handover.refuse(letter, error, route, self._buried(number))
+        self._refused_bytes += letter.charge
+        self._handover.refuse(letter, error, route, self._buried(number, letter.charge))
 
-    def _buried(self, number: int) -> Callable[[bool], None]:
+    def _buried(self, number: int, charge: int) -> Callable[[bool], None]:
         def done(kept: bool) -> None:
             if self.closed:
                 return
+            self._refused_bytes -= charge
             if kept:
                 self._count([number])
             else:

@@ -16,7 +16,8 @@ from service.delivery.route import Route
 from service.receipt import Fate, Settlement
 from service.receiving.flow import Flow
 from service.receiving.handover import Handover
-from service.sources.kafka_consumer import Polling
+from service.sources.kafka_consumer import MOST_BATCHES, Polling, batch_messages
+from service.sources.kafka_lag import Lag
 from service.sources.kafka_partition import Key, Partition
 from service.telemetry.source import SourceGauges
 
@@ -50,8 +51,7 @@ class Assignment:
         self._loop = asyncio.get_running_loop()
         self._partitions: dict[Key, Partition] = {}
         self._flows: dict[Flow, Partition] = {}
-        self._ends: dict[Key, int] = {}
-        self._starts: dict[Key, int] = {}
+        self._lag = Lag()
         self._batches = 0
         """Of which the poll was not told that they are taken: it waits."""
         self._waiting: asyncio.TimerHandle | None = None
@@ -69,8 +69,12 @@ class Assignment:
         self._polling = polling
 
     def stop(self) -> None:
-        """Nothing is handed over any more: the poll need not wait, and nothing is read again."""
+        """Nothing is handed over any more, and nothing received: only what is under way is committed."""
         self._stopped = True
+        for partition in self._partitions.values():
+            partition.halt()
+        if self._polling is not None:
+            self._polling.pause(list(self._partitions))
         for timer in self._again.values():
             timer.cancel()
         self._free()
@@ -88,22 +92,13 @@ class Assignment:
         return SourceGauges(
             source=self.name,
             trouble=self._trouble or next(iter(self._stuck.values()), None),
-            lag=sum(map(self._lag, partitions)),
+            lag=self._lag.of(partitions),
             waiting_messages=sum(each.flow.waiting_messages for each in partitions),
             waiting_bytes=self._waiting_bytes(),
             unsettled_messages=sum(each.flow.unsettled for each in partitions),
             partitions=len(partitions),
             paused=sum(each.paused for each in partitions),
         )
-
-    def _lag(self, partition: Partition) -> int:
-        end = self._ends.get(partition.key)
-        at = partition.position
-        if at is None:
-            at = partition.first_unsettled
-        if at is None:
-            at = self._starts.get(partition.key)
-        return max(0, end - at) if end is not None and at is not None else 0
 
     def _waiting_bytes(self) -> int:
         return sum(each.flow.waiting_bytes for each in self._partitions.values())
@@ -122,8 +117,8 @@ class Assignment:
     def ended(self, ends: Sequence[tuple[Key, int]]) -> None:
         """Partitions were read to their ends."""
         for key, offset in ends:
-            self._ends[key] = max(offset, self._ends.get(key, 0))
             if (partition := self._partitions.get(key)) is not None:
+                self._lag.ended(key, offset)
                 partition.ends(offset)
 
     def assigned(self, keys: Sequence[Key]) -> None:
@@ -139,10 +134,15 @@ class Assignment:
     def _begin(self, key: Key) -> None:
         if (before := self._partitions.get(key)) is not None:
             self._drop(before)
+            if before.paused and self._polling is not None:
+                self._polling.resume([key])
         flow = Flow(f"{key[0]}/{key[1]}", self._route(key[0]), self._handover, self)
-        config = self._config
-        partition = Partition(key, flow, config.window_messages, config.window_bytes)
+        # what is handed over, and not taken note of, when it is paused comes on top
+        most = max(1, self._config.window_messages - (MOST_BATCHES * batch_messages(self._config.window_messages)))
+        partition = Partition(key, flow, most, self._config.window_bytes)
         self._partitions[key] = self._flows[flow] = partition
+        if self._stopped:
+            partition.halt()
 
     def revoking(self, keys: Sequence[Key], result: "Future[dict[Key, int]]") -> None:
         """Partitions are about to go."""
@@ -162,7 +162,8 @@ class Assignment:
         positions = {}
         for partition in going:
             partition.advance()
-            if partition.position is not None and partition.position != partition.committed:
+            if partition.position is not None:
+                # what was committed without waiting may have failed
                 positions[partition.key] = partition.position
             self._drop(partition)
         if not result.cancelled():
@@ -181,6 +182,9 @@ class Assignment:
         self._flows.pop(partition.flow, None)
         self._partitions.pop(partition.key, None)
         self._stuck.pop(partition.key, None)
+        self._lag.forget(partition.key)
+        if (timer := self._again.pop(partition.key, None)) is not None:
+            timer.cancel()
 
     def uncommitted(self, keys: Sequence[Key]) -> None:
         """They are committed again."""
@@ -190,7 +194,7 @@ class Assignment:
 
     def seen(self, ends: Mapping[Key, int], starts: Mapping[Key, int]) -> None:
         """For the lag."""
-        self._ends, self._starts = dict(ends), dict(starts)
+        self._lag.seen(ends, starts, self._partitions)
 
     def troubled(self, trouble: str | None) -> None:
         """For the health."""
@@ -219,7 +223,7 @@ class Assignment:
     def _too_far(self) -> Iterable[Partition]:
         full = self._waiting_bytes() >= self._config.memory
         for partition in self._partitions.values():
-            if not partition.paused and (partition.is_over() or (full and partition.flow.waiting_messages)):
+            if not partition.paused and (partition.is_over() or (full and partition.flow.waiting_bytes)):
                 yield partition
 
     def _pause(self) -> None:
@@ -272,11 +276,12 @@ class Assignment:
             self._again[partition.key] = self._loop.call_later(seconds, self._rewind, partition)
 
     def _rewind(self, partition: Partition) -> None:
-        self._again.pop(partition.key, None)
+        """Ask for it, again and again: until `restarted` is told."""
         partition.advance()
         offset = partition.first_unsettled
-        if self._polling is not None and self._partitions.get(partition.key) is partition and offset is not None:
+        if self._polling is not None and offset is not None:
             self._polling.rewind(partition.key, offset)
+        self._again[partition.key] = self._loop.call_later(LONGEST_AGAIN_SECONDS, self._rewind, partition)
 
     def commit(self) -> None:
         """Have committed what is settled since this was last asked."""

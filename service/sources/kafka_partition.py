@@ -39,6 +39,8 @@ class Partition:
         self._ahead: deque[tuple[int, int]] = deque()
         """Offset and bytes of the same."""
         self._popped = 0
+        self._last = -1
+        """The offset of the message that was received last."""
         self._end: int | None = None
         self._halted = False
 
@@ -52,7 +54,8 @@ class Partition:
         for message in messages:
             found = _received(message)
             received.append(found)
-            ahead.append((message.offset(), found.size))  # type: ignore[arg-type]  # what was received has one
+            self._last = message.offset()  # type: ignore[assignment]  # what was received has one
+            ahead.append((self._last, found.size))
             self.ahead_bytes += found.size
         self.flow.offer(received)
 
@@ -63,8 +66,9 @@ class Partition:
 
     def ends(self, offset: int) -> None:
         """There is nothing more before `offset`, which may be beyond the last message: markers of transactions."""
-        self._end = offset
-        self.advance()
+        if not self._halted and offset > self._last:
+            self._end = offset
+            self.advance()
 
     def advance(self) -> None:
         """Take note of what is settled."""
@@ -95,7 +99,11 @@ class Partition:
 
 
 def _received(message: KafkaMessage) -> Received:
-    value, key, headers = message.value(), message.key(), message.headers()
+    value, key = message.value(), message.key()
+    try:
+        headers = message.headers()
+    except UnicodeDecodeError:
+        headers = None  # a header's name is no UTF-8: none of them can be had from confluent-kafka
     size = PER_MESSAGE_BYTES
     if value is not None:
         size += len(value)

@@ -44,5 +44,4 @@ def librdkafka(config: "Kafka.Config") -> Mapping[str, Any]:
     if config.protocol == "classic":
         settings["partition.assignment.strategy"] = "cooperative-sticky"
         settings["session.timeout.ms"] = int(config.session_timeout * 1000)
-        settings["max.poll.interval.ms"] = max(settings["max.poll.interval.ms"], settings["session.timeout.ms"])
     return settings
