@@ -18,7 +18,7 @@ from service.receiving.flow import Flow
 from service.receiving.handover import Handover
 from service.sources.kafka_consumer import MOST_BATCHES, Polling, batch_messages
 from service.sources.kafka_lag import Lag
-from service.sources.kafka_partition import Key, Partition
+from service.sources.kafka_partition import Key, Partition, by_partition
 from service.telemetry.source import SourceGauges
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class Assignment:
         """`route`: of a topic."""
         self.name = name
         self._config = config
+        window = config.window_messages
+        # what has been polled when a partition is paused comes on top
+        self._most_messages = max(1, window - MOST_BATCHES * batch_messages(window))
         self._handover = handover
         self._route = route
         self._loop = asyncio.get_running_loop()
@@ -108,7 +111,7 @@ class Assignment:
     def received(self, messages: Sequence[KafkaMessage]) -> None:
         """Messages came."""
         self._batches += 1
-        for key, each in _by_partition(messages):
+        for key, each in by_partition(messages):
             partition = self._partitions.get(key)
             if partition is not None:
                 partition.receive(each)
@@ -137,9 +140,7 @@ class Assignment:
             if before.paused and self._polling is not None:
                 self._polling.resume([key])
         flow = Flow(f"{key[0]}/{key[1]}", self._route(key[0]), self._handover, self)
-        # what is handed over, and not taken note of, when it is paused comes on top
-        most = max(1, self._config.window_messages - (MOST_BATCHES * batch_messages(self._config.window_messages)))
-        partition = Partition(key, flow, most, self._config.window_bytes)
+        partition = Partition(key, flow, self._most_messages, self._config.window_bytes)
         self._partitions[key] = self._flows[flow] = partition
         if self._stopped:
             partition.halt()
@@ -292,14 +293,3 @@ class Assignment:
         if positions and self._polling is not None:
             self._polling.commit(positions)
         self._resume()
-
-
-def _by_partition(messages: Sequence[KafkaMessage]) -> Iterable[tuple[Key, list[KafkaMessage]]]:
-    found: dict[Key, list[KafkaMessage]] = {}
-    for message in messages:
-        key: Key = (message.topic(), message.partition())  # type: ignore[assignment]  # a message that came has both
-        if key in found:
-            found[key].append(message)
-        else:
-            found[key] = [message]
-    return found.items()

@@ -5,7 +5,7 @@ compacted topic has holes, and a transactional one markers that are no messages.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from confluent_kafka import Message as KafkaMessage
 
@@ -120,3 +120,15 @@ def _received(message: KafkaMessage) -> Received:
         size += sum(map(len, found.values())) + 100 * len(found)
     place = f"{message.topic()}/{message.partition()}/{message.offset()}"
     return Received(Message(value or b"", found, text, value is None), place, size)
+
+
+def by_partition(messages: Sequence[KafkaMessage]) -> Iterable[tuple[Key, list[KafkaMessage]]]:
+    """The messages of each partition, in their order."""
+    found: dict[Key, list[KafkaMessage]] = {}
+    for message in messages:
+        key: Key = (message.topic(), message.partition())  # type: ignore[assignment]  # a message that came has both
+        if key in found:
+            found[key].append(message)
+        else:
+            found[key] = [message]
+    return found.items()
