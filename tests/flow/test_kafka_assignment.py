@@ -17,7 +17,7 @@ def simulated(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], Non
     def runs() -> None:
         run(test())
 
-    del runs.__wrapped__  # type: ignore[attr-defined]  # pytest would take it for a coroutine
+    del runs.__wrapped__  # pytest would take it for a coroutine
     return runs
 
 
