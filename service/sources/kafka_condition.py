@@ -77,7 +77,8 @@ class Condition:
                 missing = f"there is no topic {topic!r} for this client; create it, or allow Describe and Read"
                 break
         self._missing, self._asked = missing, True
-        if not self._lasting and monotonic() >= self._complained_at + CALM_SECONDS:
+        calm = monotonic() >= self._complained_at + CALM_SECONDS or (self._error or "").startswith(NOBODY)
+        if calm and not self._lasting:
             self._error = None
         self._tell()
 

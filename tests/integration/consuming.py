@@ -78,8 +78,8 @@ class Consuming:
 async def consuming(
     folder: Path, brokers: str, topics: str | Sequence[str], dead: Mapping[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[Consuming]:
-    """A source of these topics, from entering it to having left its group. Its sinks `out` and `dead` have gates, unless
-    `dead` is another one.
+    """A source of these topics, from entering it to having left its group. Its sinks have gates, unless `dead` is
+    another one.
     """
     folder.mkdir(exist_ok=True)
     names = [topics] if isinstance(topics, str) else topics

@@ -6,6 +6,7 @@ import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,7 @@ async def test_a_static_member_that_comes_back_in_time_takes_its_partitions_with
     create(real_kafka, topic, 4)
 
     def member(name: str) -> AbstractAsyncContextManager[Consuming]:
-        settings = {"instance_id": name, "protocol": protocol, "session_timeout": "6s"}
+        settings: dict[str, Any] = {"instance_id": name, "protocol": protocol, "session_timeout": "6s"}
         return consuming(tmp_path / name, real_kafka, topic, **settings)
 
     async with member("a") as a:
@@ -159,7 +160,7 @@ async def test_a_sink_that_is_away_for_longer_than_a_poll_may_take_costs_no_memb
         topic = unique("patient")
         create(real_kafka, topic)
         times = {"session_timeout": "1500ms", "max_poll_interval": "1500ms", "revoke_timeout": "1s"}
-        settings = {**times, "window_messages": 80, "protocol": protocol}
+        settings: dict[str, Any] = {**times, "window_messages": 80, "protocol": protocol}
         async with consuming(tmp_path / protocol, real_kafka, topic, **settings) as running:
             await running.assigned(1)
             running.close("out")
