@@ -102,8 +102,9 @@ def _received(message: KafkaMessage) -> Received:
     value, key = message.value(), message.key()
     try:
         headers = message.headers()
-    except UnicodeDecodeError:
-        headers = None  # a header's name is no UTF-8: none of them can be had from confluent-kafka
+    except (UnicodeDecodeError, SystemError):
+        # a header's name is no UTF-8. confluent-kafka 2.16 raises this once, and then gives a null pointer for the name
+        headers = None
     size = PER_MESSAGE_BYTES
     if value is not None:
         size += len(value)

@@ -202,6 +202,44 @@ async def test_a_message_that_is_no_event_is_settled_by_its_dead_letter_and_not_
     assert b'"request_id":"orders/0/1"' in receiving.dead.bodies[0]
 
 
+class Unreadable:
+    """A message with a header whose name is no UTF-8, as confluent-kafka 2.16 has it."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+
+    def topic(self) -> str:
+        return TOPIC
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._offset
+
+    def key(self) -> bytes:
+        return b"\xff"
+
+    def value(self) -> bytes:
+        return b"{}"
+
+    def headers(self) -> None:
+        raise SystemError("returned a result with an exception set")
+
+
+@simulated
+async def test_headers_that_confluent_kafka_cannot_read_lose_no_message() -> None:
+    receiving = Receiving()
+    receiving.out.open = True
+    await receiving.assigned(0)
+    messages: Any = [Unreadable(0), Unreadable(1)]
+    receiving.assignment.received(messages)
+    await settle()
+    await receiving.ended(0, 2)
+    assert receiving.out.bodies == [b"{}", b"{}"]
+    assert receiving.commits() == {0: 2}
+
+
 @simulated
 async def test_a_message_that_nothing_takes_stands_in_the_way_and_says_so() -> None:
     receiving = Receiving(letters_limit=20_000)

@@ -48,7 +48,7 @@ def test_what_cannot_work_is_refused(tmp_path: Path, more: str, told: str) -> No
 
 def test_a_file_sink_takes_dead_letters_of_8_mib_and_a_queue_does_not(tmp_path: Path) -> None:
     assert mistakes(tmp_path, written(", max_message: 8MiB, memory: 32MiB")) == []
-    queue = "{type: sqs, queue_url: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead', region: eu-west-1}"
+    queue = "{type: sqs, queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead', region: eu-west-1}"
     found = mistakes(tmp_path, written(letters=queue))
     assert any("lower it, or have another sink for them" in mistake for mistake in found)
 
