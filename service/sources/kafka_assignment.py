@@ -31,7 +31,7 @@ PATIENCE_SECONDS: Final = 0.5
 RESUME_PART: Final = 2
 """A paused partition goes on when it is ahead by this part of what it may be, a half."""
 LOOK_SECONDS: Final = 0.1
-"""Between looks at whether a revoked partition is settled."""
+"""Between looks at whether what goes is settled."""
 SHORTEST_AGAIN_SECONDS: Final = 1.0
 LONGEST_AGAIN_SECONDS: Final = 60.0
 """After which a partition is read again of which something was not kept (the journal's disk failed)."""
@@ -68,7 +68,7 @@ class Assignment:
         self._stopped = False
 
     def begin(self, polling: Polling) -> None:
-        """What asks for room, and is told to commit."""
+        """`polling` tells what comes, and is told what to do."""
         self._polling = polling
 
     def stop(self) -> None:
@@ -114,7 +114,13 @@ class Assignment:
         for key, each in by_partition(messages):
             partition = self._partitions.get(key)
             if partition is not None:
-                partition.receive(each)
+                try:
+                    partition.receive(each)
+                except Exception as error:
+                    # a defect, ours or confluent-kafka's: nothing is to be committed beyond it
+                    log.exception("messages could not be read", extra={"source": self.name})
+                    partition.halt()
+                    self._stuck[key] = f"partition {partition.flow.name} stands still: {error!r}"
         self._look_for_room()
 
     def ended(self, ends: Sequence[tuple[Key, int]]) -> None:
@@ -172,9 +178,8 @@ class Assignment:
 
     def gone(self, keys: Sequence[Key]) -> None:
         """Partitions are somebody else's."""
-        for key in keys:
-            if (partition := self._partitions.get(key)) is not None:
-                self._drop(partition)
+        for partition in [self._partitions[key] for key in keys if key in self._partitions]:
+            self._drop(partition)
         self._look_for_room()
 
     def _drop(self, partition: Partition) -> None:
@@ -231,7 +236,7 @@ class Assignment:
         over = list(self._too_far())
         for partition in over:
             partition.paused = True
-        if over and self._polling is not None:
+        if self._polling is not None:
             self._polling.pause([partition.key for partition in over])
         self._free()
 
@@ -249,8 +254,7 @@ class Assignment:
     def settled(self, flow: Flow, numbers: Sequence[int]) -> None:
         """See `flow.Hears`."""
         del numbers
-        partition = self._flows.get(flow)
-        if partition is None:
+        if (partition := self._flows.get(flow)) is None:
             return
         partition.advance()
         self._again_seconds.pop(partition.key, None)
@@ -262,10 +266,11 @@ class Assignment:
     def failed(self, flow: Flow, number: int, why: Settlement) -> None:
         """See `flow.Hears`: what was given back is read again, unless we end; what nothing takes stands in the way."""
         del number
-        partition = self._flows.get(flow)
-        if partition is None or self._stopped:
+        if (partition := self._flows.get(flow)) is None or self._stopped:
             return
         if why.fate is Fate.REJECTED:
+            if partition.key in self._stuck:
+                return
             at = f"{flow.name}/{partition.first_unsettled}"
             log.critical("a message can be neither delivered nor buried", extra={"source": self.name, "detail": at})
             self._stuck[partition.key] = f"partition {flow.name} stands still at a message: {why.detail}"

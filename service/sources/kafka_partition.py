@@ -48,12 +48,10 @@ class Partition:
         """Hand these over, which follow on what came before."""
         if self._halted:
             return
-        received = []
+        received = [_received(message) for message in messages]
         ahead = self._ahead
         self._end = None
-        for message in messages:
-            found = _received(message)
-            received.append(found)
+        for message, found in zip(messages, received, strict=True):
             self._last = message.offset()  # type: ignore[assignment]  # what was received has one
             ahead.append((self._last, found.size))
             self.ahead_bytes += found.size

@@ -205,8 +205,9 @@ async def test_a_message_that_is_no_event_is_settled_by_its_dead_letter_and_not_
 class Unreadable:
     """A message with a header whose name is no UTF-8, as confluent-kafka 2.16 has it."""
 
-    def __init__(self, offset: int) -> None:
+    def __init__(self, offset: int, error: Exception | None = None) -> None:
         self._offset = offset
+        self._error = error or SystemError("returned a result with an exception set")
 
     def topic(self) -> str:
         return TOPIC
@@ -224,7 +225,7 @@ class Unreadable:
         return b"{}"
 
     def headers(self) -> None:
-        raise SystemError("returned a result with an exception set")
+        raise self._error
 
 
 @simulated
@@ -238,6 +239,22 @@ async def test_headers_that_confluent_kafka_cannot_read_lose_no_message() -> Non
     await receiving.ended(0, 2)
     assert receiving.out.bodies == [b"{}", b"{}"]
     assert receiving.commits() == {0: 2}
+
+
+@simulated
+async def test_nothing_is_committed_beyond_messages_that_could_not_be_read_at_all() -> None:
+    receiving = Receiving()
+    receiving.out.open = True
+    await receiving.assigned(0, 1)
+    await receiving.received(0, range(3))
+    messages: Any = [Unreadable(3), Unreadable(4, MemoryError("scripted"))]
+    receiving.assignment.received(messages)
+    await receiving.received(0, range(5, 7))
+    await receiving.received(1, range(5))
+    await receiving.ended(0, 7)
+    assert receiving.commits() == {0: 3, 1: 5}
+    assert receiving.asked.taken_batches == 4
+    assert "orders/0 stands still" in (receiving.assignment.gauges.trouble or "")
 
 
 @simulated
