@@ -20,7 +20,9 @@ CALM_SECONDS: Final = 3.0
 NOBODY: Final = "no broker answers"
 _OF_ONE_BROKER: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT})
 """No trouble while another answers; when none does, librdkafka says so, and these say why."""
-_LASTING: Final = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED})
+_LASTING: Final = frozenset(
+    {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError._BAD_MSG}
+)
 """Said once, and over when something is received."""
 
 
@@ -99,7 +101,8 @@ class Condition:
             self._asked = False
         else:
             self._lasting = self._lasting or code in _LASTING
-            self.say(error.str())
+            hint = "; raise `memory` of the source" if "receive.message.max.bytes" in error.str() else ""
+            self.say(error.str() + hint)
 
     def say(self, trouble: str) -> None:
         """This is wrong now."""
