@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,11 +52,32 @@ async def test_while_a_sink_is_away_nothing_is_committed_and_only_its_partitions
         assert 0 < ahead <= 80
         produce(brokers, TOPIC, numbered(range(3)), partition=1)
         await running.until(lambda: running.gauges.unsettled_messages == ahead + 3)
+        produce(brokers, TOPIC, numbered(range(500, 510)))
+        await running.until(lambda: running.gauges.lag == 513)
         running.open("out")
-        await running.delivered(503)
+        await running.delivered(513)
         await running.until(lambda: running.gauges.lag == 0 and running.gauges.paused == 0)
         await running.until(lambda: all_committed(brokers, TOPIC, 2))
-        assert len(set(running.lines())) == 500
+        assert len(set(running.lines())) == 510
+
+
+async def test_a_paused_partition_that_goes_and_comes_again_is_read(cluster: MockCluster, tmp_path: Path) -> None:
+    brokers = cluster.bootstrap
+    settings: dict[str, Any] = {"window_messages": 80, "revoke_timeout": "100ms"}
+    async with consuming(tmp_path / "a", brokers, TOPIC, **settings) as a:
+        await a.assigned(2)
+        a.close("out")
+        for partition in range(2):
+            produce(brokers, TOPIC, numbered(range(200 * partition, 200 * partition + 200)), partition)
+        await a.until(lambda: a.gauges.paused == 2)
+        async with consuming(tmp_path / "b", brokers, TOPIC, **settings) as b:
+            await b.assigned(1)
+            await a.assigned(1)
+        await a.assigned(2)
+        a.open("out")
+        await a.until(lambda: all_committed(brokers, TOPIC, 2))
+        assert set(a.lines() + b.lines()) == set(numbered(range(400)))
+        assert a.gauges.paused == a.gauges.lag == 0
 
 
 async def test_while_the_dead_letters_sink_is_away_nothing_is_committed_past_what_waits_for_it(
