@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from service.config.settings import RESERVED_ROUTE
 from service.delivery.route import Route
@@ -18,7 +18,7 @@ from service.receiving.contract import SourceConfig
 from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError
 from service.sources.kafka_assignment import Assignment
-from service.sources.kafka_consumer import Polling
+from service.sources.kafka_consumer import Polling, batch_messages
 from service.sources.kafka_settings import connection, librdkafka
 from service.telemetry.source import SourceGauges
 from service.threads import off_loop
@@ -69,7 +69,7 @@ class Kafka:
             default=45.0, ge=1, le=1800, description="After which a member that is silent is dead (`classic`)."
         )
         max_poll_interval: Duration = Field(
-            default=300.0, ge=10, description="After which a member that does not poll is; ours polls always."
+            default=300.0, ge=1, le=86400, description="After which a member that does not poll is; ours polls always."
         )
         client_id: str = Field(default="penstock", min_length=1, description="As for a kafka sink.")
         properties: dict[str, str] = Field(default={}, description="Further librdkafka properties.")
@@ -86,6 +86,14 @@ class Kafka:
                 elif not _TOPIC.fullmatch(topic):
                     raise ValueError(f"{topic!r} is no topic: 1 to 249 characters of letters, digits and ._-")
             return topics
+
+        @model_validator(mode="after")
+        def _check_times(self) -> Self:
+            if self.protocol == "classic" and self.max_poll_interval < self.session_timeout:
+                raise ValueError("max_poll_interval must be at least session_timeout (librdkafka demands it)")
+            if self.max_poll_interval <= self.revoke_timeout:
+                raise ValueError("max_poll_interval must be longer than revoke_timeout: the poll waits as long")
+            return self
 
         @field_validator("start")
         @classmethod
@@ -122,6 +130,7 @@ class Kafka:
             lambda: librdkafka(config),
             list(config.topics),
             self._assignment,
+            most_messages=batch_messages(config.window_messages),
             revoke_seconds=config.revoke_timeout,
             start_ms=int(start.timestamp() * 1000) if isinstance(start, datetime) else None,
         )

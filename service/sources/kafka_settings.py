@@ -43,6 +43,6 @@ def librdkafka(config: "Kafka.Config") -> Mapping[str, Any]:
         settings["group.instance.id"] = config.instance_id
     if config.protocol == "classic":
         settings["partition.assignment.strategy"] = "cooperative-sticky"
-        settings["session.timeout.ms"] = int(config.session_timeout * 1000)
-        settings["max.poll.interval.ms"] = max(settings["max.poll.interval.ms"], settings["session.timeout.ms"])
+        settings["session.timeout.ms"] = session = int(config.session_timeout * 1000)
+        settings["heartbeat.interval.ms"] = min(3000, session // 4)
     return settings
