@@ -16,6 +16,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
+from service.kafka.connection import built
 from service.sources.kafka_condition import Condition
 from service.sources.kafka_listener import Listener
 from service.sources.kafka_membership import Membership, at
@@ -114,13 +115,14 @@ class Polling:
     def _run(self) -> None:
         while not self._ending.is_set():
             try:
-                consumer = Consumer(
+                consumer = built(
+                    Consumer,
                     {
                         **self._settings(),
                         "error_cb": self._condition.complain,
                         "on_commit": self._committed,
                         "logger": _Log(self._name),
-                    }
+                    },
                 )
             except Exception as error:  # noqa: BLE001 - credentials, files, librdkafka: whatever it is, it may come right
                 self._condition.say(f"no consumer can be made: {error}")
