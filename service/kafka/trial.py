@@ -18,6 +18,8 @@ _TOKENS: Final = "OAUTHBEARER"
 _SASL_MECHANISM: Final = re.compile(r"sasl\.mechanisms?")
 
 Kind = type[Producer] | type[Consumer]
+_GROUP: Final[dict[Kind, dict[str, str]]] = {Consumer: {"group.id": "-"}}
+"""What a client of a kind cannot be without."""
 
 
 def refusals(
@@ -38,7 +40,7 @@ def refusals(
     found: dict[Place, str] = {}
     for name, value in given.items():
         alone = _refusal({name: value}, kind)
-        if alone is not None and not alone.startswith(_OF_THE_WHOLE) and "group.id" not in alone:
+        if alone is not None and not alone.startswith(_OF_THE_WHOLE):
             found["properties", name] = alone
     refusal = mechanism if found else mechanism or whole
     if refusal is not None:
@@ -53,7 +55,7 @@ def _refusal(trial: Mapping[str, Any], kind: Kind) -> str | None:
     try:
         # confluent-kafka 2.16.1 ends the process over a lone surrogate: PyUnicode_AsUTF8 returns NULL, and it goes on
         "".join(f"{name}{value}" for name, value in trial.items()).encode()
-        made = kind({**trial, "logger": logging.getLogger(__name__)})
+        made = kind({**_GROUP.get(kind, {}), **trial, "logger": logging.getLogger(__name__)})
     except KafkaException as error:
         return " ".join(error.args[0].str().split())
     except UnicodeEncodeError:
@@ -79,7 +81,7 @@ def _refused_mechanism(given: Mapping[str, str], kind: Kind) -> str | None:
     if mechanism.upper() in ("", _TOKENS):
         return None
     sasl = {"security.protocol": "sasl_plaintext", "sasl.username": "-", "sasl.password": "-"}
-    return _refusal({"group.id": "-"} | sasl | {"sasl.mechanisms": mechanism}, kind)
+    return _refusal(sasl | {"sasl.mechanisms": mechanism}, kind)
 
 
 def _mechanism(given: Mapping[str, Any]) -> str:
