@@ -21,7 +21,6 @@ PARTITIONS: Final = 4
 MORE_PARTITIONS: Final = 6
 LOOK_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 60.0
-CODEC: Final = "tests.integration.plain_codec:Plain"
 
 
 class Report(Struct):
@@ -75,7 +74,7 @@ class Campaign:
             "brokers": broker.bootstrap,
             "group": self._group,
             "topics": {self._topic: "orders"},
-            "codec": CODEC,
+            "codec": "json",
             "protocol": protocol,
             "session_timeout": "2s",
             "commit_interval": "200ms",

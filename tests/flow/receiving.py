@@ -15,6 +15,7 @@ from service.delivery.entry import Terms
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
+from service.envelopes.json import Json
 from service.outcome import DELIVERED, Outcome
 from service.receiving.dedupe import Dedupe
 from service.receiving.handover import Handover
@@ -24,7 +25,6 @@ from service.sources.kafka_assignment import Assignment
 from service.sources.kafka_partition import Key
 from service.telemetry.meter import Meter
 from tests.flow.scripted import Faults, ScriptedSink
-from tests.integration.plain_codec import Plain
 
 TOPIC = "orders"
 
@@ -104,7 +104,7 @@ class Receiving:
         leg = Leg(lanes["out"], Terms("r", required=True, patient=False, graveyard=letters), "original")
         route = Route("r", (leg,), id=Selector("/id"), dead_letters=letters)
         pipeline = Pipeline({"r": route}, lanes, [letters])
-        codec = Plain(Plain.Config(type="plain"), Caps(2**20, 1000, 32))
+        codec = Json(Json.Config(type="json"), Caps(2**20, 1000, 32))
         self.handover = Handover("source", pipeline, codec, self.meter, dedupe=dedupe)
         given = {"type": "kafka", "brokers": "b:9092", "group": "g", "topics": {TOPIC: "r"}, **settings}
         self.asked = Asked()

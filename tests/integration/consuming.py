@@ -88,7 +88,7 @@ async def consuming(
         "brokers": brokers,
         "group": names[0].strip("^.*"),
         "topics": dict.fromkeys(names, "orders"),
-        "codec": "tests.integration.plain_codec:Plain",
+        "codec": "json",
         "session_timeout": "2s",
         "commit_interval": "100ms",
         **settings,

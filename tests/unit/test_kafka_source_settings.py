@@ -9,15 +9,13 @@ from service.sources.kafka import Kafka
 from service.sources.kafka_settings import librdkafka
 from tests.unit.written import mistakes, write
 
-CODEC = "tests.integration.plain_codec:Plain"
-
 
 def written(more: str = "", letters: str = "{type: file, path: dead}") -> str:
     """A source of one topic, with these further settings."""
     return (
         f"sinks: {{out: {{type: memory}}, dead: {letters}}}\n"
         "routes: {orders: {to: [out], dead_letter: dead}}\n"
-        f'sources: {{k: {{type: kafka, brokers: "b:9092", group: g, topics: {{t: orders}}, codec: "{CODEC}"{more}}}}}\n'
+        f'sources: {{k: {{type: kafka, brokers: "b:9092", group: g, topics: {{t: orders}}, codec: json{more}}}}}\n'
     )
 
 
