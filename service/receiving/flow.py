@@ -19,8 +19,8 @@ from service.outcome import Reason
 from service.receipt import Fate, Settlement
 from service.receiving.handover import Handover
 from service.receiving.identities import Identities
+from service.receiving.progress import Progress
 from service.receiving.received import Received, flawed, refused, too_large, whole
-from service.receiving.tally import Tally
 
 CHUNK_MESSAGES: Final = 500
 """Handed over at once: some 5 ms of work."""
@@ -45,21 +45,18 @@ class Flow:
         self.name = name
         self.route = route
         self.closed = False
+        self._unread_bytes = self._chunk_bytes = self._refused_bytes = 0
         self._handover = handover
         self._hears = hears
         self._waiting: deque[Received] = deque()
-        self._waiting_bytes = 0
         self._chunk: dict[int, Received] = {}
-        """What was read last, by number, until it is handed over."""
-        self._chunk_bytes = 0
-        self._letter_bytes = 0
-        """Of dead letters that are not safe yet: they may wait for room too."""
+        """Of what was read last, by number."""
         self._intake: Intake | None = None
         """What was read, and is not taken yet."""
         self._parts: deque[Intake] = deque()
         """What comes after it."""
-        self._offered = self._read = 0
-        self._tally = Tally()
+        self._offered = 0
+        self._progress = Progress()
         delivered = handover.delivered
         self._identities = Identities(delivered, name) if delivered is not None else None
 
@@ -70,41 +67,42 @@ class Flow:
         first = self._offered
         for received in messages:
             self._waiting.append(received)
-            self._waiting_bytes += received.size
+            self._unread_bytes += received.size
             self._offered += 1
         self._handover.ready(self)
         return first
 
     @property
     def waiting_messages(self) -> int:
-        """Messages for which there was no room yet."""
+        """Messages that wait for room, read or not."""
         return len(self._waiting) + len(self._chunk)
 
     @property
     def waiting_bytes(self) -> int:
-        """Of them, and of dead letters that are not safe yet."""
-        return self._waiting_bytes + self._chunk_bytes + self._letter_bytes
+        """Of messages that no lane has, neither theirs nor that of dead letters."""
+        return self._unread_bytes + self._chunk_bytes + self._refused_bytes
 
     @property
     def unsettled(self) -> int:
         """Messages that are not settled: those that wait, and those that failed, among them."""
-        return self._offered - self._tally.settled
+        return self._offered - self._progress.settled
 
     @property
     def settled_before(self) -> int:
         """The number of the first message that is not settled: all before it are."""
-        return self._tally.settled_before(self._read)
+        return self._progress.settled_before
 
     @property
     def under_way(self) -> int:
         """Messages that were read, and are neither settled nor have failed."""
-        return self._tally.under_way
+        return self._progress.under_way
 
     def halt(self) -> list[int]:
         """Hand nothing more over. What was is still heard of. Returns the numbers of messages that were not, in order:
         they fail without a word more.
         """
-        left = list(range(self._read, self._read + len(self._waiting)))
+        read = self._progress.read
+        left = list(range(read, read + len(self._waiting)))
         intakes = [intake for intake in (self._intake, *self._parts) if intake is not None]
         # first: what is told on the way may halt it again
         self._discard()
@@ -115,14 +113,12 @@ class Flow:
         self._waiting.clear()
         self._parts.clear()
         self._intake, self._chunk = None, {}
-        self._waiting_bytes = self._chunk_bytes = 0
+        self._unread_bytes = self._chunk_bytes = 0
 
     def _withdraw(self, intake: Intake) -> list[int]:
-        """These were read, and no lane has them."""
         parts = {number: part for number, part in intake.split().items() if part.expected}
         for number, part in parts.items():
-            self._tally.fail(number)
-            self._tally.count([number], part.expected)
+            self._progress.withdraw(number, part.expected)
             if self._identities is not None:
                 self._identities.let_go(number)
         return list(parts)
@@ -131,6 +127,7 @@ class Flow:
         """Hand nothing more over, and hear nothing more of what was. What is settled stays so."""
         self.closed = True
         self._discard()
+        self._refused_bytes = 0
         self._handover.forget(self)
         if self._identities is not None:
             self._identities.let_all_go()
@@ -152,7 +149,8 @@ class Flow:
             except TooLarge as error:
                 self._too_much(intake, error)
         if not self._parts:
-            self._chunk, self._chunk_bytes = {}, 0
+            self._chunk.clear()
+            self._chunk_bytes = 0
         return bool(self._waiting or self._parts)
 
     @property
@@ -163,21 +161,19 @@ class Flow:
     def _compose(self) -> Intake:
         """The next messages, read: as many as every lane should be able to hold."""
         intake = Intake(self)
-        waiting, most, chunk, first = self._waiting, self._handover.chunk_bytes, self._chunk, self._read
+        waiting, most, chunk = self._waiting, self._handover.chunk_bytes, self._chunk
         while waiting and len(chunk) < CHUNK_MESSAGES and intake.charge < most:
             received = waiting[0]
             if chunk and received.size > most:
                 break
             waiting.popleft()
-            self._waiting_bytes -= received.size
+            self._unread_bytes -= received.size
             self._chunk_bytes += received.size
-            number = self._read
-            self._read += 1
+            number = self._progress.begin()
             chunk[number] = received
-            self._tally.expect(number)  # its reading: it does not end before it was read
             self._read_one(received, number, intake)
         self._handover.count(intake)
-        self._count(range(first, self._read))
+        self._count(list(chunk))
         return intake
 
     def _read_one(self, received: Received, number: int, intake: Intake) -> None:
@@ -203,11 +199,10 @@ class Flow:
                         continue
                     intake.add(route, event, number)
                 except Exception as error:  # noqa: BLE001 - a foreign schema may raise anything; see `flawed`
-                    self._refuse(
-                        refused(received, origin, route, found, named), flawed(error, self.name), route, number
-                    )
+                    letter = refused(received, origin, route, found, named)
+                    self._refuse(letter, flawed(error, self.name), route, number)
                     continue
-                self._tally.expect(number, len(route.required))
+                self._progress.expect(number, len(route.required))
             elif type(found) is Refusal:
                 letter = refused(received, origin, self.route, found, received.place)
                 self._refuse(letter, found.error, self.route, number)
@@ -222,8 +217,7 @@ class Flow:
             self._parts.extendleft(reversed(parts.values()))
             return
         ((number, part),) = parts.items()
-        self._tally.expect(number)
-        self._tally.count([number], part.expected)
+        self._progress.expect(number, 1 - part.expected)
         received = self._chunk[number]
         origin = Origin(self._handover.source, self._handover.now, self._handover.address, received.place)
         route = intake.routes[0]
@@ -241,10 +235,10 @@ class Flow:
             else:
                 self._fail(number, Settlement(Fate.EXPIRED, Reason.SHUTDOWN, "what it is a duplicate of was not safe"))
 
-        self._tally.expect(number)
+        self._progress.expect(number)
         if identities.meet((event.attributes["source"], event.id), number, joined):
             return True
-        self._tally.count([number])
+        self._progress.expect(number, -1)
         return False
 
     # --- dead letters
@@ -252,14 +246,14 @@ class Flow:
     def _refuse(
         self, letter: Event, error: IngestError, route: Route | None, number: int, reason: Reason = Reason.INVALID
     ) -> None:
-        size = len(letter.body)
-        self._tally.expect(number)
-        self._letter_bytes += size
+        charge = letter.charge
+        self._progress.expect(number)
+        self._refused_bytes += charge
 
         def done(kept: bool) -> None:
-            self._letter_bytes -= size
             if self.closed:
                 return
+            self._refused_bytes -= charge
             if kept:
                 self._count([number])
             else:
@@ -287,15 +281,16 @@ class Flow:
 
     def _count(self, numbers: Iterable[int]) -> None:
         """Each of these waits for one thing less."""
-        done = self._tally.count(numbers)
+        done = self._progress.count(numbers)
+        if not done:
+            return
         if self._identities is not None:
             self._identities.settled(done)
-        if done:
-            self._hears.settled(self, done)
+        self._hears.settled(self, done)
 
     def _fail(self, number: int, why: Settlement) -> None:
-        first = self._tally.fail(number)
-        self._tally.count([number])
+        first = self._progress.fail(number)
+        self._count([number])
         if first:
             if self._identities is not None:
                 self._identities.let_go(number)

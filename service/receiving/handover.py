@@ -234,5 +234,4 @@ def _has_share(lane: Lane, charge: int) -> bool:
     if not books.held_events:
         return True
     theirs = books.held_bytes * books.stored_events // books.held_events
-    # one that is larger than the share would never come in beside requests
     return lane.has_room(charge) and (not theirs or theirs + charge <= lane.capacity // SOURCES_SHARE)

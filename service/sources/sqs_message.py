@@ -4,7 +4,7 @@ from base64 import b64decode
 from typing import Final, TypedDict
 
 from service.envelopes.contract import Message
-from service.errors import Code, InvalidEvent
+from service.errors import Code, Unavailable
 from service.outcome import Reason
 from service.receiving.received import Received
 
@@ -57,7 +57,7 @@ def received(message: SqsMessage, *, fifo: bool, max_receives: int) -> Received:
     found = Message(body, headers, key)
     if max_receives and (count := receives(message)) > max_receives:
         detail = f"received {count} times and not delivered; max_receives is {max_receives}"
-        error = InvalidEvent(Code.NOT_DELIVERED, detail, errors=[])
+        error = Unavailable(Code.NOT_DELIVERED, detail, 0.0)
         return Received(found, message["MessageId"], size, error, Reason.RECEIVED_TOO_OFTEN)
     return Received(found, message["MessageId"], size)
 

@@ -176,13 +176,13 @@ def test_a_message_that_can_be_neither_delivered_nor_buried_fails() -> None:
 
 
 def test_a_message_that_its_source_gives_up_is_a_dead_letter_with_that_reason() -> None:
-    from service.errors import Code, InvalidEvent
+    from service.errors import Code, Unavailable
 
     async def main() -> None:
         world = ReceivingWorld()
         flow = world.flow()
         given = message(0)
-        error = InvalidEvent(Code.NOT_DELIVERED, "received 4 times")
+        error = Unavailable(Code.NOT_DELIVERED, "received 4 times", 0.0)
         flow.offer([Received(given.message, given.place, given.size, error, Reason.RECEIVED_TOO_OFTEN)])
         await world.until(lambda: flow.settled_before == 1)
         [letter] = [json.loads(event.body) for event in world.dead.taken]
