@@ -1,6 +1,7 @@
 """The sqs source: what SQS asks of a consumer beside what every source promises."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from service.delivery.pipeline import Pipeline
 from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError
 from service.sources.sqs import Sqs
+from service.sources.sqs_groups import Group
 from service.telemetry.meter import Meter
 from tests.contract.fake_aws import Refusal
 from tests.contract.fake_sqs import FakeSqs
@@ -268,6 +270,33 @@ def test_workers_divide_what_is_held_and_one_asks_for_the_lag() -> None:
 
 def test_the_region_of_an_arn_wins() -> None:
     assert _config(queue="arn:aws:sqs:us-west-2:123456789012:q", region="eu-west-1").named_region() == "us-west-2"
+
+
+async def test_what_no_lane_has_is_there_for_others_as_soon_as_it_stops() -> None:
+    small: dict[str, Any] = {"max_message": "256KiB", "window": 20}
+    async with FakeSqs() as sqs, receiving(sqs, good={"memory": "1MiB", "batch": 1}, **small) as it:
+        it.good.hold()
+        await sqs.send([b'{"number":%d,"pad":"%s"}' % (n, b"x" * 200 * KIB) for n in range(20)])
+        await it.service.until(lambda metrics: total(metrics, "messages_unsettled") == 20)
+        await it.good.called(2)
+        it.service.stop.set()
+        # two are in the lane, of which sources hold half
+        await sqs.until(lambda: len(sqs.invisible) == 2)
+        assert not it.service.running.done()
+        it.good.deliver()
+        await it.service.running
+        assert len(sqs.deleted) == 2
+        assert len(sqs.messages) == 18
+
+
+async def test_a_group_is_kept_only_while_it_has_something() -> None:
+    async with FakeSqs("incoming.fifo") as sqs, receiving(sqs) as it:
+        for number in range(40):
+            await sqs.send(bodies(number), group=f"g{number}")
+        await sqs.until(lambda: len(sqs.deleted) == 40)
+        await it.delivered(40)
+        gc.collect()
+        assert [each for each in gc.get_objects() if isinstance(each, Group)] == []
 
 
 async def test_open_polls_that_bring_something_after_the_end_give_it_back() -> None:
