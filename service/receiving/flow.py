@@ -167,7 +167,6 @@ class Flow:
             chunk[number] = received
             self._pending[number] = 1  # its reading: it does not end before it was read
             self._read_one(received, number, intake)
-        self._handover.count(intake)
         self._count(list(chunk))
         return intake
 
