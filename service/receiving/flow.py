@@ -302,7 +302,7 @@ class Flow:
         if self._identities and (delivered := self._handover.delivered) is not None:
             for number in done:
                 for identity in self._identities.pop(number, ()):
-                    delivered.settled(identity, self)
+                    delivered.settled(identity, self.name)
         if done:
             self._hears.settled(self, done)
 

@@ -97,7 +97,7 @@ class Handover:
         self._ready.pop(flow, None)
         self._blocked.pop(flow, None)
         if self.delivered is not None:
-            self.delivered.forget(flow)
+            self.delivered.forget(flow.name)
 
     def stop(self) -> None:
         """Hand nothing over any more."""
