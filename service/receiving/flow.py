@@ -175,6 +175,9 @@ class Flow:
         origin = Origin(handover.source, handover.now, handover.address, received.place)
         headers = handover.texts(message)
         drafts = 0
+        if received.refusal is not None:
+            self._refuse(whole(received, origin, self.route), received.refusal, self.route, number)
+            return
         for found in handover.decode(message):
             if type(found) is Draft:
                 route = self.route
