@@ -162,7 +162,6 @@ class Flow:
             number = self._progress.begin()
             chunk[number] = received
             self._read_one(received, number, intake)
-        self._handover.count(intake)
         self._count(list(chunk))
         return intake
 
@@ -171,6 +170,9 @@ class Flow:
         origin = Origin(handover.source, handover.now, handover.address, received.place)
         headers = handover.texts(message)
         drafts = 0
+        if received.refusal is not None:
+            self._refuse(whole(received, origin, self.route), received.refusal, self.route, number)
+            return
         for found in handover.decode(message):
             if type(found) is Draft:
                 route = self.route
@@ -289,7 +291,7 @@ class Flow:
         if self._identities and (delivered := self._handover.delivered) is not None:
             for number in done:
                 for identity in self._identities.pop(number, ()):
-                    delivered.settled(identity, self)
+                    delivered.settled(identity, self.name)
         self._hears.settled(self, done)
 
     def _fail(self, number: int, why: Settlement) -> None:

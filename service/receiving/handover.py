@@ -97,7 +97,7 @@ class Handover:
         self._ready.pop(flow, None)
         self._blocked.pop(flow, None)
         if self.delivered is not None:
-            self.delivered.forget(flow)
+            self.delivered.forget(flow.name)
 
     def stop(self) -> None:
         """Hand nothing over any more."""
@@ -176,6 +176,8 @@ class Handover:
             if entries[0].terms.required and not _has_share(lane, intake.charge):
                 raise Busy(f"sources hold half of lane {lane.name!r}", AGAIN_SECONDS)
         self._pipeline.accept(intake)
+        for route, events in Counter([route.name for route in intake.routes]).items():
+            self._meter.edge_received[self.source, route] += events
 
     def refuse(self, letter: Event, error: IngestError, route: Route | None, done: Callable[[bool], None]) -> None:
         """Write a dead letter, as soon as there is room. `done(False)` if there never can be one."""
@@ -189,11 +191,6 @@ class Handover:
             letters.bury_refused(letter, error.detail, error.members.get("errors", ()), done)
 
     # --- counters
-
-    def count(self, intake: Intake) -> None:
-        """These were read."""
-        for route, events in Counter([route.name for route in intake.routes]).items():
-            self._meter.edge_received[self.source, route] += events
 
     def skipped(self, why: Why) -> None:
         """A message was passed over."""

@@ -7,7 +7,7 @@ from msgspec import Struct
 from service.codecs.draft import Draft, Refusal
 from service.delivery.route import Route
 from service.envelopes.contract import Message
-from service.errors import Code, TooLarge
+from service.errors import Code, IngestError, TooLarge
 from service.event import Event, Origin
 
 _UNKNOWN: Final = "application/octet-stream"
@@ -21,6 +21,8 @@ class Received(Struct, frozen=True, gc=False):
     """Where it stood, which is also the identity of an event that has no other: `orders/3/1077`, a message id."""
     size: int
     """Bytes that it takes of memory."""
+    refusal: IngestError | None = None
+    """Why its source gives it up, whatever it holds."""
 
 
 def refused(received: Received, origin: Origin, route: Route | None, found: Draft | Refusal, named: str) -> Event:
