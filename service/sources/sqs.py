@@ -111,6 +111,11 @@ class Sqs:
             """As for every sink of AWS; that of an ARN or of an URL wins."""
             return Queue.parse(self.queue).region or self.region
 
+        @property
+        def keyed(self) -> bool:
+            """See `SourceConfig`: the message group."""
+            return Queue.parse(self.queue).fifo
+
         def targets(self) -> Mapping[tuple[str | int, ...], str]:
             """See `SourceConfig`."""
             return {("route",): self.route}
