@@ -13,7 +13,7 @@ from service import __version__, gateway
 from service.admin import app as admin
 from service.admin.subject import Process, Subject
 from service.config import Config
-from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig, is_loopback
+from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
 from service.delivery.health import Health
 from service.delivery.pipeline import Pipeline
 from service.heap import return_large_blocks
@@ -25,6 +25,7 @@ from service.sources.http import Http
 from service.sources.keys import Keys
 from service.sources.protocol import BoundedProtocol
 from service.telemetry.meter import Meter
+from service.units import is_loopback
 
 log = logging.getLogger(__name__)
 

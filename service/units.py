@@ -83,6 +83,16 @@ def is_host(text: str) -> bool:
     return True
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _host(text: str) -> str:
     if not is_host(text):
         raise ValueError("must be an address such as 127.0.0.1 or ::1, or a host's name such as localhost")

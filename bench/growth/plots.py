@@ -8,7 +8,7 @@ from bench.growth.figures import MOST_GROWTH, Growth, Minutes
 from bench.program import Missing
 
 INCHES = (6.4, 3.2)
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "penstock",
     "font.size": 9,

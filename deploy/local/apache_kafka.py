@@ -2,7 +2,8 @@
 
 `python -m deploy.local.apache_kafka --topics a,b` prints one line of JSON, `{"bootstrap": "host:port"}`, and lives
 until its standard input closes or it gets SIGTERM. It is installed once, under `.lab/kafka`; each broker's data is
-in a folder of its own, which goes with it.
+in a folder of its own, which goes with it. With `--security` it has listeners that demand credentials too, each in that
+line under its name, and under `certificates` the folder of the keys for the last (kafka_security.py).
 """
 
 import fcntl
@@ -19,6 +20,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from deploy.local.child import ROOT, Child, ChildError
 from deploy.local.emulator import free_port
+from deploy.local.kafka_security import Security
 from deploy.local.lifetime import run
 
 VERSION = "4.3.1"
@@ -31,8 +33,8 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -41,10 +43,17 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+log.cleaner.backoff.ms=200
+group.min.session.timeout.ms=1000
+group.consumer.session.timeout.ms=3000
+group.consumer.min.session.timeout.ms=1000
+group.consumer.heartbeat.interval.ms=500
+group.consumer.min.heartbeat.interval.ms=100
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 """
-"""Broker settings. The short session lets a killed broker register again within seconds, not 12."""
+"""Broker settings. The short sessions let a killed broker register again within seconds, not 12, and a group give the
+partitions of a killed member of it to others within as few, not 45; compaction begins at once."""
 
 
 def install() -> Path:
@@ -84,7 +93,10 @@ def _download(folder: Path) -> Path:
 class ApacheKafka:
     """One broker on loopback, from entering to leaving it; between them it may be killed and started again."""
 
-    def __init__(self, topics: Iterable[str] = (), partitions: int = 4) -> None:
+    def __init__(self, topics: Iterable[str] = (), partitions: int = 4, security: bool = False) -> None:
+        self._with_security = security
+        self.security: Security | None = None
+        """Once entered, if asked for."""
         self._topics = list(topics)
         self._partitions = partitions
         self._broker: Child | None = None
@@ -98,10 +110,10 @@ class ApacheKafka:
         port, controller = free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{port}"
         settings = self._folder / "server.properties"
-        settings.write_text(_SETTINGS.format(port=port, controller=controller, data=self._folder / "data"))
         self._java = ["java", "-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-cp", f"{libraries}/*"]
         self._java += ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
         try:
+            self._write(settings, port, controller)
             self._format(settings)
             self.start()
             self._create_topics()
@@ -113,6 +125,13 @@ class ApacheKafka:
     def __exit__(self, *_: object) -> None:
         self._end()
         shutil.rmtree(self._folder)
+
+    @property
+    def announcement(self) -> dict[str, str]:
+        """What its line of JSON tells."""
+        if self.security is None:
+            return {"bootstrap": self.bootstrap}
+        return {"bootstrap": self.bootstrap, **self.security.addresses, "certificates": str(self.security.folder)}
 
     def start(self) -> None:
         """Start the broker, again after `kill`; returns once it serves. Raises ChildError with the end of its log."""
@@ -136,9 +155,18 @@ class ApacheKafka:
                 child.stop()
         self._watchdog = self._broker = None
 
+    def _write(self, settings: Path, port: int, controller: int) -> None:
+        listeners = protocols = more = ""
+        if self._with_security:
+            self.security = Security(self._folder / "certificates")
+            listeners, protocols, more = self.security.listeners, self.security.protocols, self.security.settings
+        places = {"port": port, "controller": controller, "data": self._folder / "data"}
+        settings.write_text(_SETTINGS.format(**places, listeners=listeners, protocols=protocols) + more)
+
     def _format(self, settings: Path) -> None:
         command = [*self._java, "kafka.tools.StorageTool", "format", "--standalone"]
         command += ["-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", str(settings)]
+        command += self.security.users if self.security is not None else []
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ChildError(f"Apache Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
@@ -161,4 +189,4 @@ class ApacheKafka:
 
 
 if __name__ == "__main__":
-    run("deploy.local.apache_kafka", __doc__, ApacheKafka)
+    run("deploy.local.apache_kafka", __doc__, ApacheKafka, {"security": "also listeners that demand credentials"})

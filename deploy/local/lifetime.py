@@ -5,9 +5,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Protocol
 
 
@@ -15,21 +15,30 @@ class Broker(Protocol):
     """Brokers that run."""
 
     @property
-    def bootstrap(self) -> str:
-        """`host:port,...`."""
+    def announcement(self) -> Mapping[str, str]:
+        """Where they are: `bootstrap`, `host:port,...`, and what else there is to tell."""
 
 
 def run(
-    module: str, description: str | None, broker: Callable[[list[str], int], AbstractContextManager[Broker]]
+    module: str,
+    description: str | None,
+    broker: Callable[..., AbstractContextManager[Broker]],
+    flags: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Run `broker(topics, partitions)`, print `{"bootstrap": ...}` in one line, and wait to be told to end."""
+    """Run `broker(topics, partitions)`, print its announcement in one line, and wait to be told to end.
+
+    `flags`: options that are on or off, each with what it is for; `broker` takes them by name.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--topics", default="", help="names, separated by commas")
     parser.add_argument("--partitions", type=int, default=4, help="of each topic")
+    for name, help_ in flags.items():
+        parser.add_argument(f"--{name}", action="store_true", help=help_)
     options = parser.parse_args()
     topics = [topic for topic in options.topics.split(",") if topic]
-    with _until_told_to_end() as wait, broker(topics, options.partitions) as running:
-        print(json.dumps({"bootstrap": running.bootstrap}), flush=True)
+    on = {name: getattr(options, name) for name in flags}
+    with _until_told_to_end() as wait, broker(topics, options.partitions, **on) as running:
+        print(json.dumps(running.announcement), flush=True)
         wait()
 
 

@@ -40,6 +40,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "mock_cluster_new": (_pointer, [_pointer, _int]),
     "mock_cluster_destroy": (None, [_pointer]),
     "mock_cluster_bootstraps": (_text, [_pointer]),
+    "mock_group_initial_rebalance_delay_ms": (None, [_pointer, ctypes.c_int32]),
     "mock_topic_create": (_int, [_pointer, _text, _int, _int]),
     "mock_broker_set_down": (_int, [_pointer, _int]),
     "mock_broker_set_up": (_int, [_pointer, _int]),
@@ -95,10 +96,17 @@ class MockCluster:
         if not self._cluster:
             self._library.rd_kafka_destroy(self._client)
             raise RuntimeError("librdkafka's mock cluster could not start")
+        # else the first member of a group waits 3 seconds for others
+        self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
         self.bootstrap = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
         for topic in self._topics:
             self.create_topic(topic, self._partitions)
         return self
+
+    @property
+    def announcement(self) -> dict[str, str]:
+        """What its line of JSON tells."""
+        return {"bootstrap": self.bootstrap}
 
     def __exit__(self, *_: object) -> None:
         self._library.rd_kafka_mock_cluster_destroy(self._cluster)

@@ -27,7 +27,7 @@ from botocore.utils import get_environ_proxies
 
 from service import __version__
 from service.aws.connections import Connections
-from service.aws.settings import AwsConfig
+from service.aws.settings import AwsConfig, AwsIdentity
 from service.errors import ConfigError
 
 _CONNECT_SECONDS = 2.0
@@ -103,7 +103,7 @@ def _host(service: str, config: AwsConfig) -> str:
     return f"{name}.amazonaws.com.cn" if region and region.startswith("cn-") else f"{name}.amazonaws.com"
 
 
-def region_of(config: AwsConfig) -> str:
+def region_of(config: AwsIdentity) -> str:
     """The region of a client. Raises ConfigError if there is none, or if the SDK cannot use its own files."""
     try:
         _session().get_scoped_config()  # of the profile in AWS_PROFILE, which must exist

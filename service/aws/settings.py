@@ -14,8 +14,8 @@ _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 """STS API reference, AssumeRole."""
 
 
-class AwsConfig(BaseModel):
-    """Region, role and endpoint. Credentials never stand here: they come from the SDK's own chain."""
+class AwsIdentity(BaseModel):
+    """Region and role. Credentials never stand here: they come from the SDK's own chain."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,10 +25,6 @@ class AwsConfig(BaseModel):
     )
     role_arn: str | None = Field(default=None, description="Role to assume.")
     external_id: str | None = Field(default=None, description="External id for the assumed role.")
-    endpoint_url: str | None = Field(
-        default=None,
-        description="Endpoint instead of the service's own. STS has its own: `AWS_ENDPOINT_URL_STS`.",
-    )
 
     def named_region(self) -> str | None:
         """The region that the settings name; None if it is for the SDK to find."""
@@ -55,6 +51,21 @@ class AwsConfig(BaseModel):
             raise ValueError("an external id has 2 to 1224 characters of letters, digits and _+=,.@:/-")
         return value
 
+    @model_validator(mode="after")
+    def _external_id_needs_a_role(self) -> Self:
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("`external_id` is only used when a role is assumed: set `role_arn` too, or remove it")
+        return self
+
+
+class AwsConfig(AwsIdentity):
+    """Region, role and endpoint."""
+
+    endpoint_url: str | None = Field(
+        default=None,
+        description="Endpoint instead of the service's own. STS has its own: `AWS_ENDPOINT_URL_STS`.",
+    )
+
     @field_validator("endpoint_url")
     @classmethod
     def _check_endpoint(cls, value: str | None) -> str | None:
@@ -71,9 +82,3 @@ class AwsConfig(BaseModel):
         if url.username is not None or url.query or url.fragment:
             raise ValueError("an endpoint has no user, query or fragment; credentials come from the SDK's own chain")
         return value
-
-    @model_validator(mode="after")
-    def _external_id_needs_a_role(self) -> Self:
-        if self.external_id is not None and self.role_arn is None:
-            raise ValueError("`external_id` is only used when a role is assumed: set `role_arn` too, or remove it")
-        return self

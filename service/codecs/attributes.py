@@ -102,7 +102,7 @@ def sound_length(attributes: Mapping[str, str]) -> int:
         and len(attributes["id"]) <= MOST_ID
         and get("datacontenttype", _JSON) == _JSON
         and _known_source(attributes["source"])
-        and (time is None or _is_time(time))
+        and (time is None or is_time(time))
     ):
         return names + len(text)
     return 0
@@ -166,7 +166,7 @@ def _check_known(attributes: Mapping[str, str], mistakes: Mistakes) -> None:
     if get("subject") == "":
         mistakes.add("subject", "minLength", "must not be empty; leave it out instead")
     time = get("time")
-    if time is not None and not _is_time(time):
+    if time is not None and not is_time(time):
         mistakes.add("time", "format", "must be a timestamp with a zone (RFC 3339), such as 2026-01-31T12:00:00Z")
     dataschema = get("dataschema")
     if dataschema is not None and not _is_uri(dataschema):
@@ -192,8 +192,8 @@ def _is_uri(value: str) -> bool:
     return match is not None and match["scheme"] is not None and not _BAD_ESCAPE.search(value)
 
 
-def _is_time(value: str) -> bool:
-    """RFC 3339 date-time; a leap second may stand at any minute."""
+def is_time(value: str) -> bool:
+    """Whether `value` is an RFC 3339 date-time; a leap second may stand at any minute."""
     match = _TIME.fullmatch(value)
     if match is None:
         return False

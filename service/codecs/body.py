@@ -54,7 +54,7 @@ def reader(
             return partial(_batch, caps)
         if media.essence != STRUCTURED:
             _unsupported(media)
-        return partial(_one, partial(_structured, caps))
+        return partial(_one, partial(structured, caps))
     if any(name.startswith("ce-") for name in headers):
         return partial(_one_binary, headers, content_type or "", caps)
     if media is None:
@@ -63,7 +63,7 @@ def reader(
         )
     if media.essence in _LINES:
         _demand_utf8(media)
-        return partial(_lines, caps)
+        return partial(lines, caps)
     if not media.is_json and not (plain_text_as_json and media.essence == "text/plain"):
         _unsupported(media)
     _demand_utf8(media)
@@ -73,13 +73,13 @@ def reader(
 def _batch(caps: Caps, body: bytes) -> Iterable[Decoded]:
     if _first(body) != b"[":
         raise Unreadable(Code.MALFORMED_BODY, "a batch is a JSON array of CloudEvents")
-    return _array(body, partial(_structured, caps), caps)
+    return array(body, partial(structured, caps), caps)
 
 
 def _json(caps: Caps, body: bytes) -> Iterable[Decoded]:
     if _first(body) == b"[":
-        return _array(body, partial(_plain, caps), caps)
-    return _one(partial(_plain, caps), body)
+        return array(body, partial(plain, caps), caps)
+    return _one(partial(plain, caps), body)
 
 
 def _one(decode: Callable[[bytes], Decoded], body: bytes) -> Iterable[Decoded]:
@@ -119,7 +119,11 @@ def _first(body: bytes) -> bytes:
     return match[0]
 
 
-def _array(body: bytes, decode: Callable[[bytes], Decoded], caps: Caps) -> Iterable[Decoded]:
+def array(body: bytes, decode: Callable[[bytes], Decoded], caps: Caps) -> Iterable[Decoded]:
+    """What `decode` finds in each item of the JSON array `body`.
+
+    Raises Unreadable (MALFORMED_BODY, EMPTY_BODY, NESTED_TOO_DEEP) or TooLarge (BATCH_TOO_LARGE) about the whole.
+    """
     if body.count(b",") >= _MOST_UNCOUNTED and (count := json.count_items(body, caps.events)) > caps.events:
         raise _too_many(f"more than {caps.events}", count, caps)
     try:
@@ -136,16 +140,17 @@ def _array(body: bytes, decode: Callable[[bytes], Decoded], caps: Caps) -> Itera
     return map(decode, map(bytes, items))
 
 
-def _lines(caps: Caps, body: bytes) -> Iterable[Decoded]:
+def lines(caps: Caps, body: bytes) -> Iterable[Decoded]:
+    """The event in each line that is not blank. Raises Unreadable (EMPTY_BODY) or TooLarge (BATCH_TOO_LARGE)."""
     _first(body)
     if body.count(b"\n") >= caps.events:
         count = sum(1 for _ in islice(_filled_lines(body), caps.events + 1))
         if count > caps.events:
             raise _too_many(f"more than {caps.events}", count, caps)
-        lines = _filled_lines(body)
+        filled = _filled_lines(body)
     else:
-        lines = filter(None, [line.strip(_BLANK) for line in body.split(b"\n")])
-    return map(partial(_plain, caps), lines)
+        filled = filter(None, [line.strip(_BLANK) for line in body.split(b"\n")])
+    return map(partial(plain, caps), filled)
 
 
 def _filled_lines(body: bytes) -> Iterator[bytes]:
@@ -168,9 +173,10 @@ def _too_many(found: str, actual: int, caps: Caps) -> TooLarge:
     )
 
 
-def _structured(caps: Caps, body: bytes) -> Decoded:
+def structured(caps: Caps, body: bytes) -> Decoded:
+    """The draft in one structured CloudEvent, or why it is none. Never raises."""
     if len(body) > caps.event_bytes:
-        return _oversize(body, STRUCTURED, caps)
+        return oversize(body, STRUCTURED, caps)
     try:
         return cloudevents.structured(body, caps.nesting)
     except InvalidEvent as error:
@@ -180,16 +186,17 @@ def _structured(caps: Caps, body: bytes) -> Decoded:
 def _one_binary(headers: Mapping[str, str], content_type: str, caps: Caps, body: bytes) -> Iterable[Decoded]:
     media = content_type or "application/octet-stream"
     if len(body) > caps.event_bytes:
-        return (_oversize(body, media, caps),)
+        return (oversize(body, media, caps),)
     try:
         return (cloudevents.binary(headers, content_type, body, caps.nesting),)
     except InvalidEvent as error:
         return (Refusal(body, media, error, cloudevents.id_in_headers(headers)),)
 
 
-def _plain(caps: Caps, body: bytes) -> Decoded:
+def plain(caps: Caps, body: bytes) -> Decoded:
+    """The draft in one JSON object without an envelope, or why it is none. Never raises."""
     if len(body) > caps.event_bytes:
-        return _oversize(body, "application/json", caps)
+        return oversize(body, "application/json", caps)
     try:
         data = json.loads(body, caps.nesting)
         if body[:1] != b"{" and _first(body) != b"{":
@@ -199,7 +206,8 @@ def _plain(caps: Caps, body: bytes) -> Decoded:
     return Draft(body, "application/json", NO_ATTRIBUTES, data)
 
 
-def _oversize(body: bytes, content_type: str, caps: Caps) -> Refusal:
+def oversize(body: bytes, content_type: str, caps: Caps) -> Refusal:
+    """The refusal of an event that has more bytes than `caps` allow."""
     error = TooLarge(
         Code.EVENT_TOO_LARGE,
         f"the event has {len(body)} bytes; at most {caps.event_bytes} are taken",

@@ -1,7 +1,7 @@
-"""CloudEvents 1.0: one event in the JSON format, or in the binary mode of the HTTP binding.
+"""CloudEvents 1.0: one event in the JSON format, or in the binary mode of the HTTP and the Kafka binding.
 
 What is delivered is what was checked: a CloudEvent whose members repeat is refused, for readers differ in which
-one they take. Sources: CloudEvents 1.0.2 JSON event format and HTTP protocol binding.
+one they take. Sources: CloudEvents 1.0.2 JSON event format, HTTP and Kafka protocol bindings.
 """
 
 import base64
@@ -113,6 +113,34 @@ def binary(headers: Mapping[str, str], content_type: str, body: bytes, nesting: 
                 attributes[name] = _header_value(value)
             except UnicodeError:
                 mistakes.add(name, "encoding", f"header {header}: percent-decodes to invalid UTF-8")
+    return _assembled(attributes, mistakes, content_type, body, nesting)
+
+
+def from_message(headers: Mapping[str, bytes], content_type: str, body: bytes, nesting: int) -> Draft:
+    """The draft in one message in the binary mode of the Kafka binding: attributes from `ce_*` headers.
+
+    Their values are UTF-8, and as they stand: neither quoted nor percent-encoded (Kafka binding §3.2.3). Raises
+    InvalidEvent with all that is wrong. `headers` have lower-cased names.
+    """
+    mistakes = Mistakes()
+    attributes = {}
+    for header, value in headers.items():
+        if header.startswith("ce_"):
+            name = header[3:]
+            if name in _NOT_ATTRIBUTES:
+                mistakes.add(
+                    name, "name", f"header {header} is not allowed in binary mode; send content-type and a value"
+                )
+                continue
+            try:
+                attributes[name] = value.decode()
+            except UnicodeError:
+                mistakes.add(name, "encoding", f"header {header}: is not UTF-8")
+    return _assembled(attributes, mistakes, content_type, body, nesting)
+
+
+def _assembled(attributes: dict[str, str], mistakes: Mistakes, content_type: str, body: bytes, nesting: int) -> Draft:
+    """The draft of a binary-mode event whose attributes are read, with the `mistakes` that were made in them."""
     if content_type:
         attributes["datacontenttype"] = content_type
     check(attributes, mistakes)
@@ -136,7 +164,7 @@ def declared(headers: Mapping[str, str], content_type: str | None) -> dict[str, 
 def id_in_body(body: bytes) -> str | None:
     """The `id` of a structured CloudEvent that was refused, if one can be read and is fit to be shown."""
     try:
-        return _fit(json.loads(body, json.MOST_NESTING)["id"])
+        return fit(json.loads(body, json.MOST_NESTING)["id"])
     except (InvalidEvent, LookupError, TypeError):
         return None
 
@@ -144,12 +172,13 @@ def id_in_body(body: bytes) -> str | None:
 def id_in_headers(headers: Mapping[str, str]) -> str | None:
     """The same of a binary-mode request."""
     try:
-        return _fit(_header_value(headers.get("ce-id", "")))
+        return fit(_header_value(headers.get("ce-id", "")))
     except UnicodeError:
         return None
 
 
-def _fit(id_: Any) -> str | None:
+def fit(id_: Any) -> str | None:
+    """`id_` if it is an event's id, and fit to be shown."""
     return id_ if type(id_) is str and id_ and flaw_of_id(id_) is None else None
 
 

@@ -14,12 +14,11 @@ from service.config.settings import (
     RouteConfig,
     ServerConfig,
     Tree,
-    is_loopback,
 )
 from service.delivery.deadletter import ENVELOPE_BYTES, largest_envelope
 from service.errors import ConfigError
 from service.sinks.contract import LEAST_LANE_MEMORY, Sink, SinkConfig
-from service.units import format_duration, format_size
+from service.units import format_duration, format_size, is_loopback
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -127,11 +127,13 @@ class _Loader:
     def __init__(self, document: Document, path: Path | None) -> None:
         self._document = document
         self._path = path
-        self._context = {"folder": path.parent if path else Path()}
+        self._context: dict[str, Any] = {"folder": path.parent if path else Path()}
 
     def config(self, inspect: Inspection | None) -> Config | None:
         document = self._document
         settings, broken = self._settings()
+        # for what acts in AWS without being a destination there
+        self._context["aws"] = settings.aws.model_dump(exclude_unset=True)
         kinds, settings_of = self._sinks(document.value.get("sinks"), settings.aws)
         schemas, schema_settings = self._schemas(document.value.get("routes"))
         sources, codecs = self._sources(document.value.get("sources"), settings.aws)

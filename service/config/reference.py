@@ -2,6 +2,7 @@
 
 import types
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -25,6 +26,10 @@ from service.config.settings import (
     name_as_mapping,
     none_in_words,
 )
+from service.kafka.security import Auth as KafkaAuth
+from service.kafka.security import Iam, OAuthBearer, Plain, Scram, Tls, auth_in_words, tls_in_words
+from service.receiving.contract import SourceConfig, codec_as_mapping
+from service.receiving.dedupe import Dedupe
 from service.sinks.contract import SinkConfig
 from service.units import format_duration, format_size, parse_duration, parse_size
 
@@ -33,6 +38,9 @@ _READ_BY: dict[Callable[..., Any], str] = {
     parse_duration: "duration",
     none_in_words: "`none` or mapping",
     name_as_mapping: "name or mapping",
+    auth_in_words: "`none`, `iam` or mapping",
+    tls_in_words: "`true`, `false` or mapping",
+    codec_as_mapping: "name or mapping",
 }
 """What a value is, by the function that reads it."""
 
@@ -43,6 +51,7 @@ _KINDS: dict[Any, str] = {
     float: "number",
     bool: "`true` or `false`",
     Path: "path",
+    datetime: "time with zone",
 }
 _PLURALS = {"text": "texts", "name or mapping": "names or mappings"}
 
@@ -85,7 +94,25 @@ def reference() -> str:
         config = plugins.load("sinks", name).Config
         aws = " and all of `aws`" if issubclass(config, AwsConfig) else ""
         parts += _section(f"`sinks.NAME` with `type: {name}`", config, f"Beside what every sink has{aws}:", SinkConfig)
+    parts += _section("`sources.NAME`: what every source has", SourceConfig, "Where events come from, beside HTTP.")
+    parts += _section("`sources.NAME.dedupe`", Dedupe)
+    for name in plugins.known("sources"):
+        config = plugins.load("sources", name).Config
+        aws = " and all of `aws`" if issubclass(config, AwsConfig) else ""
+        text = f"Beside what every source has{aws}:"
+        parts += _section(f"`sources.NAME` with `type: {name}`", config, text, SourceConfig)
+    parts += _kafka()
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _kafka() -> Iterator[str]:
+    """What stands below `auth` and `tls` of whatever is a client of Kafka."""
+    yield from _section("`auth` of Kafka", KafkaAuth, "`none`, `iam`, or a mapping with one of:")
+    yield from _section("`auth.iam` of Kafka", Iam, "Tokens are signed with credentials from the SDK's own chain.")
+    yield from _section("`auth.scram` of Kafka", Scram)
+    yield from _section("`auth.plain` of Kafka", Plain)
+    yield from _section("`auth.oauthbearer` of Kafka", OAuthBearer)
+    yield from _section("`tls` of Kafka", Tls, "`true`, `false`, or a mapping:")
 
 
 def _section(
@@ -162,6 +189,8 @@ def _default(field: FieldInfo, kind: str) -> str:
         return "required"
     if field.default is None or field.default == () or field.default == {}:
         return "-"
+    if isinstance(field.default, dict):
+        return f"`{field.default['type']}`"
     return f"`{_written(field.default, kind)}`"
 
 
@@ -188,6 +217,8 @@ def effective(config: Config) -> str:
         "sinks": {name: dumped(sink) for name, sink in config.sinks.items()},
         "routes": {name: dumped(route) for name, route in config.routes.items()},
     }
+    if config.sources:
+        tree["sources"] = {name: dumped(source) for name, source in config.sources.items()}
     for name, schema in config.schema_settings.items():
         tree["routes"][name]["schema"] = dumped(schema)
     if config.server.auth is not None and config.server.auth.anonymous:

@@ -1,7 +1,7 @@
 """The settings tree: every key of the configuration but the plugins' own, with its default and its meaning."""
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -281,13 +281,3 @@ class Tree(Settings):
     sinks: dict[str, Any] = Field(default={}, description="Destinations by name.")
     routes: dict[str, RouteConfig] = Field(default={}, description="Streams of events by name.")
     sources: dict[str, Any] = Field(default={}, description="Where events come from, beside HTTP, by name.")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -70,7 +70,8 @@ def envelope(
     attributes = {_utf8(name): _utf8(value) for name, value in event.attributes.items()}
     if len(orjson.dumps(attributes)) <= _ATTRIBUTES_BYTES:
         letter["attributes"] = attributes
-    return orjson.dumps(letter | _body(event.body))
+    # a copy: what orjson 3.13 returns keeps the memory that it was written in, 4 KiB and more for a letter of 200 bytes
+    return bytes(memoryview(orjson.dumps(letter | _body(event.body))))
 
 
 def _body(body: bytes) -> dict[str, str]:

@@ -10,6 +10,8 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from service.dlq.reader import Stored, StoreError
 from service.dlq.settled import Settled
+from service.errors import SettingErrors
+from service.kafka.connection import built, connection
 from service.sinks.kafka import Kafka
 
 GROUP = "penstock-dlq"
@@ -116,6 +118,9 @@ class KafkaReader:
         finally:
             await asyncio.wait([call])
 
+    def _made(self) -> Consumer:
+        return built(Consumer, {**settings(self._config), "error_cb": self._complain})
+
     def _start(self) -> None:
         consumer, topic = self._consumer, self._config.topic
         found = consumer.list_topics(topic, timeout=_ANSWER_SECONDS).topics[topic]
@@ -133,9 +138,9 @@ class KafkaReader:
 
     async def __aenter__(self) -> Self:
         try:
-            self._consumer = Consumer({**settings(self._config), "error_cb": self._complain})
-        except KafkaException as error:
-            raise StoreError(f"{self.place}: {error.args[0].str()}") from error
+            self._consumer = await self._call(self._made)
+        except SettingErrors as unreadable:
+            raise StoreError(f"{self.place}: {unreadable}") from unreadable
         try:
             await self._call(self._start)
         except BaseException:
@@ -156,9 +161,7 @@ def settings(config: Kafka.Config) -> dict[str, Any]:
     return {
         # a producer's properties among them are only warned of
         "log_level": 3,
-        **config.properties,
-        "bootstrap.servers": config.brokers,
-        "client.id": config.client_id,
+        **connection(config),
         "group.id": GROUP,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,

@@ -13,7 +13,7 @@ from service.telemetry.source import SourceGauges
 from service.units import ByteSize
 
 
-def _codec(value: Any) -> Any:
+def codec_as_mapping(value: Any) -> Any:
     """A codec's name alone as the mapping it stands for."""
     return {"type": value} if isinstance(value, str) else value
 
@@ -40,7 +40,7 @@ class SourceConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: str = Field(description="The plugin: a name such as `kafka`, or `package.module:Class`.")
-    codec: Annotated[dict[str, Any], BeforeValidator(_codec)] = Field(
+    codec: Annotated[dict[str, Any], BeforeValidator(codec_as_mapping)] = Field(
         default={"type": "cloudevents"}, description="What a message holds: a codec's name, or `{type: name, ...}`."
     )
     max_message: ByteSize = Field(

@@ -19,6 +19,7 @@ from service.outcome import Reason
 from service.receipt import Fate, Settlement
 from service.receiving.dedupe import Identity
 from service.receiving.handover import Handover
+from service.receiving.progress import Progress
 from service.receiving.received import Received, refused, too_large, whole
 
 CHUNK_MESSAGES: Final = 500
@@ -44,8 +45,7 @@ class Flow:
         self.name = name
         self.route = route
         self.closed = False
-        self.waiting_bytes = 0
-        """Of messages that were not read yet."""
+        self._unread_bytes = self._chunk_bytes = self._refused_bytes = 0
         self._handover = handover
         self._hears = hears
         self._waiting: deque[Received] = deque()
@@ -55,10 +55,8 @@ class Flow:
         """What was read, and is not taken yet."""
         self._parts: deque[Intake] = deque()
         """What comes after it."""
-        self._offered = self._read = self._base = self._done = 0
-        self._pending: dict[int, int] = {}
-        """What each message that was read still waits for."""
-        self._failed: set[int] = set()
+        self._offered = 0
+        self._progress = Progress()
         self._identities: dict[int, list[Identity]] = {}
 
     # --- what comes in
@@ -68,7 +66,7 @@ class Flow:
         first = self._offered
         for received in messages:
             self._waiting.append(received)
-            self.waiting_bytes += received.size
+            self._unread_bytes += received.size
             self._offered += 1
         self._handover.ready(self)
         return first
@@ -79,28 +77,29 @@ class Flow:
         return len(self._waiting)
 
     @property
+    def waiting_bytes(self) -> int:
+        """Of messages that no lane has, neither theirs nor that of dead letters."""
+        return self._unread_bytes + self._chunk_bytes + self._refused_bytes
+
+    @property
     def unsettled(self) -> int:
         """Messages that are not settled: those that wait, and those that failed, among them."""
-        return self._offered - self._done
+        return self._offered - self._progress.settled
 
     @property
     def settled_before(self) -> int:
         """The number of the first message that is not settled: all before it are."""
-        base, pending, failed, read = self._base, self._pending, self._failed, self._read
-        while base < read and base not in pending and base not in failed:
-            base += 1
-        self._base = base
-        return base
+        return self._progress.settled_before
 
     @property
     def under_way(self) -> int:
         """Messages that were read, and are neither settled nor have failed."""
-        return len(self._pending) - len(self._pending.keys() & self._failed)
+        return self._progress.under_way
 
     def halt(self) -> None:
         """Hand nothing more over. What was is still heard of."""
         self._waiting.clear()
-        self.waiting_bytes = 0
+        self._unread_bytes = self._chunk_bytes = 0
         for intake in (self._intake, *self._parts):
             if intake is not None:
                 self._withdraw(intake)
@@ -108,22 +107,17 @@ class Flow:
         self._intake = None
 
     def _withdraw(self, intake: Intake) -> None:
-        """These were read, and no lane has them."""
         for number, part in intake.split().items():
-            self._failed.add(number)
+            self._progress.withdraw(number, part.expected)
             self._let_go(number)
-            left = self._pending[number] - part.expected
-            if left:
-                self._pending[number] = left
-            else:
-                del self._pending[number]
 
     def close(self) -> None:
         """Hand nothing more over, and hear nothing more of what was. What is settled stays so."""
         self.closed = True
         self._waiting.clear()
         self._parts.clear()
-        self._intake, self._chunk, self.waiting_bytes = None, {}, 0
+        self._intake, self._chunk = None, {}
+        self._unread_bytes = self._chunk_bytes = self._refused_bytes = 0
         self._handover.forget(self)
         for number in list(self._identities):
             self._let_go(number)
@@ -144,6 +138,9 @@ class Flow:
                 return False
             except TooLarge as error:
                 self._too_much(intake, error)
+        if not self._parts:
+            self._chunk.clear()
+            self._chunk_bytes = 0
         return bool(self._waiting or self._parts)
 
     @property
@@ -155,17 +152,15 @@ class Flow:
         """The next messages, read: as many as every lane should be able to hold."""
         intake = Intake(self)
         waiting, most, chunk = self._waiting, self._handover.chunk_bytes, self._chunk
-        chunk.clear()
         while waiting and len(chunk) < CHUNK_MESSAGES and intake.charge < most:
             received = waiting[0]
             if chunk and received.size > most:
                 break
             waiting.popleft()
-            self.waiting_bytes -= received.size
-            number = self._read
-            self._read += 1
+            self._unread_bytes -= received.size
+            self._chunk_bytes += received.size
+            number = self._progress.begin()
             chunk[number] = received
-            self._pending[number] = 1  # its reading: it does not end before it was read
             self._read_one(received, number, intake)
         self._count(list(chunk))
         return intake
@@ -194,7 +189,7 @@ class Flow:
                 except IngestError as error:
                     self._refuse(refused(received, origin, route, found, named), error, route, number)
                     continue
-                self._pending[number] += len(route.required)
+                self._progress.expect(number, len(route.required))
             elif type(found) is Refusal:
                 letter = refused(received, origin, self.route, found, received.place)
                 self._refuse(letter, found.error, self.route, number)
@@ -209,7 +204,7 @@ class Flow:
             self._parts.extendleft(reversed(parts.values()))
             return
         ((number, part),) = parts.items()
-        self._pending[number] += 1 - part.expected
+        self._progress.expect(number, 1 - part.expected)
         received = self._chunk[number]
         origin = Origin(self._handover.source, self._handover.now, self._handover.address, received.place)
         route = intake.routes[0]
@@ -236,11 +231,11 @@ class Flow:
             else:
                 self._fail(number, Settlement(Fate.EXPIRED, Reason.SHUTDOWN, "what it is a duplicate of was not safe"))
 
-        self._pending[number] += 1
+        self._progress.expect(number)
         if delivered.meet(identity, joined):
             self._handover.deduplicated(route)
             return True
-        self._pending[number] -= 1
+        self._progress.expect(number, -1)
         self._identities.setdefault(number, []).append(identity)
         return False
 
@@ -254,13 +249,15 @@ class Flow:
     # --- dead letters
 
     def _refuse(self, letter: Event, error: IngestError, route: Route | None, number: int) -> None:
-        self._pending[number] += 1
-        self._handover.refuse(letter, error, route, self._buried(number))
+        self._progress.expect(number)
+        self._refused_bytes += letter.charge
+        self._handover.refuse(letter, error, route, self._buried(number, letter.charge))
 
-    def _buried(self, number: int) -> Callable[[bool], None]:
+    def _buried(self, number: int, charge: int) -> Callable[[bool], None]:
         def done(kept: bool) -> None:
             if self.closed:
                 return
+            self._refused_bytes -= charge
             if kept:
                 self._count([number])
             else:
@@ -288,30 +285,17 @@ class Flow:
 
     def _count(self, numbers: Iterable[int]) -> None:
         """Each of these waits for one thing less."""
-        pending, ended = self._pending, []
-        for number in numbers:
-            left = pending[number] - 1
-            if left:
-                pending[number] = left
-            else:
-                del pending[number]
-                ended.append(number)
-        if ended:
-            self._end(ended)
-
-    def _end(self, numbers: Sequence[int]) -> None:
-        done = [number for number in numbers if number not in self._failed] if self._failed else numbers
-        self._done += len(done)
+        done = self._progress.count(numbers)
+        if not done:
+            return
         if self._identities and (delivered := self._handover.delivered) is not None:
             for number in done:
                 for identity in self._identities.pop(number, ()):
                     delivered.settled(identity, self.name)
-        if done:
-            self._hears.settled(self, done)
+        self._hears.settled(self, done)
 
     def _fail(self, number: int, why: Settlement) -> None:
-        first = number not in self._failed
-        self._failed.add(number)
+        first = self._progress.fail(number)
         self._count([number])
         if first:
             self._let_go(number)

@@ -219,4 +219,4 @@ def _has_share(lane: Lane, charge: int) -> bool:
     if not books.held_events:
         return True
     theirs = books.held_bytes * books.stored_events // books.held_events
-    return lane.has_room(charge) and theirs + charge <= lane.capacity // SOURCES_SHARE
+    return lane.has_room(charge) and (not theirs or theirs + charge <= lane.capacity // SOURCES_SHARE)

@@ -47,7 +47,7 @@ class File:
             return "path", os.path.realpath(self.path)
 
     carries_attributes: ClassVar[bool] = False
-    limits = Limits(1000, batch_bytes=8 * 2**20, event_bytes=8 * 2**20, overhead_bytes=1, request_factor=1.0)
+    limits = Limits(1000, batch_bytes=16 * 2**20, event_bytes=16 * 2**20, overhead_bytes=1, request_factor=1.0)
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name

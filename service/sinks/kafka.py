@@ -11,24 +11,25 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
 from confluent_kafka import KafkaError, KafkaException
-from pydantic import Field, field_serializer, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from service.errors import ConfigError, SettingErrors
 from service.event import STRUCTURED, Event
+from service.kafka.errors import advice, reason_of
+from service.kafka.settings import KafkaConfig
+from service.kafka.trial import refusals
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
-from service.sinks.kafka_errors import UNCLEAR, advice, reason_of, refused, retry_for
+from service.sinks.kafka_errors import ACCESS, UNCLEAR, refused, retry_for
 from service.sinks.kafka_producer import Client
 from service.sinks.kafka_properties import (
     HEADROOM_BYTES,
+    OWNED,
+    OWNED_FAMILIES,
     WHY_OWNED,
-    checked_broker,
     delivery_seconds,
-    is_owned,
-    is_secret,
     settings,
 )
-from service.sinks.kafka_trial import refusals
 from service.threads import off_loop
 from service.units import ByteSize
 
@@ -42,7 +43,7 @@ _REBUILDING = Retry(Reason.UNAVAILABLE, detail="the Kafka producer failed for go
 class Kafka:
     """Produces to one topic. The key is the event's, or null; librdkafka does what retrying it can in one call."""
 
-    class Config(SinkConfig):
+    class Config(KafkaConfig, SinkConfig):
         """Settings of a kafka sink."""
 
         concurrency: int = Field(
@@ -51,15 +52,9 @@ class Kafka:
         concurrency_floor: int = Field(
             default=16, ge=1, le=1024, description="As for every sink; here the number does not change by itself."
         )
-        brokers: str = Field(description="Bootstrap servers, `host:port` separated by commas.")
         topic: str = Field(description="Name of the topic; it must exist.")
         compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
             default="none", description="Codec of the batches on the wire and on the brokers' disks."
-        )
-        client_id: str = Field(
-            default="penstock",
-            min_length=1,
-            description="Name of this client in the brokers' logs, metrics and quotas.",
         )
         max_message: ByteSize = Field(
             default=1_000_000,
@@ -67,14 +62,9 @@ class Kafka:
             le=100 * 2**20,
             description="Largest event (body and key). The topic's max.message.bytes must be 48,000 B larger.",
         )
-        properties: dict[str, str] = Field(
-            default={}, description="Further librdkafka properties, such as `security.protocol` and `sasl.*`."
-        )
-
-        @field_validator("brokers")
-        @classmethod
-        def _check_brokers(cls, value: str) -> str:
-            return ",".join(map(checked_broker, value.split(",")))
+        owned: ClassVar[frozenset[str]] = OWNED
+        owned_families: ClassVar[tuple[str, ...]] = OWNED_FAMILIES
+        why_owned: ClassVar[str] = WHY_OWNED
 
         @field_validator("topic")
         @classmethod
@@ -83,23 +73,11 @@ class Kafka:
                 raise ValueError("a topic has 1 to 249 characters of letters, digits and ._-")
             return value
 
-        @field_validator("properties")
-        @classmethod
-        def _leaves_ours_alone(cls, properties: dict[str, str]) -> dict[str, str]:
-            ours = [name for name in properties if is_owned(name)]
-            if ours:
-                raise SettingErrors({(name,): WHY_OWNED for name in ours})
-            return properties
-
         @model_validator(mode="after")
         def _librdkafka_takes_them(self) -> Self:
-            if refused := refusals(self):
-                raise SettingErrors({("properties", *place): mistake for place, mistake in refused.items()})
+            if (refused := refusals(self, lambda: settings(self))) is not None:
+                raise refused
             return self
-
-        @field_serializer("properties", when_used="json")
-        def _without_secrets(self, properties: dict[str, str]) -> dict[str, str]:
-            return {name: "***" if is_secret(name) else value for name, value in properties.items()}
 
     carries_attributes: ClassVar[bool] = True
 
@@ -107,6 +85,7 @@ class Kafka:
         self.name = name
         self._config = config
         self._client: Client | None = None
+        self._without = _REBUILDING
         self._rebuilding: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[Client] | None = None
         self.limits = Limits(
@@ -125,7 +104,7 @@ class Kafka:
         client = self._client
         if client is None or client.broken:
             self._rebuild(client)
-            return [_REBUILDING] * len(batch)
+            return [self._without] * len(batch)
         outcomes = await self._produce(client, batch.events)
         unclear = [position for position, outcome in enumerate(outcomes) if outcome is UNCLEAR]
         if unclear:
@@ -139,6 +118,7 @@ class Kafka:
     async def _produce(self, client: Client, events: Sequence[Event], alone: bool = False) -> list[Outcome]:
         """One outcome per event. `alone`: the client puts each event into a message set of its own."""
         outcomes: list[Outcome] = [DELIVERED] * len(events)
+        locked_out = client.locked_out
         write = client.begin()
         produce, topic, report = client.producer.produce, self._config.topic, write.report
         taken = 0
@@ -166,7 +146,7 @@ class Kafka:
                 outcomes[position] = Rejected(Reason.REFUSED_CONTENT, "its key or an attribute is not valid Unicode")
         await write.settled(taken)
         for position, error in write.failed:
-            outcomes[position] = self._explained(refused(error, alone), client)
+            outcomes[position] = self._explained(refused(error, alone), client, locked_out)
         if taken > len(write.failed):
             client.delivered()
         return outcomes
@@ -190,17 +170,23 @@ class Kafka:
             return Rejected(Reason.TOO_LARGE, f"with its headers it is larger than {room} B")
         return retry_for(error)
 
-    def _explained(self, outcome: Outcome, client: Client) -> Outcome:
-        """A time-out says little; what librdkafka complained of meanwhile says why."""
-        if isinstance(outcome, Retry) and outcome.reason is Reason.TIMEOUT and client.trouble is not None:
-            return Retry(Reason.TIMEOUT, detail=f"not acknowledged in time; last trouble: {client.trouble.str()}")
-        return outcome
+    def _explained(self, outcome: Outcome, client: Client, locked_out: bool) -> Outcome:
+        """A time-out says little; what librdkafka complained of meanwhile says why.
+
+        It may have been written, but not if brokers refused the client before and after: `locked_out` when it began.
+        """
+        trouble = client.trouble
+        if trouble is None or not isinstance(outcome, Retry) or outcome.reason is not Reason.TIMEOUT:
+            return outcome
+        if locked_out and reason_of(trouble) is Reason.CREDENTIALS:
+            return retry_for(trouble)
+        return Retry(Reason.TIMEOUT, detail=f"not acknowledged in time; last trouble: {trouble.str()}")
 
     async def probe(self) -> None:
         """Ask for the topic's metadata. Raises ProbeError saying what is missing, unreachable or refused."""
         client = self._client
         if client is None or client.broken:
-            raise ProbeError(f"{self._place()}: {_REBUILDING.detail}; try again in a moment")
+            raise ProbeError(f"{self._place()}: {self._without.detail}; try again in a moment")
         ask = partial(client.producer.list_topics, self._config.topic, timeout=delivery_seconds(self._config))
         try:
             metadata = await off_loop(ask)
@@ -208,23 +194,32 @@ class Kafka:
             # a time-out or a transport error; librdkafka's own complaint is nearer to the cause
             cause = client.trouble or refusal.args[0]
             reason = reason_of(cause)
-            hint = advice(Reason.CREDENTIALS if reason is Reason.CREDENTIALS else Reason.UNREACHABLE)
+            hint = advice(Reason.CREDENTIALS if reason is Reason.CREDENTIALS else Reason.UNREACHABLE, ACCESS)
             raise ProbeError(f"{self._place()}: no broker answered ({cause.str()}); {hint}") from refusal
         error = metadata.topics[self._config.topic].error
         if error is not None:
             reason = reason_of(error)
-            hint = advice(reason) or "try again once the brokers are healthy"
+            hint = advice(reason, ACCESS) or "try again once the brokers are healthy"
             raise ProbeError(f"{self._place()}: {error.str()}; {hint}")
 
     def _place(self) -> str:
         return f"topic {self._config.topic!r} at {self._config.brokers}"
 
     async def __aenter__(self) -> Self:
-        """Build the producer; it connects on its own. Raises ConfigError if librdkafka refuses a property."""
+        """Build the producer; it connects on its own. Raises ConfigError if librdkafka refuses a property.
+
+        Whoever gives out tokens may be away, as brokers may: then the writes say so, and each tries again.
+        """
         try:
             self._client = await self._build()
+        except SettingErrors as wrong:
+            places = [(".".join(place), mistake) for place, mistake in wrong.mistakes.items()]
+            raise ConfigError([f"sinks.{self.name}.{place}: {mistake}" for place, mistake in places]) from wrong
         except KafkaException as refusal:
-            raise ConfigError([f"sinks.{self.name}.properties: {refusal.args[0].str()}"]) from refusal
+            error = refusal.args[0]
+            if reason_of(error) is not Reason.CREDENTIALS:
+                raise ConfigError([f"sinks.{self.name}.properties: {error.str()}"]) from refusal
+            self._not_built(error)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -241,7 +236,12 @@ class Kafka:
 
     async def _build(self, changes: Mapping[str, Any] = MappingProxyType({})) -> Client:
         loop = asyncio.get_running_loop()
-        return await off_loop(Client, self.name, {**settings(self._config), **changes}, loop, self._failed)
+        # reads files, and waits for a token
+        return await off_loop(lambda: Client(self.name, {**settings(self._config), **changes}, loop, self._failed))
+
+    def _not_built(self, error: KafkaError) -> None:
+        self._without = retry_for(error)
+        log.warning("no Kafka producer could be built", extra={"sink": self.name, "detail": self._without.detail})
 
     def _failed(self, client: Client, error: KafkaError) -> None:
         """librdkafka cannot go on: the order of what it sent is in doubt. What was outstanding is reported as such."""
@@ -260,8 +260,12 @@ class Kafka:
             self._client = await self._build()
         except KafkaException as refusal:
             # the next write tries again
-            log.warning("no new Kafka producer", extra={"sink": self.name, "detail": refusal.args[0].str()})
+            self._not_built(refusal.args[0])
+        except SettingErrors as unreadable:
+            self._without = Retry(Reason.CREDENTIALS, detail=str(unreadable))
+            log.warning("no Kafka producer could be built", extra={"sink": self.name, "detail": str(unreadable)})
         else:
+            self._without = _REBUILDING
             log.info("the Kafka producer was built anew", extra={"sink": self.name})
 
 

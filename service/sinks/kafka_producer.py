@@ -13,6 +13,9 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from service.kafka.connection import built
+from service.kafka.errors import reason_of
+from service.outcome import Reason
 from service.threads import off_loop
 
 log = logging.getLogger(__name__)
@@ -71,13 +74,14 @@ class Client:
         self.trouble: KafkaError | None = None
         """What librdkafka last complained of beside messages, since something was delivered."""
         self.broken = False
+        self._proven = False
         self._loop = loop
         self._failed = failed
         self._finished: deque[Write] = deque()
         self._woken = False
         self._ending = False
         self._log = _OncePerState(name)
-        self.producer = Producer({**settings, "error_cb": self._complain, "logger": self._log})
+        self.producer = built(Producer, {**settings, "error_cb": self._complain, "logger": self._log})
         self._thread = threading.Thread(target=self._serve, name=f"kafka {name}", daemon=True)
         self._thread.start()
 
@@ -85,8 +89,15 @@ class Client:
         """A new write: give its `report`, bound to a position, as callback of each message, then await `settled`."""
         return Write(self, self._loop.create_future())
 
+    @property
+    def locked_out(self) -> bool:
+        """Whether brokers refuse the client itself, and have taken nothing since; or have never taken anything, of
+        which the cause is then what they say next. What is written meanwhile does not get to them."""
+        return not self._proven or (self.trouble is not None and reason_of(self.trouble) is Reason.CREDENTIALS)
+
     def delivered(self) -> None:
         """Something was delivered: trouble that comes now is new, and worth a line in the log."""
+        self._proven = True
         self.trouble = None
         self._log.seen.clear()
 

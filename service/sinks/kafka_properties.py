@@ -1,10 +1,9 @@
 """librdkafka's configuration for the kafka sink: what the sink owns, and what a property of the user may be."""
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from service.units import is_host
+from service.kafka.connection import connection
 
 if TYPE_CHECKING:
     from service.sinks.kafka import Kafka
@@ -12,52 +11,38 @@ if TYPE_CHECKING:
 HEADROOM_BYTES: Final = 48_000
 """Room for headers and framing beside `max_message`; with its default within Kafka's own max.message.bytes."""
 
-_OWNED: Final = frozenset(
+OWNED: Final = frozenset(
     {
         "acks",
         "allow.auto.create.topics",
         "batch.num.messages",
         "batch.size",
-        "bootstrap.servers",
-        "client.id",
         "compression.codec",
         "compression.type",
         "delivery.timeout.ms",
         "enable.gapless.guarantee",
         "enable.idempotence",
         "linger.ms",
-        "logger",
         "message.max.bytes",
         "message.timeout.ms",
-        "metadata.broker.list",
         "partitioner",
         "request.required.acks",
         "request.timeout.ms",
         "transactional.id",
     }
 )
-_OWNED_FAMILIES: Final = ("queue.", "delivery.report.", "test.")
+OWNED_FAMILIES: Final = ("queue.", "delivery.report.")
 WHY_OWNED: Final = (
     "cannot be set here: the sink sets it so that no acknowledged event is lost and memory stays bounded. Use "
     "`brokers`, `compression`, `client_id`, `max_message`, `call_timeout` or `memory` for what they name; remove this"
 )
-_SECRETS: Final = ("password", "secret", "pem", "oauthbearer.config")
-
-_BROKER: Final = re.compile(r"(?P<host>[^:\[\]]+|\[(?P<ipv6>[^\[\]]*:[^\[\]]*)\])(?::(?P<port>[0-9]{1,5}))?")
-
-
-def is_owned(name: str) -> bool:
-    """Whether the sink itself sets this property, because its promises hang on it."""
-    return name in _OWNED or name.startswith(_OWNED_FAMILIES) or name.endswith("_cb")
-
-
-def is_secret(name: str) -> bool:
-    """Whether the value of this property must never be shown."""
-    return any(word in name for word in _SECRETS)
 
 
 def settings(config: "Kafka.Config") -> Mapping[str, Any]:
-    """librdkafka's configuration (librdkafka, CONFIGURATION.md). What the sink owns cannot be overridden."""
+    """librdkafka's configuration (librdkafka, CONFIGURATION.md). What the sink owns cannot be overridden.
+
+    As `connection`, it reads the files of secrets, and raises SettingErrors if that fails.
+    """
     milliseconds = int(delivery_seconds(config) * 1000)
     own_defaults = {
         "log.connection.close": False,
@@ -69,9 +54,7 @@ def settings(config: "Kafka.Config") -> Mapping[str, Any]:
     }
     return {
         **own_defaults,
-        **config.properties,
-        "bootstrap.servers": config.brokers,
-        "client.id": config.client_id,
+        **connection(config),
         "acks": "all",
         "enable.idempotence": True,
         "allow.auto.create.topics": False,
@@ -87,17 +70,6 @@ def settings(config: "Kafka.Config") -> Mapping[str, Any]:
         "queue.buffering.max.kbytes": min(max(config.memory, 2 * config.max_message), 512 * 2**20) // 1024 + 1,
         "queue.buffering.max.messages": 0,
     }
-
-
-def checked_broker(text: str) -> str:
-    """`text`, a broker's `host:port` or `host`, without blanks around it. Raises ValueError if it is none."""
-    match = _BROKER.fullmatch(text.strip())
-    if match is None or not is_host(match["ipv6"] or match["host"]) or not 0 < int(match["port"] or 9092) < 2**16:
-        raise ValueError(
-            f"{text.strip()[:80]!r} is no broker: write host:port, several separated by commas, "
-            "such as b-1.example.com:9092,b-2.example.com:9092"
-        )
-    return match[0]
 
 
 def delivery_seconds(config: "Kafka.Config") -> float:

@@ -9,7 +9,7 @@ from typing import Self
 from fastapi import FastAPI, Response
 from pydantic import Field, SecretStr, model_validator
 
-from service.config.settings import RESERVED_ROUTE, is_loopback
+from service.config.settings import RESERVED_ROUTE
 from service.errors import ConfigError
 from service.receiving.contract import PublicPort, SourceConfig
 from service.receiving.handover import Handover
@@ -17,7 +17,7 @@ from service.sources.firehose_endpoint import Endpoint
 from service.sources.firehose_keys import LEAST_KEY, MOST_KEY, AccessKeys
 from service.sources.firehose_records import MESSAGE_BYTES
 from service.telemetry.source import SourceGauges
-from service.units import ByteSize, ConfigPath, format_size
+from service.units import ByteSize, ConfigPath, format_size, is_loopback
 
 MOST_BODY_BYTES = 64 * 2**20
 """Of a request, not compressed. More Firehose does not send."""

@@ -8,32 +8,38 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, Self
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from service.config.settings import RESERVED_ROUTE
 from service.delivery.route import Route
+from service.errors import SettingErrors
+from service.kafka.connection import built, connection
+from service.kafka.errors import advice, reason_of
+from service.kafka.settings import KafkaConfig
+from service.kafka.trial import refusals
+from service.outcome import Reason
 from service.receiving.contract import SourceConfig
 from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError
 from service.sources.kafka_assignment import Assignment
-from service.sources.kafka_consumer import Polling
-from service.sources.kafka_settings import connection, librdkafka
+from service.sources.kafka_consumer import Polling, batch_messages
+from service.sources.kafka_settings import librdkafka
 from service.telemetry.source import SourceGauges
 from service.threads import off_loop
 from service.units import ByteSize, Duration
 
+_ACCESS = "allow this client Read and Describe on the topics, and Read on the group"
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 class Kafka:
     """Reads topics as a member of a consumer group."""
 
-    class Config(SourceConfig):
+    class Config(KafkaConfig, SourceConfig):
         """Settings of a kafka source."""
 
-        brokers: str = Field(description="Bootstrap servers, `host:port` separated by commas.")
         group: str = Field(
             min_length=1, max_length=255, description="Consumer group; its members share the partitions."
         )
@@ -69,10 +75,8 @@ class Kafka:
             default=45.0, ge=1, le=1800, description="After which a member that is silent is dead (`classic`)."
         )
         max_poll_interval: Duration = Field(
-            default=300.0, ge=10, description="After which a member that does not poll is; ours polls always."
+            default=300.0, ge=1, le=86400, description="After which a member that does not poll is; ours polls always."
         )
-        client_id: str = Field(default="penstock", min_length=1, description="As for a kafka sink.")
-        properties: dict[str, str] = Field(default={}, description="Further librdkafka properties.")
 
         @field_validator("topics")
         @classmethod
@@ -86,6 +90,20 @@ class Kafka:
                 elif not _TOPIC.fullmatch(topic):
                     raise ValueError(f"{topic!r} is no topic: 1 to 249 characters of letters, digits and ._-")
             return topics
+
+        @model_validator(mode="after")
+        def _check_times(self) -> Self:
+            if self.protocol == "classic" and self.max_poll_interval < self.session_timeout:
+                raise ValueError("max_poll_interval must be at least session_timeout (librdkafka demands it)")
+            if self.max_poll_interval <= self.revoke_timeout:
+                raise ValueError("max_poll_interval must be longer than revoke_timeout: the poll waits as long")
+            return self
+
+        @model_validator(mode="after")
+        def _librdkafka_takes_them(self) -> Self:
+            if (refused := refusals(self, lambda: librdkafka(self), Consumer)) is not None:
+                raise refused
+            return self
 
         @field_validator("start")
         @classmethod
@@ -122,6 +140,7 @@ class Kafka:
             lambda: librdkafka(config),
             list(config.topics),
             self._assignment,
+            most_messages=batch_messages(config.window_messages),
             revoke_seconds=config.revoke_timeout,
             start_ms=int(start.timestamp() * 1000) if isinstance(start, datetime) else None,
         )
@@ -166,13 +185,26 @@ class Kafka:
         config = self._config
         try:
             found = await off_loop(_topics, config)
-        except KafkaException as error:
-            raise ProbeError(f"{config.brokers}: no broker answered ({error.args[0].str()})") from error
+        except KafkaException as refusal:
+            error = refusal.args[0]
+            reason = reason_of(error)
+            hint = advice(Reason.CREDENTIALS if reason is Reason.CREDENTIALS else Reason.UNREACHABLE, _ACCESS)
+            raise ProbeError(f"{config.brokers}: no broker answered ({error.str()}); {hint}") from refusal
+        except SettingErrors as unreadable:
+            raise ProbeError(f"{config.brokers}: {unreadable}") from unreadable
         missing = [topic for topic in config.topics if not topic.startswith("^") and topic not in found]
         if missing:
             raise ProbeError(f"there is no topic {missing[0]!r} for this client; create it, or allow Describe and Read")
 
 
 def _topics(config: Kafka.Config) -> set[str]:
-    """The names of the topics that this client may see. Blocks. Raises KafkaException."""
-    return set(AdminClient(connection(config)).list_topics(timeout=5).topics)
+    """The names of the topics that this client may see. Blocks. Raises KafkaException, nearest to the cause, and
+    SettingErrors."""
+    complaints: list[KafkaError] = []
+    admin = built(AdminClient, {**connection(config), "error_cb": complaints.append})
+    try:
+        return set(admin.list_topics(timeout=5).topics)
+    except KafkaException as refusal:
+        admin.poll(0)
+        cause = next((each for each in complaints if reason_of(each) is Reason.CREDENTIALS), None)
+        raise KafkaException(cause or refusal.args[0]) from refusal

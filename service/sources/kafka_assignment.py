@@ -16,8 +16,9 @@ from service.delivery.route import Route
 from service.receipt import Fate, Settlement
 from service.receiving.flow import Flow
 from service.receiving.handover import Handover
-from service.sources.kafka_consumer import Polling
-from service.sources.kafka_partition import Key, Partition
+from service.sources.kafka_consumer import MOST_BATCHES, Polling, batch_messages
+from service.sources.kafka_lag import Lag
+from service.sources.kafka_partition import Key, Partition, by_partition
 from service.telemetry.source import SourceGauges
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ PATIENCE_SECONDS: Final = 0.5
 RESUME_PART: Final = 2
 """A paused partition goes on when it is ahead by this part of what it may be, a half."""
 LOOK_SECONDS: Final = 0.1
-"""Between looks at whether a revoked partition is settled."""
+"""Between looks at whether what goes is settled."""
 SHORTEST_AGAIN_SECONDS: Final = 1.0
 LONGEST_AGAIN_SECONDS: Final = 60.0
 """After which a partition is read again of which something was not kept (the journal's disk failed)."""
@@ -45,13 +46,15 @@ class Assignment:
         """`route`: of a topic."""
         self.name = name
         self._config = config
+        window = config.window_messages
+        # what has been polled when a partition is paused comes on top
+        self._most_messages = max(1, window - MOST_BATCHES * batch_messages(window))
         self._handover = handover
         self._route = route
         self._loop = asyncio.get_running_loop()
         self._partitions: dict[Key, Partition] = {}
         self._flows: dict[Flow, Partition] = {}
-        self._ends: dict[Key, int] = {}
-        self._starts: dict[Key, int] = {}
+        self._lag = Lag()
         self._batches = 0
         """Of which the poll was not told that they are taken: it waits."""
         self._waiting: asyncio.TimerHandle | None = None
@@ -65,12 +68,16 @@ class Assignment:
         self._stopped = False
 
     def begin(self, polling: Polling) -> None:
-        """What asks for room, and is told to commit."""
+        """`polling` tells what comes, and is told what to do."""
         self._polling = polling
 
     def stop(self) -> None:
-        """Nothing is handed over any more: the poll need not wait, and nothing is read again."""
+        """Nothing is handed over any more, and nothing received: only what is under way is committed."""
         self._stopped = True
+        for partition in self._partitions.values():
+            partition.halt()
+        if self._polling is not None:
+            self._polling.pause(list(self._partitions))
         for timer in self._again.values():
             timer.cancel()
         self._free()
@@ -88,22 +95,13 @@ class Assignment:
         return SourceGauges(
             source=self.name,
             trouble=self._trouble or next(iter(self._stuck.values()), None),
-            lag=sum(map(self._lag, partitions)),
+            lag=self._lag.of(partitions),
             waiting_messages=sum(each.flow.waiting_messages for each in partitions),
             waiting_bytes=self._waiting_bytes(),
             unsettled_messages=sum(each.flow.unsettled for each in partitions),
             partitions=len(partitions),
             paused=sum(each.paused for each in partitions),
         )
-
-    def _lag(self, partition: Partition) -> int:
-        end = self._ends.get(partition.key)
-        at = partition.position
-        if at is None:
-            at = partition.first_unsettled
-        if at is None:
-            at = self._starts.get(partition.key)
-        return max(0, end - at) if end is not None and at is not None else 0
 
     def _waiting_bytes(self) -> int:
         return sum(each.flow.waiting_bytes for each in self._partitions.values())
@@ -113,17 +111,23 @@ class Assignment:
     def received(self, messages: Sequence[KafkaMessage]) -> None:
         """Messages came."""
         self._batches += 1
-        for key, each in _by_partition(messages):
+        for key, each in by_partition(messages):
             partition = self._partitions.get(key)
             if partition is not None:
-                partition.receive(each)
+                try:
+                    partition.receive(each)
+                except Exception as error:
+                    # a defect, ours or confluent-kafka's: nothing is to be committed beyond it
+                    log.exception("messages could not be read", extra={"source": self.name})
+                    partition.halt()
+                    self._stuck[key] = f"partition {partition.flow.name} stands still: {error!r}"
         self._look_for_room()
 
     def ended(self, ends: Sequence[tuple[Key, int]]) -> None:
         """Partitions were read to their ends."""
         for key, offset in ends:
-            self._ends[key] = max(offset, self._ends.get(key, 0))
             if (partition := self._partitions.get(key)) is not None:
+                self._lag.ended(key, offset)
                 partition.ends(offset)
 
     def assigned(self, keys: Sequence[Key]) -> None:
@@ -139,10 +143,13 @@ class Assignment:
     def _begin(self, key: Key) -> None:
         if (before := self._partitions.get(key)) is not None:
             self._drop(before)
+            if before.paused and self._polling is not None:
+                self._polling.resume([key])
         flow = Flow(f"{key[0]}/{key[1]}", self._route(key[0]), self._handover, self)
-        config = self._config
-        partition = Partition(key, flow, config.window_messages, config.window_bytes)
+        partition = Partition(key, flow, self._most_messages, self._config.window_bytes)
         self._partitions[key] = self._flows[flow] = partition
+        if self._stopped:
+            partition.halt()
 
     def revoking(self, keys: Sequence[Key], result: "Future[dict[Key, int]]") -> None:
         """Partitions are about to go."""
@@ -162,7 +169,8 @@ class Assignment:
         positions = {}
         for partition in going:
             partition.advance()
-            if partition.position is not None and partition.position != partition.committed:
+            if partition.position is not None:
+                # what was committed without waiting may have failed
                 positions[partition.key] = partition.position
             self._drop(partition)
         if not result.cancelled():
@@ -170,9 +178,8 @@ class Assignment:
 
     def gone(self, keys: Sequence[Key]) -> None:
         """Partitions are somebody else's."""
-        for key in keys:
-            if (partition := self._partitions.get(key)) is not None:
-                self._drop(partition)
+        for partition in [self._partitions[key] for key in keys if key in self._partitions]:
+            self._drop(partition)
         self._look_for_room()
 
     def _drop(self, partition: Partition) -> None:
@@ -181,6 +188,9 @@ class Assignment:
         self._flows.pop(partition.flow, None)
         self._partitions.pop(partition.key, None)
         self._stuck.pop(partition.key, None)
+        self._lag.forget(partition.key)
+        if (timer := self._again.pop(partition.key, None)) is not None:
+            timer.cancel()
 
     def uncommitted(self, keys: Sequence[Key]) -> None:
         """They are committed again."""
@@ -190,7 +200,7 @@ class Assignment:
 
     def seen(self, ends: Mapping[Key, int], starts: Mapping[Key, int]) -> None:
         """For the lag."""
-        self._ends, self._starts = dict(ends), dict(starts)
+        self._lag.seen(ends, starts, self._partitions)
 
     def troubled(self, trouble: str | None) -> None:
         """For the health."""
@@ -219,14 +229,14 @@ class Assignment:
     def _too_far(self) -> Iterable[Partition]:
         full = self._waiting_bytes() >= self._config.memory
         for partition in self._partitions.values():
-            if not partition.paused and (partition.is_over() or (full and partition.flow.waiting_messages)):
+            if not partition.paused and (partition.is_over() or (full and partition.flow.waiting_bytes)):
                 yield partition
 
     def _pause(self) -> None:
         over = list(self._too_far())
         for partition in over:
             partition.paused = True
-        if over and self._polling is not None:
+        if self._polling is not None:
             self._polling.pause([partition.key for partition in over])
         self._free()
 
@@ -244,8 +254,7 @@ class Assignment:
     def settled(self, flow: Flow, numbers: Sequence[int]) -> None:
         """See `flow.Hears`."""
         del numbers
-        partition = self._flows.get(flow)
-        if partition is None:
+        if (partition := self._flows.get(flow)) is None:
             return
         partition.advance()
         self._again_seconds.pop(partition.key, None)
@@ -257,10 +266,11 @@ class Assignment:
     def failed(self, flow: Flow, number: int, why: Settlement) -> None:
         """See `flow.Hears`: what was given back is read again, unless we end; what nothing takes stands in the way."""
         del number
-        partition = self._flows.get(flow)
-        if partition is None or self._stopped:
+        if (partition := self._flows.get(flow)) is None or self._stopped:
             return
         if why.fate is Fate.REJECTED:
+            if partition.key in self._stuck:
+                return
             at = f"{flow.name}/{partition.first_unsettled}"
             log.critical("a message can be neither delivered nor buried", extra={"source": self.name, "detail": at})
             self._stuck[partition.key] = f"partition {flow.name} stands still at a message: {why.detail}"
@@ -272,11 +282,12 @@ class Assignment:
             self._again[partition.key] = self._loop.call_later(seconds, self._rewind, partition)
 
     def _rewind(self, partition: Partition) -> None:
-        self._again.pop(partition.key, None)
+        """Ask for it, again and again: until `restarted` is told."""
         partition.advance()
         offset = partition.first_unsettled
-        if self._polling is not None and self._partitions.get(partition.key) is partition and offset is not None:
+        if self._polling is not None and offset is not None:
             self._polling.rewind(partition.key, offset)
+        self._again[partition.key] = self._loop.call_later(LONGEST_AGAIN_SECONDS, self._rewind, partition)
 
     def commit(self) -> None:
         """Have committed what is settled since this was last asked."""
@@ -287,14 +298,3 @@ class Assignment:
         if positions and self._polling is not None:
             self._polling.commit(positions)
         self._resume()
-
-
-def _by_partition(messages: Sequence[KafkaMessage]) -> Iterable[tuple[Key, list[KafkaMessage]]]:
-    found: dict[Key, list[KafkaMessage]] = {}
-    for message in messages:
-        key: Key = (message.topic(), message.partition())  # type: ignore[assignment]  # a message that came has both
-        if key in found:
-            found[key].append(message)
-        else:
-            found[key] = [message]
-    return found.items()

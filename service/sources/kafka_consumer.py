@@ -10,15 +10,16 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from time import monotonic
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from service.sources.kafka_condition import ASK_SECONDS, Condition
+from service.kafka.connection import built
+from service.sources.kafka_condition import Condition
 from service.sources.kafka_listener import Listener
+from service.sources.kafka_membership import Membership, at
 from service.sources.kafka_partition import Key
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ REBUILD_SECONDS: Final = 5.0
 """After which a consumer that failed for good is built anew."""
 _GONE: Final = frozenset({KafkaError._ASSIGNMENT_LOST, KafkaError._STATE, KafkaError._UNKNOWN_PARTITION})
 
+_Command = tuple[int, Sequence[Key], Callable[[Consumer, Sequence[Key]], None]]
+"""How many assignments the loop had heard of, for which partitions, and what is done."""
+
 
 class Polling:
     """A consumer and its thread. `begin` it once; after `end` no thread and no socket is left."""
@@ -46,24 +50,27 @@ class Polling:
         topics: Sequence[str],
         listener: Listener,
         *,
+        most_messages: int,
         revoke_seconds: float,
         start_ms: int | None,
     ) -> None:
-        """`settings`: librdkafka's, asked for in the thread. `start_ms`: where partitions begin of which the group has
-        committed nothing, in Unix milliseconds; None: as `auto.offset.reset` says."""
+        """`settings`: librdkafka's, asked for in the thread. `most_messages`: handed over at once. `start_ms`: where
+        partitions begin of which the group has committed nothing, in Unix milliseconds; None: as `auto.offset.reset`
+        says."""
         self._name = name
         self._settings = settings
         self._topics = list(topics)
         self._listener = listener
-        self._revoke_seconds = revoke_seconds
-        self._start_ms = start_ms
+        self._most = most_messages
         self._loop = asyncio.get_running_loop()
-        self._commands: deque[Callable[[Consumer], object]] = deque()
+        self._commands: deque[_Command] = deque()
         self._slots = threading.Semaphore(MOST_BATCHES)
         self._ending = threading.Event()
         self._condition = Condition(name, topics, listener, self._loop)
+        self._membership = Membership(
+            name, listener, self._loop, self._condition, revoke_seconds=revoke_seconds, start_ms=start_ms
+        )
         self._looked_at = 0.0
-        self._paused: set[Key] = set()
         self._thread = threading.Thread(target=self._run, name=f"kafka source {name}", daemon=True)
 
     def begin(self) -> None:
@@ -83,19 +90,22 @@ class Polling:
 
     def pause(self, keys: Sequence[Key]) -> None:
         """Receive nothing of these partitions for now."""
-        self._commands.append(lambda consumer: self._pause(consumer, keys))
+        self._ask(keys, self._pause)
 
     def resume(self, keys: Sequence[Key]) -> None:
         """Go on with them."""
-        self._commands.append(lambda consumer: self._resume(consumer, keys))
+        self._ask(keys, self._resume)
 
     def commit(self, positions: Mapping[Key, int]) -> None:
         """Tell the brokers to go on at these offsets."""
-        self._commands.append(lambda consumer: self._commit(consumer, positions))
+        self._ask(list(positions), lambda consumer, keys: self._commit(consumer, {key: positions[key] for key in keys}))
 
     def rewind(self, key: Key, offset: int) -> None:
         """Read a partition again from `offset`; the listener hears `restarted` before what comes then."""
-        self._commands.append(lambda consumer: self._rewind(consumer, key, offset))
+        self._ask([key], lambda consumer, keys: self._rewind(consumer, key, offset))
+
+    def _ask(self, keys: Sequence[Key], act: Callable[[Consumer, Sequence[Key]], None]) -> None:
+        self._commands.append((self._membership.heard, keys, act))
 
     # --- the thread
 
@@ -105,19 +115,19 @@ class Polling:
     def _run(self) -> None:
         while not self._ending.is_set():
             try:
-                consumer = Consumer(
+                consumer = built(
+                    Consumer,
                     {
                         **self._settings(),
                         "error_cb": self._condition.complain,
                         "on_commit": self._committed,
                         "logger": _Log(self._name),
-                    }
+                    },
                 )
             except Exception as error:  # noqa: BLE001 - credentials, files, librdkafka: whatever it is, it may come right
                 self._condition.say(f"no consumer can be made: {error}")
                 self._ending.wait(REBUILD_SECONDS)
                 continue
-            self._commands.clear()
             try:
                 self._consume(consumer)
             except KafkaException as error:
@@ -133,36 +143,40 @@ class Polling:
             consumer.close()  # takes the partitions away, by the call-back
         except (KafkaException, RuntimeError) as error:
             log.warning("a Kafka consumer did not leave its group", extra={"source": self._name, "detail": str(error)})
+        self._membership.end()
+        self._commands.clear()
 
     def _consume(self, consumer: Consumer) -> None:
-        consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        ours = self._membership
+        consumer.subscribe(self._topics, on_assign=ours.assigned, on_revoke=ours.revoked, on_lost=ours.lost)
         while not self._ending.is_set():
-            while self._commands:
-                self._perform(consumer, self._commands.popleft())
-            if monotonic() >= self._looked_at + LOOK_SECONDS:
-                self._looked_at = monotonic()
-                self._condition.look(consumer, self._paused)
-            if not self._slots.acquire(timeout=POLL_SECONDS):
-                continue
-            self._sort_out(self._polled(consumer))
+            may_poll = self._slots.acquire(timeout=POLL_SECONDS)
+            messages: Sequence[KafkaMessage] = ()
+            try:
+                # after the slot, which is given back after what else the loop asked for
+                while self._commands:
+                    self._perform(consumer, *self._commands.popleft())
+                if monotonic() >= self._looked_at + LOOK_SECONDS:
+                    self._looked_at = monotonic()
+                    self._condition.look(consumer, ours.paused)
+                if may_poll:
+                    messages = self._polled(consumer)
+            finally:
+                if may_poll and not any(message.error() is None for message in messages):
+                    self._slots.release()
+            self._sort_out(messages)
 
     def _polled(self, consumer: Consumer) -> list[KafkaMessage]:
-        """What is there: as soon as there is something, and not more than MOST_MESSAGES."""
-        try:
-            first = consumer.poll(POLL_SECONDS)
-            return [] if first is None else [first, *consumer.consume(MOST_MESSAGES - 1, 0)]
-        except BaseException:
-            self._slots.release()
-            raise
+        """What is there: as soon as there is something, and not more than is handed over at once."""
+        first = consumer.poll(POLL_SECONDS)
+        return [] if first is None else [first, *consumer.consume(self._most - 1, 0)]
 
     def _sort_out(self, messages: Sequence[KafkaMessage]) -> None:
-        """Tell what came; the slot that was taken for it goes on to the loop, or back."""
+        """Tell what came; the slot that was taken for messages goes on to the loop."""
         found = [message for message in messages if message.error() is None]
         if found:
-            self._condition.say(None)
+            self._condition.receives()
             self._tell(self._listener.received, found)
-        else:
-            self._slots.release()
         if len(found) == len(messages):
             return
         ends = []
@@ -175,11 +189,18 @@ class Polling:
             else:
                 self._condition.complain(error)
         if ends:
+            self._condition.receives()
             self._tell(self._listener.ended, ends)
 
-    def _perform(self, consumer: Consumer, command: Callable[[Consumer], object]) -> None:
+    def _perform(
+        self, consumer: Consumer, heard: int, keys: Sequence[Key], act: Callable[[Consumer, Sequence[Key]], None]
+    ) -> None:
+        """Do what the loop asked for with those partitions that are still in the assignment of which it knew."""
+        still = self._membership.still(keys, heard)
+        if not still:
+            return
         try:
-            command(consumer)
+            act(consumer, still)
         except KafkaException as error:
             # a partition that went meanwhile; anything else is about to show as trouble of its own
             quiet = error.args[0].code() in _GONE
@@ -187,12 +208,12 @@ class Polling:
             log.log(level, "a Kafka command failed", extra={"source": self._name, "detail": error.args[0].str()})
 
     def _pause(self, consumer: Consumer, keys: Sequence[Key]) -> None:
-        self._paused.update(keys)
         consumer.pause([TopicPartition(*key) for key in keys])
+        self._membership.paused.update(keys)
 
     def _resume(self, consumer: Consumer, keys: Sequence[Key]) -> None:
-        self._paused.difference_update(keys)
         consumer.resume([TopicPartition(*key) for key in keys])
+        self._membership.paused.difference_update(keys)
 
     def _rewind(self, consumer: Consumer, key: Key, offset: int) -> None:
         consumer.seek(TopicPartition(*key, offset))
@@ -200,7 +221,7 @@ class Polling:
 
     def _commit(self, consumer: Consumer, positions: Mapping[Key, int]) -> None:
         try:
-            consumer.commit(offsets=_offsets(positions), asynchronous=True)
+            consumer.commit(offsets=at(positions), asynchronous=True)
         except KafkaException:
             self._tell(self._listener.uncommitted, list(positions))
             raise
@@ -212,57 +233,10 @@ class Polling:
             log.warning("offsets were not committed", extra={"source": self._name, "detail": why.str()})
             self._tell(self._listener.uncommitted, failed)
 
-    # --- whose partitions are whose
 
-    def _assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        keys = [(each.topic, each.partition) for each in partitions]
-        log.info("partitions assigned", extra={"source": self._name, "partitions": sorted(map(str, keys))})
-        self._paused.difference_update(keys)
-        self._tell(self._listener.assigned, keys)
-        self._condition.say(None)
-        if self._start_ms is not None and partitions:
-            consumer.incremental_assign(self._started(consumer, partitions))
-
-    def _started(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> list[TopicPartition]:
-        """Where each begins: at what the group committed, else at `start_ms`, else at the end."""
-        start = self._start_ms or 0
-        try:
-            known = consumer.committed(list(partitions), timeout=ASK_SECONDS)
-            fresh = [TopicPartition(each.topic, each.partition, start) for each in known if each.offset < 0]
-            found = consumer.offsets_for_times(fresh, timeout=ASK_SECONDS) if fresh else []
-        except KafkaException as error:
-            # nothing may be left out: as `auto.offset.reset` says, which is `earliest`
-            detail = {"source": self._name, "detail": error.args[0].str()}
-            log.warning("where to start could not be found out: partitions begin at their beginning", extra=detail)
-            return list(partitions)
-        return [*(each for each in known if each.offset >= 0), *found]
-
-    def _revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        keys = [(each.topic, each.partition) for each in partitions]
-        log.info("partitions revoked", extra={"source": self._name, "partitions": sorted(map(str, keys))})
-        result: Future[dict[Key, int]] = Future()
-        self._tell(self._listener.revoking, keys, result)
-        try:
-            positions = result.result(self._revoke_seconds + 2 * ASK_SECONDS)
-            if positions:
-                consumer.commit(offsets=_offsets(positions), asynchronous=False)
-        except TimeoutError:
-            log.error("the event loop did not answer: partitions go without a commit", extra={"source": self._name})
-        except KafkaException as error:
-            detail = {"source": self._name, "detail": error.args[0].str()}
-            log.warning("the last offsets of revoked partitions were not committed", extra=detail)
-        self._tell(self._listener.gone, keys)
-
-    def _lost(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        """The group has given them to others: what is under way there is theirs."""
-        del consumer
-        keys = [(each.topic, each.partition) for each in partitions]
-        log.warning("partitions lost", extra={"source": self._name, "partitions": sorted(map(str, keys))})
-        self._tell(self._listener.gone, keys)
-
-
-def _offsets(positions: Mapping[Key, int]) -> list[TopicPartition]:
-    return [TopicPartition(topic, number, offset) for (topic, number), offset in positions.items()]
+def batch_messages(window_messages: int) -> int:
+    """How many are handed over at once: a small part of what a partition may be ahead."""
+    return max(1, min(MOST_MESSAGES, window_messages // 8))
 
 
 class _Log:

@@ -5,7 +5,7 @@ compacted topic has holes, and a transactional one markers that are no messages.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from confluent_kafka import Message as KafkaMessage
 
@@ -39,6 +39,8 @@ class Partition:
         self._ahead: deque[tuple[int, int]] = deque()
         """Offset and bytes of the same."""
         self._popped = 0
+        self._last = -1
+        """The offset of the message that was received last."""
         self._end: int | None = None
         self._halted = False
 
@@ -46,13 +48,12 @@ class Partition:
         """Hand these over, which follow on what came before."""
         if self._halted:
             return
-        received = []
+        received = [_received(message) for message in messages]
         ahead = self._ahead
         self._end = None
-        for message in messages:
-            found = _received(message)
-            received.append(found)
-            ahead.append((message.offset(), found.size))  # type: ignore[arg-type]  # what was received has one
+        for message, found in zip(messages, received, strict=True):
+            self._last = message.offset()  # type: ignore[assignment]  # what was received has one
+            ahead.append((self._last, found.size))
             self.ahead_bytes += found.size
         self.flow.offer(received)
 
@@ -63,8 +64,9 @@ class Partition:
 
     def ends(self, offset: int) -> None:
         """There is nothing more before `offset`, which may be beyond the last message: markers of transactions."""
-        self._end = offset
-        self.advance()
+        if not self._halted and offset > self._last:
+            self._end = offset
+            self.advance()
 
     def advance(self) -> None:
         """Take note of what is settled."""
@@ -95,7 +97,12 @@ class Partition:
 
 
 def _received(message: KafkaMessage) -> Received:
-    value, key, headers = message.value(), message.key(), message.headers()
+    value, key = message.value(), message.key()
+    try:
+        headers = message.headers()
+    except (UnicodeDecodeError, SystemError):
+        # a header's name is no UTF-8. confluent-kafka 2.16 raises this once, and then gives a null pointer for the name
+        headers = None
     size = PER_MESSAGE_BYTES
     if value is not None:
         size += len(value)
@@ -112,3 +119,15 @@ def _received(message: KafkaMessage) -> Received:
         size += sum(map(len, found.values())) + 100 * len(found)
     place = f"{message.topic()}/{message.partition()}/{message.offset()}"
     return Received(Message(value or b"", found, text, value is None), place, size)
+
+
+def by_partition(messages: Sequence[KafkaMessage]) -> Iterable[tuple[Key, list[KafkaMessage]]]:
+    """The messages of each partition, in their order."""
+    found: dict[Key, list[KafkaMessage]] = {}
+    for message in messages:
+        key: Key = (message.topic(), message.partition())  # type: ignore[assignment]  # a message that came has both
+        if key in found:
+            found[key].append(message)
+        else:
+            found[key] = [message]
+    return found.items()

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from service.kafka.connection import connection
+
 if TYPE_CHECKING:
     from service.sources.kafka import Kafka
 
 
-def connection(config: "Kafka.Config") -> dict[str, Any]:
-    """What reaches the brokers."""
-    return {"bootstrap.servers": config.brokers, "client.id": config.client_id, **config.properties}
-
-
 def librdkafka(config: "Kafka.Config") -> Mapping[str, Any]:
-    """Everything (librdkafka, CONFIGURATION.md). What the source owns cannot be overridden."""
+    """Everything (librdkafka, CONFIGURATION.md). What the source owns cannot be overridden.
+
+    As `connection`, it reads the files of secrets, and raises SettingErrors if that fails.
+    """
     fetched = max(config.memory // 2, config.max_message + 2**16)
     start = config.start
     settings: dict[str, Any] = {
@@ -43,6 +43,6 @@ def librdkafka(config: "Kafka.Config") -> Mapping[str, Any]:
         settings["group.instance.id"] = config.instance_id
     if config.protocol == "classic":
         settings["partition.assignment.strategy"] = "cooperative-sticky"
-        settings["session.timeout.ms"] = int(config.session_timeout * 1000)
-        settings["max.poll.interval.ms"] = max(settings["max.poll.interval.ms"], settings["session.timeout.ms"])
+        settings["session.timeout.ms"] = session = int(config.session_timeout * 1000)
+        settings["heartbeat.interval.ms"] = min(3000, session // 4)
     return settings

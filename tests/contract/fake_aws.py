@@ -138,7 +138,7 @@ class FakeAws:
         if scope is None:
             return _error(Refusal("MissingAuthenticationTokenException"))
         if scope[3] == "sts":
-            return self._assume_role(await request.post(), scope[1])
+            return self._assume_role(await request.post(), scope[1], scope[2])
         operation = request.headers["X-Amz-Target"].partition(".")[2]
         params = json.loads(body)
         token = request.headers.get("X-Amz-Security-Token", "")
@@ -157,10 +157,10 @@ class FakeAws:
             return _error(refusal)
         return web.Response(body=json.dumps(answer).encode(), content_type=request.content_type)
 
-    def _assume_role(self, form: Any, access_key: str) -> web.Response:
+    def _assume_role(self, form: Any, access_key: str, region: str) -> web.Response:
         """STS speaks the query protocol. The keys it gives name the role and the external id."""
         params = {name: str(value) for name, value in form.items()}
-        self.calls.append(Call("AssumeRole", params, access_key, ""))
+        self.calls.append(Call("AssumeRole", params, access_key, region))
         if self.role_refusal is not None:
             told = f"<ErrorResponse><Error><Code>{self.role_refusal.code}</Code></Error></ErrorResponse>"
             return web.Response(status=self.role_refusal.status, text=told, content_type="text/xml")

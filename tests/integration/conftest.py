@@ -23,18 +23,26 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mock_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap servers of librdkafka's mock cluster. It creates a topic, of 4 partitions, when one is first used."""
-    yield from _broker("mock_cluster", tmp_path_factory.mktemp("mock_cluster"))
+    for announced in _broker("mock_cluster", tmp_path_factory.mktemp("mock_cluster")):
+        yield announced["bootstrap"]
 
 
 @pytest.fixture(scope="session")
-def real_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap servers of a real Apache Kafka; without PENSTOCK_TEST_KAFKA=real its tests are skipped."""
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What a real Apache Kafka with all its listeners announces; without PENSTOCK_TEST_KAFKA=real its tests are
+    skipped."""
     if os.environ.get("PENSTOCK_TEST_KAFKA") != "real":
         pytest.skip("PENSTOCK_TEST_KAFKA is not `real`")
-    yield from _broker("apache_kafka", tmp_path_factory.mktemp("apache_kafka"))
+    yield from _broker("apache_kafka", tmp_path_factory.mktemp("apache_kafka"), "--security")
 
 
-def _broker(module: str, folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", f"deploy.local.{module}", "--topics", "events", "--partitions", "4"]
+@pytest.fixture(scope="session")
+def real_kafka(secured_kafka: dict[str, str]) -> str:
+    """Bootstrap servers of that Apache Kafka, where it asks for no credentials."""
+    return secured_kafka["bootstrap"]
+
+
+def _broker(module: str, folder: Path, *options: str) -> Iterator[dict[str, str]]:
+    command = [sys.executable, "-m", f"deploy.local.{module}", "--topics", "events", "--partitions", "4", *options]
     with Child(module, command, folder / f"{module}.log", announces=True) as child:
-        yield child.announcement(120)["bootstrap"]
+        yield child.announcement(120)

@@ -18,7 +18,7 @@ class Gated:
         gate: Path
 
     carries_attributes: ClassVar[bool] = True
-    limits = Limits(batch_events=10, batch_bytes=2**20, event_bytes=2**20)
+    limits = Limits(batch_events=10, batch_bytes=2**24, event_bytes=2**24)
 
     def __init__(self, name: str, config: Config) -> None:
         del name

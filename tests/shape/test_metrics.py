@@ -10,6 +10,7 @@ from service.receipt import Fate
 from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import Meter
 from service.telemetry.prometheus import LaneGauges, MeterCollector
+from service.telemetry.source import SourceGauges
 
 PAGE = Path(__file__).parents[2] / "docs" / "operate.md"
 ROW = re.compile(r"^\| `(penstock_\w+)` \| [^|]* \|(?P<labels>[^|]*)\|", re.MULTILINE)
@@ -27,6 +28,7 @@ def _families() -> dict[str, tuple[str, ...]]:
         lambda: [LaneGauges("sink", 1, 2, 3, 4, 5, 6, 7.0, 8.0, "closed")],
         _bills,
         JournalGauges(1, 2, 3, 4, 5.0, {("sink", "orders"): 6}, None),
+        [SourceGauges("source", lag=1)],
     ).collect():
         (labels,) = {tuple(name for name in sample.labels if name != "le") for sample in family.samples}
         found[family.name + ("_total" if family.type == "counter" else "")] = labels
@@ -44,6 +46,8 @@ def _meter() -> Meter:
     meter.lane_attempts["sink", "delivered"] += 1
     meter.lane_retries["sink", Reason.THROTTLED.value] += 1
     meter.connections_open["server"] += 1
+    meter.source_skipped["source", "tombstone"] += 1
+    meter.source_deduplicated["source", "orders"] += 1
     meter.journal_stored["orders"] += 1
     meter.journal_failed["orders"] += 1
     meter.journal_queued["orders"] += 1

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -103,3 +104,13 @@ def test_as_many_errors_as_fit_are_kept() -> None:
     kept = json.loads(letter(event(), errors=errors))["errors"]
     assert kept == errors[: len(kept)]
     assert len(kept) >= 10
+
+
+def test_a_letter_keeps_no_more_memory_than_its_bytes() -> None:
+    tracemalloc.start()
+    try:
+        letters = [letter(event(b"x" * 1000)) for _ in range(50)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1.2 * sum(map(len, letters))
