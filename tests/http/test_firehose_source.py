@@ -65,10 +65,10 @@ async def test_each_record_is_an_event_whose_id_is_its_place_in_the_request(serv
     assert {event.origin.source for event in taken} == {"stream"}
 
 
-@pytest.mark.parametrize("way", ["length", "chunked"])
-async def test_a_compressed_body_is_read(service: Service, way: str) -> None:
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_a_compressed_body_is_read(service: Service, framing: str) -> None:
     content = firehose.zipped(firehose.body(numbered(range(100))))
-    if way == "length":
+    if framing == "length":
         answer = await service.raw(whole(content, {"Content-Encoding": "gzip"}))
     else:
         given = firehose.headers() | {"Content-Type": "application/json", "Content-Encoding": "gzip"}
@@ -149,7 +149,10 @@ async def test_nothing_is_answered_before_every_record_is_safe(service: Service)
     sink.hold()
     waiting = asyncio.create_task(sent(service, numbered([1, 2])))
     await sink.called()
-    await service.until(lambda metrics: metrics.total("penstock_source_messages_unsettled", source="stream") == 2)
+    found = await service.until(
+        lambda metrics: metrics.total("penstock_source_messages_unsettled", source="stream") == 2
+    )
+    assert found.total("penstock_http_body_bytes") == 0, "the lanes hold its records, and nobody its body"
     assert not waiting.done()
     sink.deliver()
     assert_form(await waiting, 200)
@@ -260,6 +263,23 @@ async def test_a_request_under_way_when_the_service_is_told_to_stop_is_answered_
         sink.deliver()
         assert_form(await waiting, 200)
         assert await service.running is True
+
+
+async def test_when_the_service_drains_a_request_with_records_that_no_lane_has_is_503_at_once() -> None:
+    text = CONFIGURATION.replace("call_timeout: 3s}", "call_timeout: 3s, memory: 1MiB}", 1)
+    async with running(text.replace("drain_timeout: 500ms", "drain_timeout: 10s")) as service:
+        sink = service.sinks["main"]
+        sink.hold()
+        large = [b'{"number":%d,"filler":"%s"}' % (number, b"x" * 20_000) for number in range(70)]
+        waiting = asyncio.create_task(sent(service, large))
+        await service.until(lambda metrics: metrics.total("penstock_source_messages_waiting", source="stream") > 0)
+        service.stop.set()
+        assert_form(await waiting, 503)
+        held = (await service.metrics()).total("penstock_lane_events_held", sink="main")
+        assert 0 < held < 70
+        sink.deliver()
+        assert await service.running is True
+        assert numbers(service) == list(range(held))
 
 
 async def test_until_load_balancers_have_noticed_requests_are_still_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,9 +190,7 @@ def test_a_route_to_a_sink_that_keeps_the_order_of_keys_has_a_key(tmp_path: Path
 
 
 @pytest.mark.parametrize(("queue", "told"), [("q.fifo", False), ("q", True)])
-def test_a_route_needs_no_key_where_the_messages_of_its_source_have_one(
-    tmp_path: Path, queue: str, told: bool
-) -> None:
+def test_a_route_needs_no_key_where_the_messages_of_its_source_have_one(tmp_path: Path, queue: str, told: bool) -> None:
     text = f"""
         sinks:
           a: {{type: memory, order: key}}
