@@ -168,6 +168,13 @@ async def test_a_dead_letter_that_is_not_safe_yet_holds_the_answer_back(service:
     assert_form(await waiting, 200)
 
 
+async def test_a_record_of_which_there_can_be_no_dead_letter_makes_its_request_503(service: Service) -> None:
+    answer = await sent(service, [b'{"number":1}', b"x" * 2 * 2**20])
+    assert "record 1: there can be no dead letter of it" in assert_form(answer, 503)["errorMessage"]
+    assert numbers(service) == [1]
+    assert not letters(service)
+
+
 AWAY = CONFIGURATION.replace("request_timeout: 8s", "request_timeout: 2s").replace(
     "patience: 6s, call_timeout: 3s", "patience: 1s, call_timeout: 500ms"
 )
