@@ -6,6 +6,7 @@ import pytest
 
 from service.config import load
 from service.delivery.deadletter import largest_envelope
+from service.errors import ConfigError
 from tests.unit.written import mistakes, routes, write
 
 
