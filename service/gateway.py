@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Protocol
@@ -21,7 +21,7 @@ from service.delivery.health import Health, Phase
 from service.delivery.pipeline import Pipeline
 from service.doctor import probe
 from service.ports import Server, listen, raise_descriptors
-from service.receiving.contract import Mounted
+from service.receiving.contract import Mounted, Source
 from service.sinks.contract import Sink
 from service.sources.admission import Admission
 from service.sources.connections import Connections
@@ -98,8 +98,10 @@ async def run(
             for probe in probing:
                 probe.cancel()
         for source in receiving.values():
-            source.stop()
-        return await _shut_down(config, pipeline, health, public, now, given_back)
+            if not isinstance(source, Mounted):
+                source.stop()
+        called = [source for source in receiving.values() if isinstance(source, Mounted)]
+        return await _shut_down(config, pipeline, health, public, called, now, given_back)
 
 
 def freeze_later() -> None:
@@ -122,7 +124,13 @@ def freeze() -> None:
 
 
 async def _shut_down(
-    config: Config, pipeline: Pipeline, health: Health, public: Server, now: asyncio.Event, given_back: asyncio.Event
+    config: Config,
+    pipeline: Pipeline,
+    health: Health,
+    public: Server,
+    called: Iterable[Source],
+    now: asyncio.Event,
+    given_back: asyncio.Event,
 ) -> bool:
     """Drain (design section 5). True if nothing had to be given back."""
     health.phase = Phase.DRAINING
@@ -131,6 +139,8 @@ async def _shut_down(
         async with asyncio.timeout(config.server.deregister_delay):
             await now.wait()
     public.should_exit = True
+    for source in called:
+        source.stop()
     hurry = asyncio.create_task(now.wait())
     drain = asyncio.create_task(pipeline.drain(config.server.drain_timeout))
     await asyncio.wait({hurry, drain}, return_when=asyncio.FIRST_COMPLETED)

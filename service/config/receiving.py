@@ -23,6 +23,8 @@ def everything(document: Document, tree: Tree, sources: Mapping[str, SourceConfi
             _holds(document, (*place, "dead_letter"), source, source.dead_letter, sinks)
         for below, route in source.targets().items():
             _target(document, (*place, *below), route, tree, source, sinks)
+        for below, mistake in source.mistakes(tree.server).items():
+            document.add((*place, *below), mistake)
 
 
 def keyed(tree: Tree, sources: Mapping[str, SourceConfig]) -> set[str]:

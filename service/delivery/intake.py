@@ -68,22 +68,27 @@ class Intake:
         """The same apart, by the index that events were added with."""
         parts: dict[int, Intake] = {}
 
-        def part(index: int, route: Route | None = None) -> Intake:
+        def part(index: int) -> Intake:
             found = parts.get(index)
             if found is None:
                 found = parts[index] = Intake(self.owner)
                 found.optional = self.optional
-                found.routes.append(route or self.routes[0])
             return found
+
+        routes = {route.name: route for route in self.routes}
 
         for lane, entries in self.lanes.items():
             for entry in entries:
                 own = part(entry.index)
                 own.lanes.setdefault(lane, []).append(entry)
                 own.charge += entry.charge
+                route = routes[entry.terms.route]
+                if route.legs[0].lane is lane:
+                    own.routes.append(route)
         for route, kept in self.kept.items():
             for each in kept:
-                own = part(each.index, route)
+                own = part(each.index)
+                own.routes.append(route)
                 own.kept.setdefault(route, []).append(each)
                 own.charge += each.event.charge
         return parts

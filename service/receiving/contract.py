@@ -18,6 +18,22 @@ def codec_as_mapping(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
+class PublicPort(Protocol):
+    """What a source that is called there asks of the public port's settings."""
+
+    @property
+    def host(self) -> str:
+        """The address that it is bound to."""
+
+    @property
+    def workers(self) -> int:
+        """Processes, which divide the memory."""
+
+    @property
+    def body_memory(self) -> int:
+        """Bytes for the bodies of all requests."""
+
+
 class SourceConfig(BaseModel):
     """What every source's `Config` has. A source adds its own beside it."""
 
@@ -53,6 +69,11 @@ class SourceConfig(BaseModel):
     def targets(self) -> Mapping[tuple[str | int, ...], str]:
         """The routes, or `events`, that it brings events to, by the path of the setting that names each."""
         raise NotImplementedError
+
+    def mistakes(self, port: PublicPort) -> Mapping[tuple[str | int, ...], str]:
+        """What of it cannot be at this public port, in words, by the path of the setting. Most are not called there."""
+        del port
+        return {}
 
     def share(self, workers: int, worker: int) -> Self:
         """The settings of one of `workers` processes, the one of number `worker`."""
@@ -99,4 +120,8 @@ class Mounted(Protocol):
     """What a source offers beside `Source` if it is called at the public port."""
 
     def mount(self, app: FastAPI) -> None:
-        """Add what is called, before the port opens."""
+        """Add what is called, before the port opens. `app.state.admission` is what every request has to pass
+        (`sources.admission`). Raises ConfigError if it cannot be called as configured.
+
+        It is called on after readiness is off, until load balancers have noticed; only then it is told to `stop`.
+        """

@@ -172,7 +172,6 @@ class Flow:
             number = self._progress.begin()
             chunk[number] = received
             self._read_one(received, number, intake)
-        self._handover.count(intake)
         self._count(list(chunk))
         return intake
 

@@ -177,6 +177,8 @@ class Handover:
             if entries[0].terms.required and not _has_share(lane, intake.charge):
                 raise Busy(f"sources hold half of lane {lane.name!r}", AGAIN_SECONDS)
         self._pipeline.accept(intake)
+        for route, events in Counter([route.name for route in intake.routes]).items():
+            self._meter.edge_received[self.source, route] += events
 
     def refuse(
         self,
@@ -197,11 +199,6 @@ class Handover:
             letters.bury_refused(letter, error.detail, error.members.get("errors", ()), done, reason)
 
     # --- counters
-
-    def count(self, intake: Intake) -> None:
-        """These were read."""
-        for route, events in Counter([route.name for route in intake.routes]).items():
-            self._meter.edge_received[self.source, route] += events
 
     def skipped(self, why: Why) -> None:
         """A message was passed over."""

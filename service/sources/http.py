@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from service import __version__
 from service.config.settings import RESERVED_ROUTE
 from service.delivery.health import Health
-from service.errors import Code, Defect, Draining, IngestError, SlowClient, TooLarge
+from service.errors import Code, Defect, Draining, IngestError
 from service.sources import answer, openapi
 from service.sources.admission import ENDED, Admission
 from service.sources.answer import Answer
@@ -22,7 +22,7 @@ from service.sources.cors import ALLOW, cors_headers, preflight
 from service.sources.head import header_map
 from service.sources.observed import Observed, request_id, until_answered
 from service.sources.reading import Request as Asked
-from service.sources.unread import EarlyResponse, Incoming
+from service.sources.unread import EarlyResponse, Incoming, closing
 
 RouteName = Annotated[str, Path(description=f"A route's name, or `{RESERVED_ROUTE}` to route CloudEvents by type.")]
 
@@ -49,6 +49,7 @@ class Http:
         api.add_api_route("/livez", self.livez, methods=["GET"], **openapi.LIVEZ)
         api.add_api_route("/readyz", self.readyz, methods=["GET"], **openapi.READYZ)
         api.openapi = lambda: openapi.described(api)  # type: ignore[method-assign]  # FastAPI's own way to extend it
+        api.state.admission = admission
         self.api = api
         self.app = Observed(api, admission)
 
@@ -61,7 +62,7 @@ class Http:
         try:
             found = await self._taken(route, request, incoming, headers, identity)
         except IngestError as error:
-            return _response(answer.of_error(error, identity), cors, incoming, _closing(error, headers, incoming))
+            return _response(answer.of_error(error, identity), cors, incoming, closing(error, headers, incoming))
         except ClientDisconnect:
             # Nobody is left to read an answer, and nothing was taken.
             return Response(status_code=HTTPStatus.BAD_REQUEST)
@@ -109,14 +110,6 @@ class Http:
         """The status only; the admin port tells the reasons too."""
         status, body = self._health.readyz()
         return JSONResponse({"status": body["status"]}, status)
-
-
-def _closing(error: IngestError, headers: Mapping[str, str], incoming: Incoming) -> bool:
-    """Whether the connection ends with the answer."""
-    if error.code is Code.DRAINING or "upgrade" in headers:
-        return True
-    # A producer that waited for leave to send its body may send it now, or not: what comes next has no meaning.
-    return not incoming.ended and (isinstance(error, TooLarge | SlowClient) or "expect" in headers)
 
 
 def _response(

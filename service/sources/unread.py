@@ -11,6 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.errors import Code, IngestError, SlowClient, TooLarge
+
 LINGER_SECONDS = 2.0
 """How long the rest of a body is read for the sake of an answer."""
 
@@ -60,3 +62,11 @@ class EarlyResponse(Response):
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         await self._incoming.discard()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def closing(error: IngestError, headers: Mapping[str, str], incoming: Incoming) -> bool:
+    """Whether the connection ends with the answer to a request with these headers (lower-cased names)."""
+    if error.code is Code.DRAINING or "upgrade" in headers:
+        return True
+    # A producer that waited for leave to send its body may send it now, or not: what comes next has no meaning.
+    return not incoming.ended and (isinstance(error, TooLarge | SlowClient) or "expect" in headers)

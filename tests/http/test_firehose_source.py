@@ -1,0 +1,356 @@
+"""Firehose as the producer: its requests are answered 200 once every record is safe, and not before."""
+
+import asyncio
+import gc
+import json
+from pathlib import Path
+
+import pytest
+
+from service.receiving.flow import Flow
+from tests.http import firehose
+from tests.http.claims import assert_retry_after
+from tests.http.client import chunked, connect, head
+from tests.http.firehose import ID, KEY, PATH, assert_form, numbered, sent, whole
+from tests.http.running import ENVIRONMENT, Service, running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SOURCE = 'type: firehose, codec: "tests.http.plain_codec:Plain", access_keys: [correct-horse-battery-staple]'
+SMALL = "max_body: 4MiB, memory: 16MiB"
+CONFIGURATION = f"""
+server: {{memory: 48MiB, request_timeout: 8s, drain_timeout: 500ms}}
+sinks:
+  main: {{type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}}
+  dead: {{type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s, largest: 2MiB}}
+routes:
+  orders: {{to: [main], dead_letter: dead}}
+  tenants: {{to: [main], dead_letter: dead, key: "header:x-tenant"}}
+sources:
+  stream: {{{SOURCE}, {SMALL}, route: orders}}
+  tenants: {{{SOURCE}, {SMALL}, route: tenants}}
+  typed: {{{SOURCE}, {SMALL}, route: events, dead_letter: dead}}
+  once: {{{SOURCE}, {SMALL}, route: orders, dedupe: {{}}}}
+"""
+
+
+def numbers(service: Service, sink: str = "main") -> list[int]:
+    """Of what has arrived, in order."""
+    return [json.loads(event.body)["number"] for event in service.sinks[sink].taken]
+
+
+def letters(service: Service) -> list[dict[str, object]]:
+    """The dead letters that have arrived."""
+    return [json.loads(event.body) for event in service.sinks["dead"].taken]
+
+
+# --- what is taken
+
+
+async def test_the_documented_request_is_answered_as_documented(service: Service) -> None:
+    answer = await service.raw(whole(firehose.GOLDEN))
+    assert_form(answer, 200)
+    # its records are no JSON
+    assert [(letter["body"], letter["reason"]) for letter in letters(service)] == [
+        ("hello", "invalid"),
+        ("hello world", "invalid"),
+    ]
+
+
+async def test_each_record_is_an_event_whose_id_is_its_place_in_the_request(service: Service) -> None:
+    assert_form(await sent(service, numbered(range(3))), 200)
+    taken = service.sinks["main"].taken
+    assert [event.id for event in taken] == [f"{ID}/0", f"{ID}/1", f"{ID}/2"]
+    assert numbers(service) == [0, 1, 2]
+    assert {event.origin.source for event in taken} == {"stream"}
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+async def test_a_compressed_body_is_read(service: Service, framing: str) -> None:
+    content = firehose.zipped(firehose.body(numbered(range(100))))
+    if framing == "length":
+        answer = await service.raw(whole(content, {"Content-Encoding": "gzip"}))
+    else:
+        given = firehose.headers() | {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        pieces = [content[start : start + 50] for start in range(0, len(content), 50)]
+        answer = await service.raw(head("POST", PATH, given | {"Transfer-Encoding": "chunked"}) + chunked(pieces))
+    assert_form(answer, 200)
+    assert numbers(service) == list(range(100))
+
+
+async def test_ten_thousand_records_are_all_taken_in_their_order(service: Service) -> None:
+    assert_form(await sent(service, numbered(range(10_000))), 200)
+    assert numbers(service) == list(range(10_000))
+
+
+async def test_common_attributes_are_headers_of_each_message(service: Service) -> None:
+    given = firehose.headers(**{"X-Tenant": "zoë", "other": "x"})
+    answer = await service.post("/firehose/tenants", firehose.body(numbered([1, 2])), given)
+    assert_form(answer, 200)
+    assert [event.key for event in service.sinks["main"].taken] == ["zoë", "zoë"]
+
+
+async def test_a_record_that_is_no_event_is_a_dead_letter_and_the_request_is_200(service: Service) -> None:
+    assert_form(await sent(service, [b'{"number":1}', b"no json", b'{"number":2}']), 200)
+    assert numbers(service) == [1, 2]
+    [letter] = letters(service)
+    assert (letter["body"], letter["id"], letter["reason"]) == ("no json", f"{ID}/1", "invalid")
+    attributes = letter["attributes"]
+    assert isinstance(attributes, dict)
+    assert attributes["x-amz-firehose-source-arn"].endswith(":deliverystream/testStream")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"data":"a"}',
+        '{"data":"aGVsbG8"}',
+        '{"data":"a-_="}',
+        '{"data":"aGVs bG8="}',
+        '{"data":1}',
+        '{"data":null}',
+        "{}",
+        "[]",
+        "null",
+        '{"data":"aGVsbG8=","data":"aGVsbG8="}',
+        '{"Data":"aGVsbG8="}',
+    ],
+)
+async def test_what_is_no_record_is_a_dead_letter_with_its_bytes(service: Service, record: str) -> None:
+    content = f'{{"requestId":"{ID}","timestamp":1,"records":[{record},{{"data":"eyJudW1iZXIiOjF9"}}]}}'
+    assert_form(await service.raw(whole(content.encode())), 200)
+    assert numbers(service) == [1]
+    [letter] = letters(service)
+    assert (letter["body"], letter["id"]) == (record, f"{ID}/0")
+
+
+async def test_an_empty_record_that_the_codec_passes_over_is_done_with(service: Service) -> None:
+    assert_form(await sent(service, [b"", b'{"number":1}']), 200)
+    assert numbers(service) == [1]
+
+
+async def test_what_no_route_takes_is_among_the_dead_letters_of_the_source(service: Service) -> None:
+    assert_form(await sent(service, numbered([1]), path="/firehose/typed"), 200)
+    assert len(letters(service)) == 1
+
+
+async def test_what_a_sink_refuses_is_a_dead_letter_and_the_request_is_200(service: Service) -> None:
+    service.sinks["main"].reject(lambda event: b"2" in event.body)
+    assert_form(await sent(service, numbered([1, 2, 3])), 200)
+    assert numbers(service) == [1, 3]
+    assert len(letters(service)) == 1
+
+
+# --- what is not safe
+
+
+async def test_nothing_is_answered_before_every_record_is_safe(service: Service) -> None:
+    sink = service.sinks["main"]
+    sink.hold()
+    waiting = asyncio.create_task(sent(service, numbered([1, 2])))
+    await sink.called()
+    found = await service.until(
+        lambda metrics: metrics.total("penstock_source_messages_unsettled", source="stream") == 2
+    )
+    assert found.total("penstock_http_body_bytes") == 0, "the lanes hold its records, and nobody its body"
+    assert not waiting.done()
+    sink.deliver()
+    assert_form(await waiting, 200)
+
+
+async def test_a_dead_letter_that_is_not_safe_yet_holds_the_answer_back(service: Service) -> None:
+    sink = service.sinks["dead"]
+    sink.hold()
+    waiting = asyncio.create_task(sent(service, [b"no json"]))
+    await sink.called()
+    assert not waiting.done()
+    sink.deliver()
+    assert_form(await waiting, 200)
+
+
+async def test_a_record_of_which_there_can_be_no_dead_letter_makes_its_request_503(service: Service) -> None:
+    answer = await sent(service, [b'{"number":1}', b"x" * 2 * 2**20])
+    assert "record 1: there can be no dead letter of it" in assert_form(answer, 503)["errorMessage"]
+    assert numbers(service) == [1]
+    assert not letters(service)
+
+
+AWAY = CONFIGURATION.replace("request_timeout: 8s", "request_timeout: 2s").replace(
+    "patience: 6s, call_timeout: 3s", "patience: 1s, call_timeout: 500ms"
+)
+
+
+async def test_while_a_sink_is_away_it_is_503_and_a_repeated_request_delivers_nothing_twice() -> None:
+    async with running(AWAY) as service:
+        sink = service.sinks["main"]
+        sink.retry()
+        answer = await sent(service, numbered(range(50)), path="/firehose/once")
+        assert_form(answer, 503)
+        assert_retry_after(answer)
+        sink.deliver()
+        while (answer := await sent(service, numbered(range(50)), path="/firehose/once")).status == 503:
+            assert_form(answer, 503)
+        assert_form(answer, 200)
+        assert sorted(numbers(service)) == list(range(50))
+        assert_form(await sent(service, numbered(range(50)), path="/firehose/once"), 200)
+        assert len(numbers(service)) == 50
+
+
+async def test_what_was_not_handed_over_when_the_time_is_over_never_is() -> None:
+    text = AWAY.replace("call_timeout: 500ms", "call_timeout: 500ms, memory: 1MiB")
+    async with running(text) as service:
+        sink = service.sinks["main"]
+        sink.retry()
+        large = [b'{"number":%d,"filler":"%s"}' % (number, b"x" * 20_000) for number in range(100)]
+        assert_form(await sent(service, large), 503)
+        held = (await service.metrics()).total("penstock_lane_events_held", sink="main")
+        assert 0 < held < 60
+        sink.deliver()
+        await service.until(lambda metrics: metrics.total("penstock_lane_events_held") == 0)
+        assert sorted(numbers(service)) == list(range(held))
+
+
+async def test_more_records_than_the_lanes_hold_are_handed_over_as_there_is_room() -> None:
+    text = CONFIGURATION.replace("call_timeout: 3s}", "call_timeout: 3s, memory: 1MiB}", 1)
+    async with running(text) as service:
+        large = [b'{"number":%d,"filler":"%s"}' % (number, b"x" * 20_000) for number in range(140)]
+        assert_form(await sent(service, large), 200)
+        assert numbers(service) == list(range(140))
+
+
+async def test_requests_whose_records_wait_beyond_the_memory_of_the_source_are_503_at_once() -> None:
+    text = CONFIGURATION.replace("call_timeout: 3s}", "call_timeout: 3s, memory: 1MiB}", 1)
+    text = text.replace("max_body: 4MiB, memory: 16MiB", "max_body: 2MiB, memory: 2MiB, max_records: 1000")
+    async with running(text) as service:
+        sink = service.sinks["main"]
+        sink.hold()
+        large = [b'{"number":%d,"filler":"%s"}' % (number, b"x" * 20_000) for number in range(70)]
+        waiting = asyncio.create_task(sent(service, large))
+        await service.until(lambda metrics: metrics.total("penstock_source_waiting_bytes", source="stream") > 700_000)
+        answer = await sent(service, large, "another")
+        assert "wait for room" in assert_form(answer, 503, "another")["errorMessage"]
+        assert_retry_after(answer)
+        sink.deliver()
+        assert_form(await waiting, 200)
+
+
+async def test_an_answered_request_leaves_no_flow_behind(service: Service) -> None:
+    for number in range(3):
+        answer = await sent(service, numbered([number]), f"kept-{number}", "/firehose/once")
+        assert_form(answer, 200, f"kept-{number}")
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, Flow) and each.name.startswith("kept-")]
+
+
+async def test_what_is_left_when_the_service_ends_is_503() -> None:
+    async with running(CONFIGURATION) as service:
+        sink = service.sinks["main"]
+        sink.hang()
+        waiting = asyncio.create_task(sent(service, numbered([1])))
+        await sink.called()
+        service.stop.set()
+        answer = await waiting
+        assert_form(answer, 503)
+        assert_retry_after(answer)
+        assert await service.running is True, "Firehose has it"
+
+
+async def test_a_request_under_way_when_the_service_is_told_to_stop_is_answered_200() -> None:
+    async with running(CONFIGURATION.replace("drain_timeout: 500ms", "drain_timeout: 10s")) as service:
+        sink = service.sinks["main"]
+        sink.hold()
+        waiting = asyncio.create_task(sent(service, numbered([1])))
+        await sink.called()
+        service.stop.set()
+        async with await connect(service.admin) as admin:
+            while True:
+                await admin.send(head("GET", "/status", {}))
+                if (await admin.answer("GET")).json["phase"] == "draining":
+                    break
+        sink.deliver()
+        assert_form(await waiting, 200)
+        assert await service.running is True
+
+
+async def test_when_the_service_drains_a_request_with_records_that_no_lane_has_is_503_at_once() -> None:
+    text = CONFIGURATION.replace("call_timeout: 3s}", "call_timeout: 3s, memory: 1MiB}", 1)
+    async with running(text.replace("drain_timeout: 500ms", "drain_timeout: 10s")) as service:
+        sink = service.sinks["main"]
+        sink.hold()
+        large = [b'{"number":%d,"filler":"%s"}' % (number, b"x" * 20_000) for number in range(70)]
+        waiting = asyncio.create_task(sent(service, large))
+        await service.until(lambda metrics: metrics.total("penstock_source_messages_waiting", source="stream") > 0)
+        service.stop.set()
+        assert_form(await waiting, 503)
+        held = (await service.metrics()).total("penstock_lane_events_held", sink="main")
+        assert 0 < held < 70
+        sink.deliver()
+        assert await service.running is True
+        assert numbers(service) == list(range(held))
+
+
+async def test_until_load_balancers_have_noticed_requests_are_still_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "PENSTOCK__SERVER__DEREGISTER_DELAY", "5s")
+    async with running(CONFIGURATION) as service:
+        service.stop.set()
+        async with await connect(service.url) as public:
+            while True:
+                await public.send(head("GET", "/readyz", {}))
+                if (await public.answer("GET")).status == 503:
+                    break
+        assert_form(await sent(service, numbered([1])), 200)
+        service.now.set()
+        assert await service.running is True
+
+
+async def test_stored_routes_answer_200_too(tmp_path: Path) -> None:
+    text = CONFIGURATION.replace("{to: [main], dead_letter: dead}", "{ack: stored, to: [main], dead_letter: dead}", 1)
+    text += f"journal: {{path: {tmp_path}, volume: ephemeral, min_free: 0}}\n"
+    async with running(text) as service:
+        sink = service.sinks["main"]
+        sink.hold()
+        assert_form(await sent(service, numbered([1, 2])), 200)
+        sink.deliver()
+        await service.until(lambda _: len(sink.taken) == 2)
+        await service.until(lambda metrics: metrics.total("penstock_lane_events_held") == 0)
+
+
+# --- who may send
+
+
+@pytest.mark.parametrize(
+    ("key", "status"),
+    [(None, 401), ("", 403), (KEY + "x", 403), (KEY[:-1], 403), ("Basic " + KEY, 403), ("ü" * 20, 403)],
+)
+async def test_a_wrong_access_key_is_refused_and_says_so(service: Service, key: str | None, status: int) -> None:
+    answer = await service.post(PATH, firehose.body(numbered([1])), firehose.headers(key=key))
+    assert "Access-Key" in assert_form(answer, status)["errorMessage"]
+    assert not service.sinks["main"].taken
+
+
+async def test_of_several_keys_each_is_taken_while_they_are_rotated(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"# the next one\nanother-key-of-the-stream\n\n{KEY}\n")
+    text = CONFIGURATION.replace("access_keys: [correct-horse-battery-staple]", f"access_keys_file: {file}")
+    async with running(text) as service:
+        for key in (KEY, "another-key-of-the-stream"):
+            answer = await service.post(PATH, firehose.body(numbered([1])), firehose.headers(key=key))
+            assert_form(answer, 200)
+        answer = await service.post(PATH, firehose.body(numbered([1])), firehose.headers(key="# the next one"))
+        assert_form(answer, 403)
+
+
+# --- the rest of the port
+
+
+async def test_both_ports_stay_healthy_and_other_methods_are_refused(service: Service) -> None:
+    assert_form(await sent(service, numbered([1])), 200)
+    for url in (service.url, service.admin):
+        async with await connect(url) as connection:
+            for path in ("/livez", "/readyz"):
+                await connection.send(head("GET", path, {}))
+                assert (await connection.answer("GET")).status == 200
+    async with await connect(service.url) as connection:
+        await connection.send(head("GET", PATH, {}))
+        assert (await connection.answer("GET")).status == 405
+    assert (await service.raw(whole(firehose.GOLDEN, path="/firehose/unknown"))).status == 404
