@@ -8,7 +8,7 @@ from service.codecs.draft import Draft
 from service.delivery.pipeline import Pipeline
 from service.errors import NotFound
 from service.receiving.flow import Flow
-from service.receiving.handover import Handover
+from service.receiving.handover import WOKEN_FLOWS, Handover
 from service.telemetry.meter import Meter
 from tests.contract.plain_codec import BROKEN
 from tests.flow.simulated import run
@@ -42,6 +42,23 @@ def test_a_flow_that_was_blocked_goes_on_although_nothing_said_that_there_is_roo
         world.lane.books.released.clear()
         world.good.deliver()
         await world.until(lambda: flow.settled_before == 20)
+
+    run(main())
+
+
+def test_of_many_blocked_flows_few_try_again_at_a_time_and_all_come_through() -> None:
+    async def main() -> None:
+        world = ReceivingWorld(memory=64 * KIB, batch=1, largest=16 * KIB)
+        world.good.hold()
+        flows = [world.flow(f"group {number}") for number in range(300)]
+        for number, flow in enumerate(flows):
+            flow.offer([message(number, size=KIB)])
+        await world.idle()
+        world.lane.books.released[0]()
+        assert len(world.handover._ready) == WOKEN_FLOWS
+        world.good.deliver()
+        await world.until(lambda: len(world.ear.numbers) == 300)
+        assert sorted(numbers(world.good)) == list(range(300))
 
     run(main())
 
