@@ -95,7 +95,7 @@ def check(config: File = None) -> None:
 
 @app.command()
 def doctor(config: File = None) -> None:
-    """Check the configuration and, over the network, every destination. Sends no data."""
+    """Check the configuration and, over the network, every destination and source. Sends no data."""
     import asyncio
 
     from service.doctor import examine

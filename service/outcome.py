@@ -48,6 +48,8 @@ class Reason(StrEnum):
     """The journal's disk failed: only ever in an answer."""
     INVALID = "invalid"
     """Refused by the route's schema or envelope rules: only ever on a dead letter."""
+    RECEIVED_TOO_OFTEN = "received_too_often"
+    """A queue has handed the message out again and again: only ever on a dead letter."""
     # the process: only ever in the books of its supervisor
     WORKER_LOST = "worker_lost"
     """The worker that held the event died; the event may have been written."""

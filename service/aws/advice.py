@@ -37,6 +37,7 @@ def advice(retry: Retry, what: str, action: str, region: str) -> str:
             | Reason.ORPHANED
             | Reason.NOT_STORED
             | Reason.INVALID
+            | Reason.RECEIVED_TOO_OFTEN
             | Reason.WORKER_LOST
         ):
             told = f"{what} in {region} refuses {action}: correct its settings or ours"

@@ -84,11 +84,12 @@ def everything(
     broken: Collection[str],
     settings: Mapping[str, SinkConfig],
     sinks: Mapping[str, Sink],
+    keyed: Collection[str] = (),
 ) -> dict[str, int]:
     """Note every mistake between settings. Returns the most bytes of one event, by route.
 
-    `broken`: sections with mistakes of their own, of which `tree` has only what is sound: what is missing there is not
-    held against the others.
+    `keyed`: routes to which sources bring messages with keys. `broken`: sections with mistakes of their own, of which
+    `tree` has only what is sound: what is missing there is not held against the others.
     """
     if not {"server", "journal"} & set(broken):
         _divisible_journal(document, tree)
@@ -115,7 +116,8 @@ def everything(
                 (*place, "dead_letter"), "nobody waits for stored events: say where those go that cannot be delivered"
             )
         for index, to in enumerate(route.to):
-            if route.key is None and to.sink in settings and settings[to.sink].order == "key":
+            without = route.key is None and route_name not in keyed
+            if without and to.sink in settings and settings[to.sink].order == "key":
                 document.add((*place, "to", index), f"sink {to.sink!r} keeps the order of keys; give the route a `key`")
         if ways.references(document, place, route, tree.sinks):
             largest[route_name] = _largest_event(document, place, route, tree.server, sinks)

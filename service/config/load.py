@@ -142,7 +142,8 @@ class _Loader:
         if len(settings_of) == len(settings.sinks) and "server" not in broken:
             settings_of = checks.shared_memory(document, settings, settings_of)
         sinks: dict[str, Sink] = {name: kinds[name](name, sink) for name, sink in settings_of.items()}
-        max_event = checks.everything(document, settings, broken, settings_of, sinks)
+        keyed = receiving.keyed(settings, sources)
+        max_event = checks.everything(document, settings, broken, settings_of, sinks, keyed)
         receiving.everything(document, settings, sources, sinks)
         started = ways.started(settings.routes, settings_of, sources)
         return Config(

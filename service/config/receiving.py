@@ -27,6 +27,14 @@ def everything(document: Document, tree: Tree, sources: Mapping[str, SourceConfi
             document.add((*place, *below), mistake)
 
 
+def keyed(tree: Tree, sources: Mapping[str, SourceConfig]) -> set[str]:
+    """The routes to which sources bring messages that have keys."""
+    routes = {route for source in sources.values() if source.keyed for route in source.targets().values()}
+    if RESERVED_ROUTE in routes:
+        routes |= {name for name, settings in tree.routes.items() if settings.types}
+    return routes
+
+
 def _target(
     document: Document, place: Place, route: str, tree: Tree, source: SourceConfig, sinks: Mapping[str, Sink]
 ) -> None:

@@ -61,6 +61,11 @@ class SourceConfig(BaseModel):
         default=None, description="Sink of messages for which there is no route; needed where `events` routes by type."
     )
 
+    @property
+    def keyed(self) -> bool:
+        """Whether its messages have keys of their own, so that a route to a sink with `order: key` needs no `key`."""
+        return False
+
     def targets(self) -> Mapping[tuple[str | int, ...], str]:
         """The routes, or `events`, that it brings events to, by the path of the setting that names each."""
         raise NotImplementedError

@@ -5,7 +5,7 @@ it is among the dead letters.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from service.codecs.draft import Draft, Refusal
@@ -17,10 +17,10 @@ from service.errors import Busy, Draining, IngestError, TooLarge
 from service.event import Event, Origin
 from service.outcome import Reason
 from service.receipt import Fate, Settlement
-from service.receiving.dedupe import Identity
 from service.receiving.handover import Handover
+from service.receiving.identities import Identities
 from service.receiving.progress import Progress
-from service.receiving.received import Received, refused, too_large, whole
+from service.receiving.received import Received, flawed, refused, too_large, whole
 
 CHUNK_MESSAGES: Final = 500
 """Handed over at once: some 5 ms of work."""
@@ -57,7 +57,8 @@ class Flow:
         """What comes after it."""
         self._offered = 0
         self._progress = Progress()
-        self._identities: dict[int, list[Identity]] = {}
+        delivered = handover.delivered
+        self._identities = Identities(delivered, name) if delivered is not None else None
 
     # --- what comes in
 
@@ -73,8 +74,8 @@ class Flow:
 
     @property
     def waiting_messages(self) -> int:
-        """Messages that were not read yet."""
-        return len(self._waiting)
+        """Messages that wait for room, read or not."""
+        return len(self._waiting) + len(self._chunk)
 
     @property
     def waiting_bytes(self) -> int:
@@ -96,31 +97,40 @@ class Flow:
         """Messages that were read, and are neither settled nor have failed."""
         return self._progress.under_way
 
-    def halt(self) -> None:
-        """Hand nothing more over. What was is still heard of."""
-        self._waiting.clear()
-        self._unread_bytes = self._chunk_bytes = 0
-        for intake in (self._intake, *self._parts):
-            if intake is not None:
-                self._withdraw(intake)
-        self._parts.clear()
-        self._intake = None
+    def halt(self) -> list[int]:
+        """Hand nothing more over. What was is still heard of. Returns the numbers of messages that were not, in order:
+        they fail without a word more.
+        """
+        read = self._progress.read
+        left = list(range(read, read + len(self._waiting)))
+        intakes = [intake for intake in (self._intake, *self._parts) if intake is not None]
+        # first: what is told on the way may halt it again
+        self._discard()
+        withdrawn = [number for intake in intakes for number in self._withdraw(intake)]
+        return sorted(withdrawn) + left
 
-    def _withdraw(self, intake: Intake) -> None:
-        for number, part in intake.split().items():
+    def _discard(self) -> None:
+        self._waiting.clear()
+        self._parts.clear()
+        self._intake, self._chunk = None, {}
+        self._unread_bytes = self._chunk_bytes = 0
+
+    def _withdraw(self, intake: Intake) -> list[int]:
+        parts = {number: part for number, part in intake.split().items() if part.expected}
+        for number, part in parts.items():
             self._progress.withdraw(number, part.expected)
-            self._let_go(number)
+            if self._identities is not None:
+                self._identities.let_go(number)
+        return list(parts)
 
     def close(self) -> None:
         """Hand nothing more over, and hear nothing more of what was. What is settled stays so."""
         self.closed = True
-        self._waiting.clear()
-        self._parts.clear()
-        self._intake, self._chunk = None, {}
-        self._unread_bytes = self._chunk_bytes = self._refused_bytes = 0
+        self._discard()
+        self._refused_bytes = 0
         self._handover.forget(self)
-        for number in list(self._identities):
-            self._let_go(number)
+        if self._identities is not None:
+            self._identities.let_all_go()
 
     # --- handing over
 
@@ -171,7 +181,7 @@ class Flow:
         headers = handover.texts(message)
         drafts = 0
         if received.refusal is not None:
-            self._refuse(whole(received, origin, self.route), received.refusal, self.route, number)
+            self._refuse(whole(received, origin, self.route), received.refusal, self.route, number, received.reason)
             return
         for found in handover.decode(message):
             if type(found) is Draft:
@@ -183,11 +193,13 @@ class Flow:
                     if len(found.body) > route.max_event:
                         raise too_large(found, route)
                     event = route.event(found, headers, origin, named)
-                    if handover.delivered is not None and self._is_duplicate(event, number, route):
+                    if self._identities is not None and self._is_duplicate(event, number, self._identities):
+                        handover.deduplicated(route)
                         continue
                     intake.add(route, event, number)
-                except IngestError as error:
-                    self._refuse(refused(received, origin, route, found, named), error, route, number)
+                except Exception as error:  # noqa: BLE001 - a foreign schema may raise anything; see `flawed`
+                    letter = refused(received, origin, route, found, named)
+                    self._refuse(letter, flawed(error, self.name), route, number)
                     continue
                 self._progress.expect(number, len(route.required))
             elif type(found) is Refusal:
@@ -213,16 +225,7 @@ class Flow:
 
     # --- duplicates
 
-    def _is_duplicate(self, event: Event, number: int, route: Route) -> bool:
-        delivered = self._handover.delivered
-        assert delivered is not None
-        identity = (event.attributes["source"], event.id)
-        own = self._identities.get(number)
-        if own is not None and identity in own:
-            # a message that waited for itself would wait for ever
-            self._handover.deduplicated(route)
-            return True
-
+    def _is_duplicate(self, event: Event, number: int, identities: Identities) -> bool:
         def joined(safe: bool) -> None:
             if self.closed:
                 return
@@ -232,28 +235,20 @@ class Flow:
                 self._fail(number, Settlement(Fate.EXPIRED, Reason.SHUTDOWN, "what it is a duplicate of was not safe"))
 
         self._progress.expect(number)
-        if delivered.meet(identity, joined):
-            self._handover.deduplicated(route)
+        if identities.meet((event.attributes["source"], event.id), number, joined):
             return True
         self._progress.expect(number, -1)
-        self._identities.setdefault(number, []).append(identity)
         return False
-
-    def _let_go(self, number: int) -> None:
-        """What was a duplicate of this message's events has to come again too."""
-        delivered = self._handover.delivered
-        if delivered is not None:
-            for identity in self._identities.pop(number, ()):
-                delivered.failed(identity)
 
     # --- dead letters
 
-    def _refuse(self, letter: Event, error: IngestError, route: Route | None, number: int) -> None:
+    def _refuse(
+        self, letter: Event, error: IngestError, route: Route | None, number: int, reason: Reason = Reason.INVALID
+    ) -> None:
+        charge = letter.charge
         self._progress.expect(number)
-        self._refused_bytes += letter.charge
-        self._handover.refuse(letter, error, route, self._buried(number, letter.charge))
+        self._refused_bytes += charge
 
-    def _buried(self, number: int, charge: int) -> Callable[[bool], None]:
         def done(kept: bool) -> None:
             if self.closed:
                 return
@@ -264,7 +259,7 @@ class Flow:
                 detail = "there can be no dead letter of it: its sink does not take one so large, or the service stops"
                 self._fail(number, Settlement(Fate.REJECTED, Reason.INVALID, detail))
 
-        return done
+        self._handover.refuse(letter, error, route, done, reason)
 
     # --- what became of them
 
@@ -288,15 +283,14 @@ class Flow:
         done = self._progress.count(numbers)
         if not done:
             return
-        if self._identities and (delivered := self._handover.delivered) is not None:
-            for number in done:
-                for identity in self._identities.pop(number, ()):
-                    delivered.settled(identity, self.name)
+        if self._identities is not None:
+            self._identities.settled(done)
         self._hears.settled(self, done)
 
     def _fail(self, number: int, why: Settlement) -> None:
         first = self._progress.fail(number)
         self._count([number])
         if first:
-            self._let_go(number)
+            if self._identities is not None:
+                self._identities.let_go(number)
             self._hears.failed(self, number, why)

@@ -21,6 +21,7 @@ from service.delivery.route import Route, Router
 from service.envelopes.contract import Codec, Found, Message, Why
 from service.errors import Busy, Code, Draining, IngestError, InvalidEvent, NotFound
 from service.event import Event
+from service.outcome import Reason
 from service.receiving.dedupe import Dedupe, Delivered
 from service.telemetry.meter import Meter
 
@@ -75,7 +76,7 @@ class Handover:
             for selector in (route.key, route.id)
         )
         lanes = {leg.lane for route in self.routes.values() for leg in route.legs}
-        self.chunk_bytes = min(CHUNK_BYTES, *(lane.capacity // LANE_PART for lane in lanes))
+        self.chunk_bytes = min([CHUNK_BYTES, *(lane.capacity // LANE_PART for lane in lanes)])
         for lane in lanes:
             lane.books.released.append(self._wake)
         self._ready: dict[Flow, None] = {}
@@ -179,7 +180,14 @@ class Handover:
         for route, events in Counter([route.name for route in intake.routes]).items():
             self._meter.edge_received[self.source, route] += events
 
-    def refuse(self, letter: Event, error: IngestError, route: Route | None, done: Callable[[bool], None]) -> None:
+    def refuse(
+        self,
+        letter: Event,
+        error: IngestError,
+        route: Route | None,
+        done: Callable[[bool], None],
+        reason: Reason = Reason.INVALID,
+    ) -> None:
         """Write a dead letter, as soon as there is room. `done(False)` if there never can be one."""
         label = route.name if route is not None else ""
         self._meter.edge_received[self.source, label] += 1
@@ -188,7 +196,7 @@ class Handover:
         if letters is None:
             done(False)
         else:
-            letters.bury_refused(letter, error.detail, error.members.get("errors", ()), done)
+            letters.bury_refused(letter, error.detail, error.members.get("errors", ()), done, reason)
 
     # --- counters
 
@@ -199,6 +207,10 @@ class Handover:
     def deduplicated(self, route: Route) -> None:
         """An event was passed over."""
         self._meter.source_deduplicated[self.source, route.name] += 1
+
+    def lapsed(self, messages: int = 1) -> None:
+        """Messages are with somebody else too, though they are held here: they may be delivered twice."""
+        self._meter.source_lapsed[self.source] += messages
 
 
 def _unanswered(route: Route) -> Route:

@@ -1,5 +1,6 @@
 """A message that a source has received, and what goes to the dead letters where it is, or holds, no event."""
 
+import logging
 from typing import Final
 
 from msgspec import Struct
@@ -7,8 +8,11 @@ from msgspec import Struct
 from service.codecs.draft import Draft, Refusal
 from service.delivery.route import Route
 from service.envelopes.contract import Message
-from service.errors import Code, IngestError, TooLarge
+from service.errors import Code, IngestError, InvalidEvent, TooLarge
 from service.event import Event, Origin
+from service.outcome import Reason
+
+log = logging.getLogger(__name__)
 
 _UNKNOWN: Final = "application/octet-stream"
 
@@ -23,6 +27,8 @@ class Received(Struct, frozen=True, gc=False):
     """Bytes that it takes of memory."""
     refusal: IngestError | None = None
     """Why its source gives it up, whatever it holds."""
+    reason: Reason = Reason.INVALID
+    """The same on its dead letter."""
 
 
 def refused(received: Received, origin: Origin, route: Route | None, found: Draft | Refusal, named: str) -> Event:
@@ -57,6 +63,16 @@ def whole(received: Received, origin: Origin, route: Route | None) -> Event:
 
 def _headers(message: Message) -> dict[str, str]:
     return {name: value.decode(errors="replace") for name, value in message.headers.items()}
+
+
+def flawed(error: Exception, flow: str) -> IngestError:
+    """Why an item is refused whose reading raised `error`. A defect, ours or a foreign schema's, is one of the item: it
+    is as safe among the dead letters as any other, and stops nothing that comes after it.
+    """
+    if isinstance(error, IngestError):
+        return error
+    log.error("an event could not be read", extra={"flow": flow}, exc_info=error)
+    return InvalidEvent(Code.MALFORMED_EVENT, f"it could not be read: {type(error).__name__}", errors=[])
 
 
 def too_large(found: Draft, route: Route) -> TooLarge:

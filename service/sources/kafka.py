@@ -112,6 +112,11 @@ class Kafka:
                 raise ValueError("a time needs its zone, such as 2026-01-31T12:00:00Z")
             return start
 
+        @property
+        def keyed(self) -> bool:
+            """See `SourceConfig`."""
+            return True
+
         def targets(self) -> Mapping[tuple[str | int, ...], str]:
             """See `SourceConfig`."""
             return {("topics", topic): route for topic, route in self.topics.items()}

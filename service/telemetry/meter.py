@@ -80,6 +80,8 @@ class Meter:
     """Messages that hold no event and are none that went wrong, by (source, why)."""
     source_deduplicated: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events that were delivered before, and passed over, by (source, route)."""
+    source_lapsed: Counter[str] = field(default_factory=Counter)
+    """Messages that a queue may hand out again although they are held here, by source."""
     lane_received: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events a lane became responsible for, by (sink, route)."""
     lane_settled: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
@@ -129,6 +131,7 @@ class Meter:
         self.edge_rejected.update(other.edge_rejected)
         self.source_skipped.update(other.source_skipped)
         self.source_deduplicated.update(other.source_deduplicated)
+        self.source_lapsed.update(other.source_lapsed)
         self.lane_received.update(other.lane_received)
         self.lane_settled.update(other.lane_settled)
         self.lane_held.update(other.lane_held)

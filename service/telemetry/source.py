@@ -64,6 +64,10 @@ def families(meter: Meter, sources: Sequence[SourceGauges]) -> Iterable[Metric]:
     for labels, count in meter.source_deduplicated.items():
         known.add_metric(labels, count)
     yield known
+    lapsed = CounterMetricFamily("penstock_source_messages_lapsed", "Held, and handed out again.", labels=["source"])
+    for source, count in meter.source_lapsed.items():
+        lapsed.add_metric([source], count)
+    yield lapsed
     for name, text, value in _GAUGES:
         family = GaugeMetricFamily(name, text, labels=["source"])
         for each in sources:

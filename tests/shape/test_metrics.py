@@ -48,6 +48,7 @@ def _meter() -> Meter:
     meter.connections_open["server"] += 1
     meter.source_skipped["source", "tombstone"] += 1
     meter.source_deduplicated["source", "orders"] += 1
+    meter.source_lapsed["source"] += 1
     meter.journal_stored["orders"] += 1
     meter.journal_failed["orders"] += 1
     meter.journal_queued["orders"] += 1

@@ -6,6 +6,7 @@ import pytest
 
 from service.config import load
 from service.delivery.deadletter import largest_envelope
+from service.errors import ConfigError
 from tests.unit.written import mistakes, routes, write
 
 
@@ -187,6 +188,26 @@ def test_a_route_to_a_sink_that_keeps_the_order_of_keys_has_a_key(tmp_path: Path
     """
     [mistake] = mistakes(tmp_path, text)
     assert "routes.orders.to[0]: sink 'a' keeps the order of keys; give the route a `key`" in mistake
+
+
+@pytest.mark.parametrize(("queue", "told"), [("q.fifo", False), ("q", True)])
+def test_a_route_needs_no_key_where_the_messages_of_its_source_have_one(tmp_path: Path, queue: str, told: bool) -> None:
+    text = f"""
+        sinks:
+          a: {{type: memory, order: key}}
+          dead: {{type: file, path: dead}}
+        routes:
+          orders: {{to: [a], dead_letter: dead}}
+        sources:
+          in: {{type: sqs, queue: {queue}, route: orders, codec: json}}
+    """
+    path = tmp_path / "penstock.yaml"
+    path.write_text(text)
+    if told:
+        with pytest.raises(ConfigError, match="give the route a `key`"):
+            load(path, {})
+    else:
+        load(path, {})
 
 
 def test_a_fallback_has_time_for_a_call_within_the_patience_of_the_sink_it_stands_in_for(tmp_path: Path) -> None:
