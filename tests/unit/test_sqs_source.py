@@ -21,6 +21,7 @@ from tests.contract.fake_sqs import FakeSqs
 from tests.contract.plain_codec import BROKEN, Plain
 from tests.contract.test_sources import World, configuration
 from tests.http.running import Metrics, running
+from tests.unit.receiving_world import ReceivingWorld
 
 KIB = 2**10
 
@@ -152,10 +153,10 @@ async def test_deletion_that_fails_is_trouble_and_goes_on_when_it_may() -> None:
 
 
 async def test_deletions_are_grouped() -> None:
-    async with FakeSqs() as sqs, receiving(sqs):
-        await sqs.send(bodies(*range(100)))
-        await sqs.until(lambda: len(sqs.deleted) == 100)
-        assert len(sqs.asked("DeleteMessageBatch")) <= 20
+    async with FakeSqs() as sqs, receiving(sqs, good={"batch": 1}):
+        await sqs.send(bodies(*range(8)))
+        await sqs.until(lambda: len(sqs.deleted) == 8)
+        assert len(sqs.asked("DeleteMessageBatch")) <= 2, "each was settled by a call of its own"
 
 
 async def test_a_message_that_was_received_too_often_is_a_dead_letter_with_that_reason() -> None:
@@ -287,6 +288,19 @@ async def test_what_no_lane_has_is_there_for_others_as_soon_as_it_stops() -> Non
         await it.service.running
         assert len(sqs.deleted) == 2
         assert len(sqs.messages) == 18
+
+
+async def test_a_source_that_is_left_gives_back_whatever_nobody_has_settled() -> None:
+    async with FakeSqs() as sqs:
+        world = ReceivingWorld()
+        world.good.hold()
+        source = _source(sqs, wait="1s", receivers=1)
+        async with Sqs("incoming", source._config, world.handover):
+            await sqs.send(bodies(1, 2))
+            await world.good.called()
+        assert [each.visible_at for each in sqs.messages] == [0.0, 0.0]
+        world.good.deliver()
+        await world.lane.abandon()
 
 
 async def test_a_group_is_kept_only_while_it_has_something() -> None:
