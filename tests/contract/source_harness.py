@@ -10,12 +10,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from tests.http.running import Service
+
 
 class SourceHarness:
     """Where events come from, under test. `async with` starts and stops the fake."""
 
     name: ClassVar[str]
     """The plugin's name, `type:` in the configuration; or that and a variant: `sqs-fifo`."""
+    asks: ClassVar[bool] = True
+    """Whether it asks somebody for messages. One that is called cannot say how many come, nor that nobody is there."""
     most_held: ClassVar[int] = 20
     """Messages that the source may hold with `settings(bounded=True)`."""
 
@@ -28,6 +32,11 @@ class SourceHarness:
     def settings(self, *, bounded: bool = False) -> dict[str, Any]:
         """Those of the source, which takes everything to the route `orders`. What fails comes again soon."""
         raise NotImplementedError
+
+    def serving(self, service: Service) -> Self:
+        """The service runs: whoever calls the source knows where."""
+        del service
+        return self
 
     async def send(self, bodies: Sequence[bytes]) -> None:
         """Messages for the source, of one order."""
