@@ -22,7 +22,9 @@ class Delivery:
         self.flow = Flow(request_id, route, handover, self)
         self._left = 0
         """Records that are not safe."""
-        self._end: asyncio.Future[Unavailable | None] = asyncio.get_running_loop().create_future()
+        self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why not all is safe, in words; empty if it is. No error: raised, it would hold on to what holds it."""
+        self._given_up = False
 
     async def safe(self, messages: list[Received], seconds: float) -> None:
         """Hand these over, and return once they are safe. Raises TimeoutError, or Unavailable.
@@ -34,8 +36,10 @@ class Delivery:
         messages.clear()
         async with asyncio.timeout(seconds):
             trouble = await self._end
-        if trouble is not None:
-            raise trouble
+        if self._given_up:
+            raise Draining()
+        if trouble:
+            raise Unavailable(Code.NOT_DELIVERED, trouble, _RETRY_SECONDS)
 
     def halt(self) -> None:
         """Hand nothing more over. If something was not, the request ends."""
@@ -45,21 +49,22 @@ class Delivery:
 
     def give_up(self) -> None:
         """The service ends before all is safe."""
-        self._ended(Draining())
+        if not self._end.done():
+            self._given_up = True
+            self._end.set_result("")
 
     def settled(self, flow: Flow, numbers: Sequence[int]) -> None:
         """See `Hears`."""
         del flow
         self._left -= len(numbers)
         if not self._left:
-            self._ended(None)
+            self._ended("")
 
     def failed(self, flow: Flow, number: int, why: Settlement) -> None:
         """See `Hears`. Firehose sends the whole request again."""
         del flow
-        detail = f"record {number}: {why.detail or why.fate.value}"
-        self._ended(Unavailable(Code.NOT_DELIVERED, detail, _RETRY_SECONDS))
+        self._ended(f"record {number}: {why.detail or why.fate.value}")
 
-    def _ended(self, trouble: Unavailable | None) -> None:
+    def _ended(self, trouble: str) -> None:
         if not self._end.done():
             self._end.set_result(trouble)

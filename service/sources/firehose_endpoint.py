@@ -86,18 +86,18 @@ class Endpoint:
             # Nobody is left to read an answer, and nothing was taken.
             return Response(status_code=HTTPStatus.BAD_REQUEST)
         except IngestError as error:
-            refusal = error
+            return self._refused(error, headers, incoming)
         except Exception:
             log.exception("a firehose request failed", extra={"source": self._handover.source})
-            refusal = Defect()
-        else:
-            return answered(headers)
-        identity = plain_request_id(headers)
+            return self._refused(Defect(), headers, incoming)
+        return answered(headers)
+
+    def _refused(self, refusal: IngestError, headers: Mapping[str, str], incoming: Incoming) -> Response:
         log.info(
             "a firehose request was refused",
             extra={
                 "source": self._handover.source,
-                "request_id": identity,
+                "request_id": plain_request_id(headers),
                 "code": refusal.code.value,
                 "detail": refusal.detail,
             },

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.receiving.flow import Flow
+from service.sources.unread import Incoming
 from tests.http import firehose
 from tests.http.claims import assert_retry_after
 from tests.http.client import chunked, connect, head
@@ -232,6 +233,19 @@ async def test_requests_whose_records_wait_beyond_the_memory_of_the_source_are_5
         assert_retry_after(answer)
         sink.deliver()
         assert_form(await waiting, 200)
+
+
+async def test_a_refused_request_leaves_nothing_for_the_garbage_collector(service: Service) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        assert_form(await sent(service, []), 400)
+        assert_form(await sent(service, [b"x" * 4 * 2**20]), 400)
+        assert_form(await sent(service, [b"x" * 2 * 2**20]), 503)
+        await service.idle()
+        assert not [each for each in gc.get_objects() if isinstance(each, Incoming)], "nor its body"
+    finally:
+        gc.enable()
 
 
 async def test_an_answered_request_leaves_no_flow_behind(service: Service) -> None:
