@@ -135,10 +135,8 @@ class FakeSqs:
         try:
             if operation in self.refusals:
                 raise self.refusals[operation]
-            if not self.exists or self.name not in (
-                params.get("QueueUrl", "").rpartition("/")[2],
-                params.get("QueueName"),
-            ):
+            asked = params.get("QueueUrl", self._address)
+            if not self.exists or asked != self._address or params.get("QueueName", self.name) != self.name:
                 raise MISSING
             answer = await getattr(self, f"_{operation}")(params)
         except Refusal as refusal:
