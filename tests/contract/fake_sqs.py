@@ -60,6 +60,7 @@ class FakeSqs:
     failing: frozenset[int] = frozenset()
     """Entries of each batch call, by position, that fail."""
     sender_fault: bool = False
+    account: str = "123456789012"
     polls: int = 0
     """Calls that wait for messages now."""
 
@@ -84,6 +85,10 @@ class FakeSqs:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
         self._environment.stop()
+
+    @property
+    def _address(self) -> str:
+        return f"{self.url}/{self.account}/{self.name}"
 
     @property
     def fifo(self) -> bool:
@@ -130,10 +135,8 @@ class FakeSqs:
         try:
             if operation in self.refusals:
                 raise self.refusals[operation]
-            if not self.exists or self.name not in (
-                params.get("QueueUrl", "").rpartition("/")[2],
-                params.get("QueueName"),
-            ):
+            asked = params.get("QueueUrl", self._address)
+            if not self.exists or asked != self._address or params.get("QueueName", self.name) != self.name:
                 raise MISSING
             answer = await getattr(self, f"_{operation}")(params)
         except Refusal as refusal:
@@ -146,7 +149,8 @@ class FakeSqs:
         return web.Response(body=json.dumps(answer).encode(), content_type="application/x-amz-json-1.0")
 
     async def _GetQueueUrl(self, params: Answer) -> Answer:  # noqa: N802 - as SQS calls it
-        return {"QueueUrl": f"{self.url}/123456789012/{params['QueueName']}"}
+        del params
+        return {"QueueUrl": self._address}
 
     async def _GetQueueAttributes(self, params: Answer) -> Answer:  # noqa: N802
         return {"Attributes": {"ApproximateNumberOfMessages": str(len(self.messages) - len(self.invisible))}}

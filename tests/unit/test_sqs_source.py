@@ -227,6 +227,15 @@ async def test_a_queue_that_is_made_later_is_found() -> None:
             await sqs.until(lambda: sqs.deleted)
 
 
+async def test_a_queue_that_is_made_anew_elsewhere_is_found() -> None:
+    async with FakeSqs() as sqs, receiving(sqs):
+        await sqs.send(bodies(1))
+        await sqs.until(lambda: len(sqs.deleted) == 1)
+        sqs.account = "210987654321"
+        await sqs.send(bodies(2))
+        await sqs.until(lambda: len(sqs.deleted) == 2)
+
+
 def _source(sqs: FakeSqs, **settings: Any) -> Sqs:
     given = {"type": "sqs", "queue": sqs.name, "route": "orders", "region": "eu-west-1", "endpoint_url": sqs.url}
     config = Sqs.Config(**(given | settings))
