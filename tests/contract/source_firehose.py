@@ -16,7 +16,6 @@ class FirehoseSourceHarness(SourceHarness):
 
     def __init__(self) -> None:
         self._service: Service
-        self._changed = asyncio.Condition()
         self._numbers = count()
         self._requests: set[asyncio.Task[None]] = set()
         self._acknowledged: list[bytes] = []
@@ -43,21 +42,19 @@ class FirehoseSourceHarness(SourceHarness):
                 status = (await firehose.sent(self._service, bodies, name, "/firehose/incoming")).status
             except (OSError, EOFError):
                 status = 0
-        async with self._changed:
-            if status == 200:
-                self._acknowledged += bodies
-            else:
-                self._available += len(bodies)
-            self._changed.notify_all()
+        self._acknowledged += bodies if status == 200 else []
+        self._available += len(bodies) if status != 200 else 0
 
     async def acknowledged(self, count: int) -> list[bytes]:
-        async with asyncio.timeout(10), self._changed:
-            await self._changed.wait_for(lambda: len(self._acknowledged) >= count)
+        async with asyncio.timeout(10):
+            while len(self._acknowledged) < count:
+                await asyncio.sleep(0.005)
         return self._acknowledged
 
     async def acknowledged_now(self) -> list[bytes]:
         return self._acknowledged
 
     async def available(self, count: int) -> None:
-        async with asyncio.timeout(10), self._changed:
-            await self._changed.wait_for(lambda: self._available >= count)
+        async with asyncio.timeout(10):
+            while self._available < count:
+                await asyncio.sleep(0.005)

@@ -195,6 +195,7 @@ async def test_what_is_not_settled_when_it_stops_is_not_acknowledged_and_is_ther
         it.service.stop.set()
         it.service.now.set()
         await it.source.available(5)
+        await it.service.running
         assert await it.source.acknowledged_now() == []
 
 

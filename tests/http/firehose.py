@@ -25,6 +25,23 @@ GOLDEN = b"""{
     ]
 }"""
 """The body that the documentation of the protocol shows."""
+SOURCE = 'type: firehose, codec: "tests.http.plain_codec:Plain", access_keys: [correct-horse-battery-staple]'
+SMALL = "max_body: 4MiB, memory: 16MiB"
+CONFIGURATION = f"""
+server: {{memory: 48MiB, request_timeout: 8s, drain_timeout: 500ms}}
+sinks:
+  main: {{type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}}
+  dead: {{type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s, largest: 2MiB}}
+routes:
+  orders: {{to: [main], dead_letter: dead}}
+  tenants: {{to: [main], dead_letter: dead, key: "header:x-tenant"}}
+sources:
+  stream: {{{SOURCE}, {SMALL}, route: orders}}
+  tenants: {{{SOURCE}, {SMALL}, route: tenants}}
+  typed: {{{SOURCE}, {SMALL}, route: events, dead_letter: dead}}
+  once: {{{SOURCE}, {SMALL}, route: orders, dedupe: {{}}}}
+"""
+"""A service with several sources."""
 
 
 def numbered(numbers: Iterable[int]) -> list[bytes]:
@@ -80,3 +97,13 @@ def assert_form(answer: Answer, status: int, request_id: str = ID) -> dict[str, 
     assert found.keys() - {"requestId", "timestamp"} == (set() if status == 200 else {"errorMessage"})
     assert 0 < len(found.get("errorMessage", "-")) <= 8192
     return found
+
+
+def numbers(service: Service, sink: str = "main") -> list[int]:
+    """Of what has arrived, in order."""
+    return [json.loads(event.body)["number"] for event in service.sinks[sink].taken]
+
+
+def letters(service: Service) -> list[dict[str, object]]:
+    """The dead letters that have arrived."""
+    return [json.loads(event.body) for event in service.sinks["dead"].taken]
