@@ -25,9 +25,6 @@ from bench.rows import Row
 from deploy.local.child import Child, leashed
 from deploy.local.emulator import isolated
 
-FROM: Final = 0.2
-TO: Final = 0.9
-"""The parts of the backlog between which costs count: later, what is delivered was read long since."""
 LOOK_SECONDS: Final = 0.05
 PATIENCE_SECONDS: Final = 60.0
 """Without anything delivered."""
@@ -69,11 +66,17 @@ class Run(Struct, frozen=True):
 
 
 def between(name: str, samples: Sequence[Sample], messages: int, peak_bytes: int) -> Run:
-    """What a run cost from FROM to TO of the backlog. Raises Disagreement if there are no two such moments."""
-    inside = [each for each in samples if FROM * messages <= each.taken <= TO * messages]
-    if len(inside) < 2 or inside[0].taken == inside[-1].taken:
+    """What a run cost from the last look before anything was delivered until all was.
+
+    A part of the backlog would not do: what is read ahead of it may be a good part of the whole. Raises Disagreement if
+    nothing was seen between the two moments.
+    """
+    before = [each for each in samples if not each.taken]
+    inside = [each for each in samples if 0 < each.taken < messages]
+    whole = [each for each in samples if each.taken >= messages]
+    if not (before and inside and whole):
         raise Disagreement(f"{name}: it was over too soon to be measured; take more messages")
-    first, last = inside[0], inside[-1]
+    first, last = before[-1], whole[0]
     events, seconds = last.taken - first.taken, last.at - first.at
     cpu = last.cpu_seconds - first.cpu_seconds
     others = last.served.processes - first.served.processes - cpu
