@@ -17,6 +17,7 @@ from deploy.local.child import ChildError
 from deploy.local.emulator import LAB, isolated
 from examples.quickstart import dataset, flights, report
 from examples.quickstart.ledger import Ledger
+from examples.quickstart.produce import Production
 from examples.quickstart.readback import IDLE_SECONDS, ReadBack
 from examples.quickstart.replay import Replay, ReplayError
 from examples.quickstart.resources import Clients, create
@@ -141,12 +142,15 @@ class Quickstart:
         with Progress(*columns, console=self._console) as progress:
             bar = progress.add_task("Replaying flights", total=min(self._options.replay, flights.ROWS))
             url = f"http://127.0.0.1:{self._options.port}/v1/flights"
+            production = Production(self._stack.brokers, self._ledger, lambda count: progress.advance(bar, count))
             replay = Replay(url, self._ledger, lambda count: progress.advance(bar, count))
-            await replay.run(events)
+            await replay.run(production.divert(events))
+            await production.flush()
         with self._console.status("Reading back what has arrived"):
             await self._all_read()
         report.accounts(self._console, self._ledger)
         report.refusals(self._console, replay.refusals)
+        report.ways(self._console, len(self._ledger), production.written)
 
     async def _all_read(self) -> None:
         """Wait until nothing more arrives and the counts agree, or do not for READ_BACK_SECONDS."""

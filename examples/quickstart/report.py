@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from examples.quickstart.ledger import Destination, Ledger
+from examples.quickstart.resources import INCOMING
 
 TITLES = {
     Destination.STREAM: "Kinesis stream",
@@ -69,8 +70,19 @@ def refusals(console: Console, results: Sequence[dict[str, Any]]) -> None:
     first = results[0]
     detail = first.get("error", {}).get("detail", "")
     console.print(
-        f"{len(results):,} cancelled flights have no dep_time: refused, and kept among the dead letters (SQS queue "
-        f"flights-dead).\nThe first: {first['id']}  {detail}",
+        f"{len(results):,} cancelled flights that were posted have no dep_time: refused, and kept among the dead "
+        f"letters (SQS queue flights-dead).\nThe first: {first['id']}  {detail}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def ways(console: Console, events: int, written: int) -> None:
+    """Say by which way the events came."""
+    console.print(
+        f"{events - written:,} flights were posted, {written:,} written to the Kafka topic {INCOMING}, which Penstock "
+        "reads.",
         markup=False,
         highlight=False,
         soft_wrap=True,

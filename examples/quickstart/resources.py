@@ -10,6 +10,8 @@ from aiobotocore.session import get_session
 from deploy.local.emulator import ACCESS_KEY, REGION, SECRET_KEY
 
 STREAM = DELIVERY_STREAM = QUEUE = TOPIC = "flights"
+INCOMING = "flights.incoming"
+"""The topic that Penstock reads."""
 DEAD_QUEUE = "flights-dead"
 BUCKET = "flights-lake"
 SHARDS = PARTITIONS = 4

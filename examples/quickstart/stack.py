@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from deploy.local.child import Child, leashed
 from deploy.local.emulator import LAB, answers, emulator, isolated
-from examples.quickstart.resources import PARTITIONS, TOPIC
+from examples.quickstart.resources import INCOMING, PARTITIONS, TOPIC
 
 LOGS = LAB / "run"
 CONFIGURATION = Path(__file__).with_name("penstock.yaml")
@@ -50,9 +50,9 @@ class Stack:
         self._children.append(self.emulator)
 
     def start_broker(self, kafka: Kafka) -> None:
-        """Start a Kafka broker with the example's topic; sets `brokers`. Raises ChildError."""
+        """Start a Kafka broker with the example's topics; sets `brokers`. Raises ChildError."""
         module = f"deploy.local.{_BROKERS[kafka]}"
-        command = [sys.executable, "-m", module, "--topics", TOPIC, "--partitions", str(PARTITIONS)]
+        command = [sys.executable, "-m", module, "--topics", f"{TOPIC},{INCOMING}", "--partitions", str(PARTITIONS)]
         child = Child("The Kafka broker", command, self._logs / "kafka.log", announces=True)
         self._start(child)
         self.brokers = child.announcement(120)["bootstrap"]

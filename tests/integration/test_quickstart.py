@@ -94,6 +94,7 @@ def test_a_thousand_flights_are_found_at_all_four_destinations() -> None:
         sent, delivered, rejected, found, missing, _duplicates = table[name]
         assert (sent, delivered, rejected, found, missing) == (FLIGHTS, valid, CANCELLED, valid, 0), run.output
     assert table["dead letters"][:5] == [CANCELLED, CANCELLED, 0, CANCELLED, 0], run.output
+    assert "800 flights were posted, 200 written to the Kafka topic flights.incoming" in run.output
     assert len(children) == 3
     assert not [pid for pid in children if alive(pid)]
 
