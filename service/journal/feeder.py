@@ -8,49 +8,32 @@ undelivered is still stored, and handed over again.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
 from time import time
-from typing import Final, Protocol
+from typing import Final
 
 from service.delivery.entry import Entry, Terms
 from service.delivery.intake import shaped
 from service.delivery.lane import Lane
 from service.delivery.route import Leg, Route
-from service.errors import IngestError
-from service.event import Event
+from service.errors import IngestError, TooLarge
 from service.journal import record
+from service.journal.books import Books
+from service.journal.burials import Burials
 from service.journal.ranges import Ranges
 from service.journal.reader import Row
+from service.journal.share import Share
 from service.outcome import Reason
 from service.receipt import Fate, Settlement
 
 log = logging.getLogger(__name__)
 
-LANE_SHARE: Final = 2
-"""Stored events fill a lane up to this part of its memory, a half: the rest is for routes that are answered later."""
 READ_BYTES: Final = 1024 * 1024
 """Most that is read from the disk at once."""
 AGAIN_SECONDS: Final = 1.0
 """After which an event that came back is handed over again, and what could not be read is read again."""
-MOST_BURIALS: Final = 100
-"""Dead letters under way at once, of events that grew too old."""
-
-
-class Books(Protocol):
-    """What a feeder needs of its journal."""
-
-    max_age: float
-    """Seconds after which a stored event goes to the dead letters."""
-
-    async def rows(self, stream: int, position: int, most: int) -> list[Row]:
-        """Rows that hold `position` or what comes after, of `most` bytes together, but one if there is any."""
-
-    def settled(self, leg: int, first: int, last: int) -> None:
-        """These positions are settled at a leg."""
-
-    def damaged(self, route: str, row: Row, why: str) -> None:
-        """A row cannot be read. It stays where it is."""
 
 
 class Feeder:
@@ -68,6 +51,9 @@ class Feeder:
         self.unreadable = 0
         """Events that are not settled, and cannot be read."""
         self._gone = gone
+        self._ordered = leg.ordered
+        self._failed = False
+        """Whether the last attempt to hand something over failed."""
         self._unread = False
         """Whether the disk refused to be read, and it was said."""
         self._books = books
@@ -78,8 +64,10 @@ class Feeder:
         self._terms = Terms(route.name, required=True, patient=True, graveyard=leg.terms.graveyard, stored=True)
         self._next = settled.first_missing()
         self._stored = 0
+        self._share = Share(leg.lane)
         self._again: dict[int, None] = {}
-        self._burying = 0
+        """Positions that came back."""
+        self._burials = Burials(route.dead_letters, gone or leg.lane.name, self._terms, self, self._buried)
         self._feeding: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
@@ -97,10 +85,10 @@ class Feeder:
         """Events were committed at `first` and what follows it. They are taken from here, or from the disk later."""
         last = first + len(entries) - 1
         self._stored = last
-        follows = self._next == first and self._feeding is None and not self._again
+        follows = self._next == first and self._feeding is None and not (self._again and self._ordered)
         fit = self.required or all(self.lane.fits(entry.size) for entry in entries)
         if follows and fit and not self._stopped and not self.sheds and self._room() >= charge:
-            deadline = self._loop.time() + self._books.max_age
+            deadline = self._deadline(0.0)
             position = first
             for entry in entries:
                 entry.index = position
@@ -121,10 +109,11 @@ class Feeder:
 
     def wake(self) -> None:
         """Go on if there is something to hand over, and room for it."""
-        if self._next > self._stored and not self._again:
+        rest = self._next <= self._stored
+        if not rest and not self._again:
             return  # what is asked at each release of a lane
-        idle = self._feeding is None and self._timer is None and not self._stopped
-        if idle and self._room() > 0 and self._burying < MOST_BURIALS:
+        waits = self._timer is not None and (self._failed or self._ordered or not rest)
+        if self._feeding is None and not waits and self._may_take():
             self._feeding = self._loop.create_task(self._feed(), name=f"journal {self._route.name}")
             self._feeding.add_done_callback(self._fed)
 
@@ -138,7 +127,15 @@ class Feeder:
         """Bytes that may be taken now; what goes to the dead letters takes none of the lane's."""
         if self.sheds:
             return READ_BYTES
-        return self.lane.capacity // LANE_SHARE - self.lane.held_bytes
+        return self._share.room()
+
+    def _may_take(self) -> bool:
+        return not self._stopped and self._burials.has_room(self.sheds) and self._room() > 0
+
+    def _deadline(self, age: float) -> float:
+        """Of an event that was stored so many seconds ago: the last call begins before it is too old. One that is given
+        up is too old then, and does not come to the lane again."""
+        return self._loop.time() + self._books.max_age - age + self.lane.settings.call_timeout
 
     def _fed(self, task: asyncio.Task[None]) -> None:
         self._feeding = None
@@ -150,7 +147,7 @@ class Feeder:
                 log.critical("stored events could not be handed over", extra=of, exc_info=error)
             elif not self._unread and not self._stopped:
                 log.error("stored events cannot be read; it is tried again", extra={**of, "detail": str(error)})
-            self._unread = isinstance(error, sqlite3.Error)
+            self._unread, self._failed = isinstance(error, sqlite3.Error), True
             self._wake_later()
         else:
             self._unread = False
@@ -158,83 +155,100 @@ class Feeder:
 
     def _wake_later(self) -> None:
         def ring() -> None:
-            self._timer = None
+            self._timer, self._failed = None, False
             self.wake()
 
         if self._timer is None and not self._stopped:
             self._timer = self._loop.call_later(AGAIN_SECONDS, ring)
 
     async def _feed(self) -> None:
-        for position in list(self._again):
-            rows = await self._books.rows(self._stream, position, 1)
-            if self._stopped:
-                return
-            del self._again[position]
-            for row in rows:
-                if row.first <= position <= row.last:
-                    self._take(row, position, position)
-        while not self._stopped and self._burying < MOST_BURIALS and (room := self._room()) > 0:
+        if self._timer is None:
+            await self._feed_again()
+        while self._may_take():
             stored = self._stored
-            rows = await self._books.rows(self._stream, self._next, min(room, READ_BYTES))
+            rows = await self._books.rows(self._stream, self._next, min(max(1, self._room()), READ_BYTES))
             if not rows:
                 self._next = max(self._next, stored + 1)
             for row in rows:
-                if self._stopped or self._room() <= 0 or self._burying >= MOST_BURIALS:
+                if not self._may_take():
                     return
-                self._next = self._take(row, self._next, row.last)
+                self._next = self._take(row, range(max(self._next, row.first), row.last + 1))
                 if self._next <= row.last:
                     break  # the rest is read again
             if self._next > self._stored:
                 return
 
-    def _take(self, row: Row, first: int, last: int) -> int:
-        """Hand over what of a row is at `first` to `last`, but for what was settled before, as far as there is room and
-        one event in any case. Returns the position to go on with."""
-        if not row.sound:
-            self._damaged(row, first, last, "its checksum does not hold")
-            return last + 1
+    async def _feed_again(self) -> None:
+        """Hand over what came back, row by row, as far as there is room."""
+        positions = sorted(self._again)
+        while positions and self._may_take():
+            rows = await self._books.rows(self._stream, positions[0], 1)
+            if not self._may_take():
+                return
+            row = rows[0] if rows and rows[0].first <= positions[0] else None
+            end = bisect_right(positions, row.last) if row is not None else 1
+            some, positions = positions[:end], positions[end:]
+            for position in some:
+                del self._again[position]
+            if row is not None:
+                following = self._take(row, some)
+                self._again |= dict.fromkeys(position for position in some if position >= following)
+
+    def _take(self, row: Row, wanted: Sequence[int]) -> int:
+        """Hand over what of a row is at the `wanted` positions, in order, but for what was settled before, as far as
+        there is room and one event in any case. Returns the position to go on with."""
+        after = wanted[-1] + 1
         try:
-            events = record.decode(row.body, self._route.name)
+            if not row.sound:
+                raise record.Damaged("its checksum does not hold")
+            events = record.decode(row.body, self._route.name, row.events)
         except record.Damaged as error:
-            self._damaged(row, first, last, str(error))
-            return last + 1
+            self.unreadable += sum(position not in self._settled for position in wanted)
+            self._books.damaged(self._route.name, row, str(error))
+            return after
         age = time() - row.stored_at
-        deadline = self._loop.time() + self._books.max_age - age
+        deadline = self._deadline(age)
         entries: list[Entry] = []
-        room, most = max(1, self._room()), max(self._burying + 1, MOST_BURIALS)
-        for position, event in enumerate(events, row.first):
-            if not first <= position <= last or position in self._settled:
+        room = max(1, self._room())
+        for position in wanted:
+            if position in self._settled:
                 continue
-            if room <= 0 or self._burying >= most:
-                last = position - 1
+            if room <= 0 or not self._burials.has_room(self.sheds):
+                after = position
                 break
-            if age >= self._books.max_age or self.sheds or self._gone is not None:
-                self._bury(event, position)
+            event = events[position - row.first]
+            if (reason := self._ends(age)) is not None:
+                self._burials.bury(event, position, reason)
                 continue
             try:
                 entry = shaped(self._route, event, self, position)[0][1]
-            except IngestError:
-                self._bury(event, position, Reason.TOO_LARGE)
+            except IngestError as error:
+                reason = Reason.TOO_LARGE if isinstance(error, TooLarge) else Reason.REFUSED_CONTENT
+                self._burials.bury(event, position, reason, error.detail)
                 continue
-            self._own(entry, deadline)
             if self.lane.fits(entry.size):
+                self._own(entry, deadline)
                 entries.append(entry)
                 room -= entry.charge
             else:
-                self._bury(event, position, Reason.TOO_LARGE)
+                self._burials.bury(event, position, Reason.TOO_LARGE)
         if entries:
             self.lane.put(entries)
-        return last + 1
+        return after
 
-    def _damaged(self, row: Row, first: int, last: int, why: str) -> None:
-        lost = sum(position not in self._settled for position in range(max(first, row.first), last + 1))
-        self.unreadable += lost
-        self._books.damaged(self._route.name, row, why)
+    def _ends(self, age: float) -> Reason | None:
+        """Why events of this age go to no lane; None if they do."""
+        if self._gone is not None:
+            return Reason.ORPHANED
+        if self.sheds:
+            return Reason.LANE_FULL
+        return Reason.TOO_OLD if age >= self._books.max_age else None
 
     def _own(self, entry: Entry, deadline: float) -> None:
         entry.owner = self
         entry.terms = self._terms
         entry.deadline = deadline
+        self._share.held += 1
 
     # --- what became of them
 
@@ -245,6 +259,7 @@ class Feeder:
             self._come_back(index)
         else:
             self._books.settled(self._id, index, index)
+        self._release(1)
 
     def settle_delivered(self, entries: Sequence[Entry]) -> None:
         """See `Settles`."""
@@ -255,42 +270,27 @@ class Feeder:
                 first = entry.index
             last = entry.index
         self._books.settled(self._id, first, last)
+        self._release(len(entries))
+
+    def _release(self, events: int) -> None:
+        self._share.held -= events
+        if not self._share.held:
+            self.wake()
 
     def _come_back(self, position: int) -> None:
         if not self._stopped:
             self._again[position] = None
             self._wake_later()
 
-    def _bury(self, event: Event, position: int, reason: Reason = Reason.TOO_OLD) -> None:
-        """Write a dead letter of what is too old, or for which a best-effort sink has no place."""
-        letters = self._route.dead_letters
-        sink = self._gone or self.lane.name
-        entry = Entry(event, event, 0, 0, self._terms, sink, self, position)
-        self._burying += 1
-        detail = "stored for longer than journal.max_age" if reason is Reason.TOO_OLD else "too large for this sink"
-        if self.sheds:
-            reason, detail = Reason.LANE_FULL, "best-effort sinks hold their share of the journal"
-        if self._gone is not None:
-            reason, detail = Reason.ORPHANED, "the configuration does not have this sink for this route any more"
-        done = self._buried(position, reason)
-        if letters is None:
-            done(False)
+    def _buried(self, position: int, reason: Reason, safe: bool) -> None:
+        if safe or (not self.required and not self._stopped):
+            if self._gone is None:
+                fate = Fate.DEAD_LETTERED if safe else Fate.DROPPED
+                self.lane.books.pass_through(self._route.name, fate, reason)
+            self._books.settled(self._id, position, position)
         else:
-            letters.bury(entry, sink, reason, detail, done)
-
-    def _buried(self, position: int, reason: Reason) -> Callable[[bool], None]:
-        def done(kept: bool) -> None:
-            self._burying -= 1
-            if kept or (not self.required and not self._stopped):
-                if self._gone is None:
-                    fate = Fate.DEAD_LETTERED if kept else Fate.DROPPED
-                    self.lane.books.pass_through(self._route.name, fate, reason)
-                self._books.settled(self._id, position, position)
-            else:
-                self._come_back(position)
-            self.wake()
-
-        return done
+            self._come_back(position)
+        self.wake()
 
 
 _KEPT: Final = frozenset({Fate.EXPIRED, Fate.REJECTED})

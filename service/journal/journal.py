@@ -179,7 +179,7 @@ class Journal:
     # --- to the thread, and from it
 
     def settled(self, leg: int, first: int, last: int) -> None:
-        """See `feeder.Books`."""
+        """See `books.Books`."""
         ranges = self._settled.setdefault(leg, [])
         if ranges and ranges[-1][1] == first - 1:
             ranges[-1] = (ranges[-1][0], last)
@@ -258,11 +258,11 @@ class Journal:
     # --- reading
 
     async def rows(self, stream: int, position: int, most: int) -> list[Row]:
-        """See `feeder.Books`."""
+        """See `books.Books`."""
         return await off_loop(self._reader.rows, stream, position, most)
 
     def damaged(self, route: str, row: Row, why: str) -> None:
-        """See `feeder.Books`."""
+        """See `books.Books`."""
         self._meter.journal_damaged += row.events
         log.critical(
             "stored events cannot be read; they stay in the journal, see `penstock journal verify`",

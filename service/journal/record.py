@@ -2,14 +2,10 @@
 
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import msgspec
 
 from service.event import Event, Origin
-
-FORM: Final = 1
-"""The way rows are written; rows of other forms are not understood."""
 
 _Written = tuple[str, str | None, bytes, str, dict[str, str], bool]
 _Group = tuple[str, float, str, str, list[_Written]]
@@ -34,18 +30,21 @@ def _written(event: Event) -> _Written:
     return event.id, event.key, event.body, event.content_type, dict(event.attributes), event.id_in_body
 
 
-def decode(row: bytes, route: str) -> list[Event]:
-    """The events of a row of `route`, in their order. Raises Damaged."""
+def decode(row: bytes, route: str, count: int | None = None) -> list[Event]:
+    """The events of a row of `route`, in their order. Raises Damaged, also if they are not `count`."""
     try:
         groups = _decode(row)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Damaged(str(error)) from error
-    return [
+    decoded = [
         Event(id, route, key, body, content_type, attributes, origin, id_in_body)
         for source, received_at, address, request_id, events in groups
         for origin in (Origin(source, received_at, address, request_id),)
         for id, key, body, content_type, attributes, id_in_body in events
     ]
+    if count is not None and len(decoded) != count:
+        raise Damaged(f"there are {len(decoded)} in the row")
+    return decoded
 
 
 def checksum(row: bytes) -> int:

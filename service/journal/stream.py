@@ -6,7 +6,8 @@ from typing import ParamSpec
 
 from service.delivery.entry import Settles
 from service.delivery.route import JOURNAL, Kept, Route
-from service.journal.feeder import Books, Feeder
+from service.journal.books import Books
+from service.journal.feeder import Feeder
 from service.journal.state import Stream as Stored
 from service.journal.writer import Request
 from service.outcome import Reason

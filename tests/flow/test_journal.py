@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.delivery.entry import Entry
-from service.journal import feeder
+from service.journal import feeder, share
 from service.journal.journal import Journal
 from service.journal.reader import Row
 from service.outcome import Reason
@@ -74,7 +74,7 @@ async def test_a_lane_that_does_not_is_fed_from_the_disk_in_order_within_its_mem
         assert run.taken("main") == ids(1, 3000)
         assert reads
         # half of it, and the event that came last
-        assert most <= lane.capacity // feeder.LANE_SHARE + 2048
+        assert most <= lane.capacity // share.MOST + 2048
 
 
 async def test_what_one_lane_cannot_take_does_not_hold_back_another(tmp_path: Path) -> None:
@@ -102,6 +102,54 @@ async def test_what_a_lane_gives_back_is_handed_over_again(tmp_path: Path, monke
         await run.empty()
         assert sorted(set(run.taken("main"))) == sorted(ids(1, 40))
         assert len(run.taken("main")) == 40
+
+
+async def test_what_comes_back_together_is_read_by_the_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: list[int]
+) -> None:
+    monkeypatch.setattr(feeder, "AGAIN_SECONDS", 0.01)
+    async with journaled(tmp_path) as run:
+        run.sinks["main"].hold()
+        await run.stored(events(1, 200))
+        await run.sinks["main"].called()
+        for call in list(run.lane("main").calls.tasks):
+            call.cancel()
+        run.sinks["main"].deliver()
+        await run.empty()
+        assert sorted(run.taken("main")) == sorted(ids(1, 200))
+        assert len(reads) <= 2
+
+
+async def test_an_event_that_comes_back_again_and_again_delays_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with journaled(tmp_path) as run:
+        run.sinks["main"].retry()
+        await run.stored([*events(1, 1, size=900_000), *events(2, 50)])
+    monkeypatch.setattr(feeder, "AGAIN_SECONDS", 1000.0)
+    async with journaled(tmp_path, main="largest: 20KiB") as run:
+        # neither the sink takes e1 any more, nor the one of the dead letters
+        await until(lambda: run.taken("main") == ids(2, 50))
+        await run.stored(events(51, 60))
+        await until(lambda: run.taken("main") == ids(2, 60))
+        assert run.journal.state.waiting["main", "r"] >= 1
+
+
+async def test_at_a_sink_that_keeps_order_nothing_overtakes_what_came_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeder, "AGAIN_SECONDS", 0.2)
+    async with journaled(tmp_path, main="order: key") as run:
+        run.sinks["main"].hold()
+        await run.stored(events(1, 1, key="k"))
+        await run.sinks["main"].called()
+        for call in list(run.lane("main").calls.tasks):
+            call.cancel()
+        await until(lambda: bool(run.feeder("main")._again))
+        run.sinks["main"].deliver()
+        await run.stored(events(2, 2, key="k"))
+        await run.empty()
+        assert run.taken("main") == ids(1, 2)
 
 
 async def test_a_waiter_that_fails_strands_no_other(tmp_path: Path) -> None:
@@ -160,6 +208,18 @@ async def test_a_best_effort_sink_that_is_away_sheds_what_is_beyond_its_share(tm
         await run.empty()
         assert sorted([*run.taken("loose"), *(id for id, _, _ in letters(run))]) == sorted(ids(1, 400))
         assert run.taken("main") == ids(1, 400)
+
+
+async def test_what_a_best_effort_sink_sheds_is_dropped_while_the_dead_letters_are_away_too(tmp_path: Path) -> None:
+    async with journaled(
+        tmp_path, to="main, {sink: loose, required: false}", journal="max_bytes: 16MiB, min_free: 0"
+    ) as run:
+        run.sinks["loose"].hold()
+        run.sinks["dead"].retry()
+        for first in range(1, 800, 10):
+            await run.stored(events(first, first + 9, size=15_000))
+        await until(lambda: len(run.taken("main")) == 800)
+        await until(lambda: run.meter.lane_settled["loose", "r", "dropped", "lane_full"] > 100)
 
 
 async def test_an_event_that_a_best_effort_sink_cannot_take_goes_to_the_dead_letters(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
-"""What becomes of stored events that no lane gets: too old, or of a sink that is no more."""
+"""What becomes of stored events that no lane gets, and how many a lane gets that others keep full."""
 
 import asyncio
 import random
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from service.delivery.deadletter import DeadLetters
-from service.delivery.entry import Terms
+from service.delivery.entry import Entry, Terms
 from service.delivery.route import Leg, Route
-from service.journal import record
+from service.journal import record, share
 from service.journal.feeder import Feeder
 from service.journal.ranges import Ranges
 from service.journal.reader import Row
@@ -44,14 +45,23 @@ class Told:
 class World:
     """One feeder, its lane and the dead letters' lane."""
 
-    def __init__(self, age: float, sound: bool = True, gone: str | None = None, settled: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        age: float,
+        sound: bool = True,
+        gone: str | None = None,
+        settled: Sequence[int] = (),
+        told: int = EVENTS,
+        **settings: Any,
+    ) -> None:
+        """`told`: so many events the row says it has. `settings`: of the lane."""
         self.meter = Meter()
         self.sink, self.grave = (ScriptedSink(Faults(seconds=0.0), random.Random(1)) for _ in range(2))
         self.grave.limits = type(self.grave.limits)(10, 200_000, 100_000)
-        self.lane, self.dead = lane(self.sink, self.meter, "lake"), lane(self.grave, self.meter, "dead")
+        self.lane, self.dead = lane(self.sink, self.meter, "lake", **settings), lane(self.grave, self.meter, "dead")
         letters = DeadLetters(self.dead)
         body = record.encode([[event(number) for number in range(EVENTS)]])
-        self.books = Told(Row(1, EVENTS, time.time() - age, body, sound))
+        self.books = Told(Row(1, told, time.time() - age, body, sound))
         leg = Leg(
             self.dead if gone else self.lane, Terms("r", required=True, patient=True, graveyard=letters), "original"
         )
@@ -74,6 +84,13 @@ async def test_what_is_stored_is_delivered_but_for_what_was_settled_before() -> 
     await world.run(3)
     assert set(world.sink.taken) == {"e0", "e2", "e4"}
     assert list(world.books.done) == [(1, 1), (3, 3), (5, 5)]
+
+
+async def test_what_would_grow_too_old_during_a_call_is_sent_all_the_same() -> None:
+    world = World(age=1.0, call_timeout="100s", patience="300s")
+    await world.run(EVENTS)
+    assert len(world.sink.taken) == EVENTS
+    assert not world.grave.taken
 
 
 async def test_what_is_too_old_is_a_dead_letter_of_its_sink_and_counted_there() -> None:
@@ -101,4 +118,47 @@ async def test_damaged_events_are_counted_but_for_what_was_settled_before_and_st
             await asyncio.sleep(0.005)
     assert world.feeder.unreadable == EVENTS - 1
     assert not world.books.done
+    await world.run(0)
+
+
+async def test_a_row_that_lies_about_its_events_is_damaged() -> None:
+    world = World(age=1.0, told=EVENTS + 1)
+    world.feeder.begin(EVENTS + 1)
+    async with asyncio.timeout(10):
+        while not world.books.flaws:
+            await asyncio.sleep(0.005)
+    assert world.books.flaws == [f"there are {EVENTS} in the row"]
+    assert world.feeder.unreadable == EVENTS + 1
+    await world.run(0)
+
+
+async def test_what_has_no_key_for_a_sink_that_keeps_order_by_now_says_so_in_its_dead_letter() -> None:
+    world = World(age=1.0, order="key")
+    await world.run(EVENTS)
+    assert world.meter.lane_settled["lake", "r", "dead_lettered", "refused_content"] == EVENTS
+
+
+async def test_a_lane_that_others_keep_more_than_half_full_takes_a_few_stored_events_all_the_same() -> None:
+    world = World(age=1.0, memory="64KiB")
+    world.sink.dead = True
+    others = [event(number, size=8000) for number in range(100, 105)]
+    terms = Terms("r", required=True, patient=False)
+    world.lane.put([Entry(each, each, len(each.body), each.charge, terms, "lake") for each in others])
+    assert world.lane.held_bytes > world.lane.capacity // share.MOST
+    world.feeder.begin(EVENTS)
+    async with asyncio.timeout(10):
+        while not world.lane.books.stored_events:
+            await asyncio.sleep(0.005)
+    await world.run(0)
+
+
+async def test_a_lane_that_others_keep_full_takes_none() -> None:
+    world = World(age=1.0, memory="64KiB")
+    world.sink.dead = True
+    one = event(100, size=100)
+    charge = world.lane.capacity
+    terms = Terms("r", required=True, patient=False)
+    world.lane.put([Entry(one, one, len(one.body), charge, terms, "lake")])
+    world.feeder.begin(EVENTS)
+    assert world.feeder._feeding is None
     await world.run(0)
