@@ -178,8 +178,8 @@ class Store:
         When this returns, all is on the disk.
         """
         run = self._sql.execute
-        run("BEGIN IMMEDIATE")
         try:
+            run("BEGIN IMMEDIATE")
             rows = [
                 (place(append.stream, row.first), row.events, row.stored_at, checksum(row.body), row.body)
                 for append in appends

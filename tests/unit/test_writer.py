@@ -29,7 +29,7 @@ class Run:
     """A writer, and what it told."""
 
     def __init__(self, path: Path, disk: FailingDisk) -> None:
-        store = Store.open(path)
+        self.store = store = Store.open(path)
         store.arrange({"r": {"a": True}, "s": {"a": True}})
         self.path = path
         self.disk = disk
@@ -150,3 +150,21 @@ async def test_an_event_that_cannot_be_written_is_refused_and_ends_nothing(
         await run.stored(2)
         assert run.commits[-1].error is None
         assert run.rows() == [(2, ["e2"])]
+
+
+async def test_a_file_that_cannot_even_begin_a_commit_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "AGAIN_SECONDS", 0.01)
+    async with running(tmp_path) as run:
+        run.writer.put([request(1)])
+        await run.stored(1)
+        # as with a volume that went away and is there again: what is open stays dead
+        run.store._sql.close()
+        run.writer.put([request(2)])
+        await run.stored(2)
+        assert run.commits[-1].error
+        run.writer.put([request(3)])
+        await run.stored(3)
+        assert run.commits[-1].error is None
+        assert run.rows() == [(1, ["e1"]), (3, ["e3"])]
