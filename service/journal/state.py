@@ -35,10 +35,12 @@ class Stream(Struct):
 
     def waiting_for_optional(self) -> int:
         """Events that every required leg has settled, and a best-effort one has not."""
-        if all(leg.required for leg in self.legs.values()):
+        required = [leg.settled for leg in self.legs.values() if leg.required]
+        if len(required) == len(self.legs):
             return 0
-        required = common([leg.settled for leg in self.legs.values() if leg.required])
-        return required.count(self.last) - self.done.count(self.last)
+        if not required:
+            return self.waiting
+        return common(required).count(self.last) - self.done.count(self.last)
 
     def waiting_at(self, leg: Leg) -> int:
         """Events that a leg has not settled."""
