@@ -105,7 +105,7 @@ def troubles(found: Survey, config: Config) -> list[str]:
     if found.flaw is not None:
         return [f"cannot be read: {found.flaw}; see `penstock journal verify`"]
     told = []
-    if found.events and found.worker >= config.server.workers:
+    if found.events and found.holder is None and found.worker >= config.server.workers:
         told.append(
             f"no worker reads it until the next start, for there are {config.server.workers}; another one does then"
         )

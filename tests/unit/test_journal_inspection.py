@@ -112,6 +112,8 @@ def test_what_needs_a_person_is_told(config: Config) -> None:
         (told,) = troubles(replace(QUIET, **change), config)
         assert words in told
     assert troubles(replace(QUIET, worker=2), config) == [], "an empty folder of a worker that is no more"
+    adopted = replace(QUIET, worker=2, waiting=waits, holder="17")
+    assert troubles(adopted, config) == [], "another worker delivers it"
 
 
 def test_ways_are_those_of_all_routes_whatever_they_store_now(config: Config) -> None:
