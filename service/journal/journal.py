@@ -72,12 +72,7 @@ class Journal:
 
     @classmethod
     async def open(
-        cls,
-        folder: Path,
-        config: Config,
-        routes: Mapping[str, Route],
-        meter: Meter,
-        heir: DeadLetters | None = None,
+        cls, folder: Path, config: Config, routes: Mapping[str, Route], meter: Meter, heir: DeadLetters | None = None
     ) -> Self:
         """The journal in `folder`: for all routes that store, and for what others have stored there. What it holds for
         routes and sinks that are no more goes to `heir`; without one that is a mistake.
@@ -117,7 +112,7 @@ class Journal:
     @property
     def empty(self) -> bool:
         """Whether nothing waits in it, as far as is known."""
-        return self._usage.used_bytes > 0 and not any(self._usage.waiting.values())
+        return not any(self._usage.waiting.values())
 
     def begin(self) -> None:
         """Store from now on, and deliver what was stored before."""
@@ -150,22 +145,23 @@ class Journal:
     @property
     def trouble(self) -> str | None:
         """Why it takes nothing now, in words; None if it does."""
+        refusal = self._refusal
+        return refusal if refusal is None or self._failing is None else f"{refusal} ({self._failing})"
+
+    @property
+    def _refusal(self) -> str | None:
+        """The same in words for producers, who need not know where our files are."""
         if self._writer is not None and (seconds := self._writer.busy_seconds) >= STALLED_SECONDS:
             return f"the disk has not answered for {seconds:.0f} seconds"
         return self._refuses
 
     def demand_room(self, size: int) -> None:
         """Raise Busy if `size` more bytes of events cannot be stored now, TooLarge if they never can."""
-        if (trouble := self.trouble) is not None:
-            raise Busy(f"the journal takes nothing now: {trouble}", NOT_STORED_SECONDS)
+        if (refusal := self._refusal) is not None:
+            raise Busy(f"the journal takes nothing now: {refusal}", NOT_STORED_SECONDS)
         if size > self._memory:
-            raise TooLarge(
-                Code.BATCH_TOO_LARGE,
-                f"together the events take {size} bytes of the journal's memory, which has {self._memory}; "
-                "send fewer at once",
-                limit=self._memory,
-                actual=size,
-            )
+            detail = f"together the events take {size} bytes of the journal's memory, which has {self._memory}"
+            raise TooLarge(Code.BATCH_TOO_LARGE, f"{detail}; send fewer at once", limit=self._memory, actual=size)
         if self._queued + size > self._memory:
             raise Busy("the journal's disk is behind", SLOW_SECONDS)
 
@@ -217,7 +213,7 @@ class Journal:
             if done.error is None:
                 request.stream_of.committed(request)
             else:
-                request.stream_of.failed(request, done.error)
+                request.stream_of.failed(request)
         if done.error is None:
             self._meter.journal_commit_seconds.observe(done.seconds)
             if events:
@@ -246,10 +242,10 @@ class Journal:
     def _judge(self) -> None:
         usage, config = self._usage, self._config
         if self._failing is not None:
-            self._refuses = f"the disk fails ({self._failing})"
+            self._refuses = "the disk fails"
         elif usage.used_bytes >= config.max_bytes:
             self._refuses = f"it has {usage.used_bytes} of journal.max_bytes = {config.max_bytes}"
-        elif self._usage.used_bytes and usage.free_bytes < config.min_free:
+        elif usage.free_bytes < config.min_free:
             needed = f"less than journal.min_free = {config.min_free}"
             self._refuses = f"the disk has {usage.free_bytes} bytes free, {needed}"
         else:

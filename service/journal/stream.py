@@ -64,9 +64,9 @@ class Stream:
             entries = [each.entries[at][1] for each in storing.kept]
             feeder.offer(storing.first, entries, sum([entry.charge for entry in entries]))
 
-    def failed(self, storing: Storing, why: str) -> None:
+    def failed(self, storing: Storing) -> None:
         """These may be on the disk, and are not delivered from there."""
-        settlement = Settlement(Fate.EXPIRED, Reason.NOT_STORED, why, may_duplicate=True)
+        settlement = Settlement(Fate.EXPIRED, Reason.NOT_STORED, "the disk failed", may_duplicate=True)
         for each in storing.kept:
             self._tell(storing.owner.settle, each.index, JOURNAL, settlement)
         for feeder in self.feeders.values():

@@ -67,6 +67,7 @@ def assert_not_stored(receipt: Receipt) -> None:
         [settlement] = receipt.failures(index).values()
         assert settlement.reason is not None
         assert (settlement.reason.value, settlement.may_duplicate, settlement.refused) == ("not_stored", True, False)
+        assert settlement.detail == "the disk failed", "a path of ours is nothing for producers"
 
 
 async def restored(run: Journaled) -> None:
@@ -87,9 +88,11 @@ async def test_a_disk_that_fails_refuses_and_recovers_by_itself(
         if fault is not flickering:
             assert_not_stored(refused)
             await until(lambda: run.journal.trouble is not None)
-            with pytest.raises(Busy, match="the journal takes nothing now: the disk fails") as caught:
+            with pytest.raises(Busy, match=r"the journal takes nothing now: the disk fails$") as caught:
                 run.accept(events(111, 120))
             assert caught.value.retry_after >= 1
+            assert run.journal.trouble is not None
+            assert run.journal.trouble.startswith("the disk fails (")
             failures = run.meter.journal_failures
             await until(lambda: run.meter.journal_failures > failures + 3)
         disk.heal()
