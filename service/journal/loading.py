@@ -30,6 +30,13 @@ def demand_known(sql: sqlite3.Connection, path: Path) -> None:
 
 def loaded(sql: sqlite3.Connection) -> dict[str, Stream]:
     """The streams by route, with their legs and what these have settled."""
+    try:
+        return _loaded(sql)
+    except LookupError as error:
+        raise sqlite3.DatabaseError(f"its tables do not fit together: there is no stream or leg {error}") from error
+
+
+def _loaded(sql: sqlite3.Connection) -> dict[str, Stream]:
     streams = {
         route: Stream(id_, route, {}, Ranges(), 0)
         for id_, route in sql.execute("SELECT id, route FROM streams ORDER BY id")

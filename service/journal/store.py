@@ -78,7 +78,7 @@ class Store:
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            if not isinstance(error, sqlite3.Error | OSError | LookupError):
+            if not isinstance(error, sqlite3.Error | OSError):
                 raise
             raise Unusable(
                 f"{path} cannot be opened: {error}; if the disk is sound, move the file away to start with an empty "

@@ -96,6 +96,14 @@ def test_a_file_of_something_else_is_a_flaw(tmp_path: Path, content: bytes) -> N
     assert not verify(folder).sound
 
 
+def test_tables_that_do_not_fit_together_are_a_flaw(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "worker-0", row(1, 10), settled=((1, 3),))
+    with closing(sqlite3.connect(folder / "journal.db")) as sql, sql:
+        sql.execute("DELETE FROM legs")
+    assert survey(0, folder).flaw == "its tables do not fit together: there is no stream or leg 1"
+    assert verify(folder).mistakes == ["its tables do not fit together: there is no stream or leg 1"]
+
+
 def test_what_needs_a_person_is_told(config: Config) -> None:
     waits = (Waiting("orders", "a", 3, 4.0),)
     assert troubles(QUIET, config) == []
