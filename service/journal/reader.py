@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,10 @@ def reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
 
 
+class _OfDamage(Exception):
+    """A page is not what SQLite has written."""
+
+
 class Reader:
     """A connection that only reads. Its methods may be called in any thread, and raise sqlite3.Error."""
 
@@ -59,16 +64,29 @@ class Reader:
             self._sql.close()
 
     def rows(self, stream: int, position: int, most: int) -> list[Row]:
-        """Rows that hold `position` or what comes after, of `most` bytes together, but one if there is any."""
+        """Rows that hold `position` or what comes after, of `most` bytes together, but one if there is any.
+
+        One whose body is on a damaged page is not sound, and empty; those around it are read.
+        """
+        with self._lock:
+            within = self._before(stream, position), place(stream, POSITIONS)
+            with suppress(_OfDamage):
+                return self._read(stream, within, most, -1)
+            # the cursor is a row ahead, and fails before it gives the sound one: alone it can be read
+            with suppress(_OfDamage):
+                return self._read(stream, within, most, 1)
+            return [self._without_body(stream, within)]
+
+    def _read(self, stream: int, within: tuple[int, int], most: int, limit: int) -> list[Row]:
+        """As `rows`, up to `limit` of those between two places. Raises _OfDamage if one cannot be read."""
         found: list[Row] = []
         size = 0
-        with self._lock:
-            cursor = self._sql.execute(
-                f"SELECT place, events, stored_at, checksum, {BODY} FROM batches WHERE place > ? AND place < ? "  # noqa: S608
-                "ORDER BY place",
-                (self._before(stream, position), place(stream, POSITIONS)),
-            )
-            try:
+        query = (
+            f"SELECT place, events, stored_at, checksum, {BODY} FROM batches WHERE place > ? AND place < ? "  # noqa: S608
+            "ORDER BY place LIMIT ?"
+        )
+        try:
+            with closing(self._sql.execute(query, (*within, limit))) as cursor:
                 for at, events, stored_at, check, body in cursor:
                     sound = isinstance(body, bytes) and checksum(body) == check
                     body = body if isinstance(body, bytes) else b""  # what a torn page makes of it
@@ -78,9 +96,19 @@ class Reader:
                     found.append(Row(at - place(stream, 0), events, stored_at, body, sound))
                     if size >= most:
                         break
-            finally:
-                cursor.close()
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_CORRUPT:  # the rest says which
+                raise
+            raise _OfDamage from error
         return found
+
+    def _without_body(self, stream: int, within: tuple[int, int]) -> Row:
+        """The first row between two places, of which a damaged page leaves the columns before the body. Raises
+        sqlite3.DatabaseError if it leaves none."""
+        at, events, stored_at = self._sql.execute(
+            "SELECT place, events, stored_at FROM batches WHERE place > ? AND place < ? ORDER BY place LIMIT 1", within
+        ).fetchone()
+        return Row(at - place(stream, 0), events, stored_at, b"", sound=False)
 
     def _before(self, stream: int, position: int) -> int:
         """A place after the last row that ends before `position`, and before all that do not."""

@@ -10,7 +10,7 @@ import pytest
 
 from service.journal.reader import Reader, Row, place
 from service.journal.state import Append
-from service.journal.store import Store
+from service.journal.store import PAGE_BYTES, Store
 
 
 @pytest.mark.parametrize("name", ["journal.db", "a folder/100%/j.db"])
@@ -70,6 +70,25 @@ def test_a_row_that_is_not_what_was_written_is_told(tmp_path: Path, reader: Read
     with closing(sqlite3.connect(tmp_path / "journal.db")) as file, file:
         file.execute("UPDATE batches SET body = 'y' WHERE place % 100 = ? % 100", (place(1, 4),))
     assert [each.sound for each in reader.rows(1, 1, 10**6)] == [True, False, True, True]
+
+
+def test_a_row_on_a_damaged_page_is_told_and_hides_none_around_it(tmp_path: Path) -> None:
+    path = tmp_path / "damaged.db"
+    with Store.open(path) as store:
+        store.arrange({"r": {"a": True}})
+        for first in (1, 4, 7):
+            store.commit([row(first, 3, 10 * PAGE_BYTES)], {})
+    with path.open("r+b") as file:
+        # a page of the second row's body: its first bytes name the next one
+        file.seek(path.stat().st_size // 2 // PAGE_BYTES * PAGE_BYTES)
+        assert file.read(8)[4:] == b"xxxx"
+        file.seek(-8, os.SEEK_CUR)
+        file.write(b"\xff" * PAGE_BYTES)
+    reader = Reader(path)
+    with closing(reader):
+        assert firsts(reader.rows(1, 1, 10**6)) == [1]
+        assert [(each.first, each.last, each.sound) for each in reader.rows(1, 4, 10**6)] == [(4, 6, False)]
+        assert firsts(reader.rows(1, 7, 10**6)) == [7]
 
 
 def test_a_reader_keeps_no_log_from_being_cut(tmp_path: Path, reader: Reader) -> None:
