@@ -18,8 +18,8 @@ _ROWS_AT_ONCE: Final = 16
 _MOST_TOLD: Final = 20
 """Sentences about rows; the rest is counted."""
 
-_Raw = tuple[int, int, int, bytes]
-"""place, events, checksum, body"""
+_Raw = tuple[int, int, int, bytes | None]
+"""place, events, checksum, body; none if it is on a damaged page"""
 
 
 class Finding(Struct):
@@ -74,12 +74,12 @@ def _lines(sql: sqlite3.Connection) -> list[str]:
 
 
 def _read(sql: sqlite3.Connection, finding: Finding) -> None:
-    """Every row in order of their places. Where a page cannot be read, those behind it from the end."""
+    """Every row in order of their places. Where a page hides even the next one's place, those behind from the end."""
     routes = {stream.id: route for route, stream in loaded(sql).items()}
     free: dict[int, int] = {}
     at = -1
     try:
-        while rows := _some(sql, "place > ? ORDER BY place", at, _ROWS_AT_ONCE):
+        while rows := _next(sql, at):
             for row in rows:
                 stream, first = divmod(row[0], POSITIONS)
                 if first < free.get(stream, 1):
@@ -90,6 +90,15 @@ def _read(sql: sqlite3.Connection, finding: Finding) -> None:
     except sqlite3.Error as error:
         finding.note(f"the rows after {_where(routes, at)} cannot be read in order: {error}")
         _read_from_the_end(sql, routes, at, finding)
+
+
+def _next(sql: sqlite3.Connection, at: int) -> list[_Raw]:
+    """Some rows after a place; where that meets a damaged page the first of them, without its body if need be."""
+    for most in (_ROWS_AT_ONCE, 1):
+        with suppress(sqlite3.DatabaseError):
+            return _some(sql, "place > ? ORDER BY place", at, most)
+    query = "SELECT place, events, checksum FROM batches WHERE place > ? ORDER BY place LIMIT 1"
+    return [(*found, None) for found in sql.execute(query, (at,))]
 
 
 def _read_from_the_end(sql: sqlite3.Connection, routes: dict[int, str], at: int, finding: Finding) -> None:
@@ -113,7 +122,9 @@ def _judge(row: _Raw, routes: dict[int, str], finding: Finding) -> None:
         finding.note(f"{_where(routes, at)}: {counted(events, 'event')} cannot be read: {why}")
 
 
-def _flaw(events: int, checksum: int, body: bytes) -> str | None:
+def _flaw(events: int, checksum: int, body: bytes | None) -> str | None:
+    if body is None:
+        return "it is on a damaged page"
     if record.checksum(body) != checksum:
         return "the checksum does not hold"
     try:

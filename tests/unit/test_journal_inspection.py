@@ -178,3 +178,16 @@ def test_of_a_file_with_a_broken_page_all_rows_around_it_are_read(tmp_path: Path
     assert not found.sound
     assert 300 < found.events < 400
     assert any("cannot be read in order" in each for each in found.mistakes)
+
+
+def test_a_row_whose_body_is_on_a_broken_page_is_counted_and_so_are_all_others(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "worker-0", *(row(n, 1, size=100_000) for n in range(1, 21)))
+    path = folder / "journal.db"
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2 // 8192 * 8192)
+        assert file.read(8)[4:] == b"xxxx"
+        file.seek(-8, os.SEEK_CUR)
+        file.write(b"\xff" * 8192)
+    found = verify(folder)
+    assert (found.events, found.damaged_events) == (19, 1)
+    assert any("1 event cannot be read: it is on a damaged page" in each for each in found.mistakes)
