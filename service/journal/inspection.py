@@ -114,7 +114,7 @@ def troubles(found: Survey, config: Config) -> list[str]:
         if is_orphan(each, known):
             told.append(
                 f"no way for what waits of route {each.route!r} for sink {each.sink!r}: the service does not start; "
-                "put them back, or `penstock journal drain`"
+                "put them back, or `penstock journal drain --orphans-to SINK`"
             )
     journal = config.journal
     most = journal.max_bytes // config.server.workers

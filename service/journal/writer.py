@@ -220,7 +220,7 @@ class Writer:
         self._last_look = now
         try:
             usage = usage_of(self._store, self._path.parent)
-        except (sqlite3.Error, OSError):
+        except Exception:  # a damaged page may hold anything: the thread serves all, and must not end
             log.warning("how full the journal is cannot be told", exc_info=True)
             return
         self._tell(self._looked, usage)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.delivery.entry import Entry
-from service.journal import feeder, share
+from service.journal import feeder, share, writer
 from service.journal.journal import Journal
 from service.journal.reader import Row
 from service.outcome import Reason
@@ -317,3 +317,19 @@ async def test_a_damaged_row_stays_and_is_counted_and_holds_back_nothing(tmp_pat
             await until(lambda run=run: "e31" in run.taken("main"))  # type: ignore[misc]
     with closing(sqlite3.connect(tmp_path / FILE)) as file:
         assert file.execute("SELECT place, events FROM batches").fetchall() == [(place, 10)]
+
+
+async def test_what_cannot_be_looked_at_does_not_end_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def senseless(*_: object) -> None:
+        raise ValueError("a damaged page")
+
+    monkeypatch.setattr(writer, "LOOK_SECONDS", 0.01)
+    async with journaled(tmp_path) as run:
+        with monkeypatch.context() as looking:
+            looking.setattr(writer, "usage_of", senseless)
+            await until(lambda: "how full the journal is cannot be told" in caplog.text)
+        await run.stored(events(1, 3))
+        await run.empty()
+        assert run.taken("main") == ids(1, 3)
