@@ -98,6 +98,7 @@ class Writer:
     ) -> None:
         """`store` is the thread's from now on. `committed` and `looked` are called in the loop."""
         self._path = path
+        self._file = _identity(path)
         self._store: Store | None = store
         self._max_bytes = store.max_bytes
         self._loop = loop
@@ -180,6 +181,7 @@ class Writer:
         self._began = began = monotonic()
         error = None
         try:
+            self._demand_file()
             if self._store is None or self._store.broken:
                 self._reopen()
             assert self._store is not None
@@ -202,6 +204,14 @@ class Writer:
             with self._changed:
                 if not self._ending:
                     self._changed.wait(AGAIN_SECONDS)
+
+    def _demand_file(self) -> None:
+        """Raise Unusable if the file at the path is another than was opened: no start would find what is stored now."""
+        if _identity(self._path) != self._file:
+            raise Unusable(
+                f"{self._path} was removed or replaced while in use: nothing is stored until the next start, and "
+                "what waits in the removed file is delivered until this process ends"
+            )
 
     def _reopen(self) -> None:
         """After a commit that failed nothing that SQLite has in memory counts: what is on the disk does."""
@@ -228,6 +238,15 @@ class Writer:
     def _tell(self, heard: Callable[..., None], *what: object) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(heard, *what)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file at `path`; None if there is none. Raises OSError."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def rows_of(requests: Sequence[Request]) -> list[Append]:

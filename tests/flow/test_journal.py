@@ -333,3 +333,16 @@ async def test_what_cannot_be_looked_at_does_not_end_the_thread(
         await run.stored(events(1, 3))
         await run.empty()
         assert run.taken("main") == ids(1, 3)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_nothing_is_stored_in_a_file_that_was_removed(tmp_path: Path, replaced: bool) -> None:
+    async with journaled(tmp_path) as run:
+        await run.stored(events(1, 3))
+        await run.empty()
+        (tmp_path / FILE).unlink()
+        if replaced:
+            (tmp_path / FILE).touch()
+        assert not (await run.store(events(4, 6))).all_delivered
+        await until(lambda: "was removed or replaced" in (run.journal.trouble or ""))
+        assert (tmp_path / FILE).exists() == replaced
