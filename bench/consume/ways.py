@@ -10,9 +10,11 @@ SOURCE: Final = "backlog"
 PLAIN: Final = "plain"
 """Name of the plain loop."""
 KPL: Final[Mapping[str, Mapping[str, Any]]] = {"kinesis": {"aggregate": "kpl"}}
+LINGER: Final[Mapping[str, Mapping[str, Any]]] = {"kafka": {"linger": "5ms"}}
+"""As the plain loop has it: nobody waits for an answer."""
 WAYS: Final = (
-    Row("kafka", "Kafka -> Kafka", ("kafka",), goal=0.4),
-    Row("kafka_schema", "Kafka -> Kafka, JSON Schema", ("kafka",), schema=True, goal=0.25),
+    Row("kafka", "Kafka -> Kafka", ("kafka",), settings=LINGER, goal=0.4),
+    Row("kafka_schema", "Kafka -> Kafka, JSON Schema", ("kafka",), settings=LINGER, schema=True, goal=0.25),
     Row("kinesis", "Kafka -> Kinesis, `kpl`", ("kinesis",), settings=KPL, goal=0.4),
     Row("kinesis_schema", "Kafka -> Kinesis, `kpl`, JSON Schema", ("kinesis",), settings=KPL, schema=True, goal=0.25),
 )

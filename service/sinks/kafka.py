@@ -14,13 +14,14 @@ from confluent_kafka import KafkaError, KafkaException
 from pydantic import Field, field_validator, model_validator
 
 from service.errors import ConfigError, SettingErrors
-from service.event import STRUCTURED, Event
+from service.event import Event
 from service.kafka.errors import advice, reason_of
 from service.kafka.settings import KafkaConfig
 from service.kafka.trial import refusals
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
 from service.sinks.kafka_errors import ACCESS, UNCLEAR, refused, retry_for
+from service.sinks.kafka_headers import headers
 from service.sinks.kafka_producer import Client
 from service.sinks.kafka_properties import (
     HEADROOM_BYTES,
@@ -31,7 +32,7 @@ from service.sinks.kafka_properties import (
     settings,
 )
 from service.threads import off_loop
-from service.units import ByteSize
+from service.units import ByteSize, Duration
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,13 @@ class Kafka:
             default=16, ge=1, le=1024, description="As for every sink; here the number does not change by itself."
         )
         topic: str = Field(description="Name of the topic; it must exist.")
+        linger: Duration = Field(
+            default=0.0,
+            ge=0,
+            le=60,
+            description="How long an event may wait for its batch to fill, and then 5ms at most in librdkafka; 0 "
+            "sends at once. Where nobody waits for an answer, `5ms` saves CPU.",
+        )
         compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
             default="none", description="Codec of the batches on the wire and on the brokers' disks."
         )
@@ -267,33 +275,3 @@ class Kafka:
         else:
             self._without = _REBUILDING
             log.info("the Kafka producer was built anew", extra={"sink": self.name})
-
-
-class _Names(dict[str, str]):
-    """The header of an attribute; those of the specification are not made anew for each event."""
-
-    def __missing__(self, name: str) -> str:
-        return f"ce_{name}"
-
-
-_NAMES = _Names({name: f"ce_{name}" for name in ("specversion", "id", "source", "type", "time", "subject")})
-
-
-def headers(event: Event) -> list[tuple[str, str | bytes | None]]:
-    """The Kafka headers of an event.
-
-    Binary mode: `content-type` is the media type of the value, every other attribute is `ce_<name>` (Kafka
-    protocol binding 3.2). A structured event keeps its own media type, which is how a receiver tells the two
-    modes apart, and carries the same `ce_` headers (3.3.3 allows them), so that consumers can filter on headers
-    whichever way the event came.
-    """
-    attributes = event.attributes
-    content_type = event.content_type
-    if content_type != STRUCTURED and content_type[:23].lower() != "application/cloudevents":
-        content_type = attributes.get("datacontenttype", content_type if event.body else "")
-    made: list[tuple[str, str | bytes | None]] = [("content-type", content_type)] if content_type else []
-    names = _NAMES
-    for name, value in attributes.items():
-        if name != "datacontenttype":
-            made.append((names[name], value))
-    return made

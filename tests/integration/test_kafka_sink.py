@@ -21,7 +21,8 @@ from deploy.local.child import Child, ChildError
 from deploy.local.mock_cluster import MockCluster
 from service.outcome import Delivered, Rejected, Retry
 from service.sinks.contract import Batch
-from service.sinks.kafka import Kafka, headers
+from service.sinks.kafka import Kafka
+from service.sinks.kafka_headers import headers
 from tests.contract.harness import event, sized
 from tests.contract.mock_kafka import headers as headers_of
 from tests.contract.mock_kafka import messages, murmur2

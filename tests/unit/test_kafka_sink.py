@@ -17,8 +17,9 @@ from service.errors import ConfigError
 from service.event import STRUCTURED
 from service.outcome import Delivered, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, ProbeError
-from service.sinks.kafka import Kafka, headers
+from service.sinks.kafka import Kafka
 from service.sinks.kafka_errors import UNCLEAR, refused
+from service.sinks.kafka_headers import headers
 from service.sinks.kafka_properties import settings
 from tests.contract.harness import event
 from tests.contract.mock_kafka import messages, murmur2
@@ -110,6 +111,15 @@ def test_secrets_among_the_properties_are_not_shown() -> None:
 def test_librdkafka_gives_up_before_the_call_does(call_timeout: float) -> None:
     given_up = settings(config(call_timeout=call_timeout))["delivery.timeout.ms"] / 1000
     assert 0 < given_up < call_timeout
+
+
+@pytest.mark.parametrize(("linger", "milliseconds"), [("0s", 0), ("2ms", 2), ("5ms", 5), ("1m", 5)], ids=str)
+def test_librdkafka_waits_as_the_lane_does_but_not_for_long(linger: str, milliseconds: float) -> None:
+    assert settings(config(linger=linger))["linger.ms"] == milliseconds
+
+
+def test_librdkafka_takes_a_linger_beside_the_shortest_of_call_timeouts() -> None:
+    assert settings(config(linger="1m", call_timeout=0.004))["linger.ms"] == 1
 
 
 @pytest.mark.parametrize(("memory", "kibibytes"), [("64MiB", 64 * 1024 + 1), ("8GiB", 512 * 1024 + 1)])
