@@ -30,7 +30,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minute-seconds", type=float, default=60.0, help="length of a minute, for a look (60)")
     add_options(parser, "growth")
     parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw what was run into this folder")
-    parser.add_argument("--write", action="store_true", help="bench/GROWTH.md and bench/plots, if hardly a run is void")
+    parser.add_argument("--write", action="store_true", help="bench/GROWTH.md and bench/plots, if no run is void")
     options = parser.parse_args()
     if options.write and (options.only or options.minute_seconds != 60):
         parser.error("--write writes everything: without --only and --minute-seconds")
@@ -60,7 +60,7 @@ def main() -> int:
         plots.draw(pyplot, growths, minutes, options.plots)
     if options.write and minutes is not None:
         text = partial(page.drawn, pyplot, growths, minutes, sys.argv[1:])
-        return publish(page.FILE, text, [*failures, *figures.too_void(growths, minutes)])
+        return publish(page.FILE, text, [*failures, *void])
     return 1 if failures else 0
 
 

@@ -91,24 +91,6 @@ class Minutes(Struct):
         return [f"minute {at + 1}: {reason}" for at, each in enumerate(self.minutes) for reason in reasons(each.run)]
 
 
-MOST_VOID = 0.1
-"""Share of its runs that may be void in a page that is published: they are marked there."""
-
-
-def too_void(growths: Sequence[Growth], minutes: Minutes) -> list[str]:
-    """Why everything together does not count; empty if hardly anything was disturbed."""
-    runs = [run for growth in growths for size in growth.sizes for run in growth.runs.get(size, ())]
-    runs += [each.run for each in minutes.minutes]
-    void = sum(map(bool, map(reasons, runs)))
-    if void <= MOST_VOID * len(runs):
-        return []
-    return [
-        f"{void} of {len(runs)} runs are void",
-        *(each for growth in growths for each in growth.void),
-        *minutes.void,
-    ]
-
-
 def reasons(run: Measured) -> list[str]:
     """Why a run at a fixed rate does not count."""
     return [*run.void, *(["not all requests were sent and answered in time"] if run.fell_behind else [])]

@@ -55,15 +55,6 @@ def test_a_size_that_costs_a_fifth_more_is_within_the_bound_and_one_above_it_is_
     assert [row[-1] for row in figures.cells(over)] == ["", "", "OVER"]
 
 
-def test_a_page_with_a_tenth_of_its_runs_void_is_published_and_with_more_is_not() -> None:
-    disturbed = replace(RUN, strangers=0.5)
-    calm = [Minute(RUN, 1)] * 9
-    assert figures.too_void([], Minutes([*calm, Minute(disturbed, 1)])) == []
-    told = figures.too_void([Growth(AXIS, {1: [disturbed]})], Minutes([*calm, Minute(disturbed, 1)]))
-    assert told[0] == "2 of 11 runs are void"
-    assert len(told) == 3
-
-
 def test_a_size_that_costs_less_is_no_growth() -> None:
     assert growth(1, 1, 1).over == []
 
