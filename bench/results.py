@@ -54,9 +54,20 @@ def publish(file: Path, text: Callable[[], str], reasons: Sequence[str]) -> int:
 
 def page(title: str, module: str, arguments: Sequence[str], lines: Sequence[str]) -> str:
     """The text of a page: how it was made, `lines`, and with what."""
-    command = shlex.join(["python", "-m", module, *arguments])
+    command = shlex.join(["python", "-m", module, *_elsewhere(arguments)])
     told = f"`{command}` on {datetime.now(UTC):%Y-%m-%d}. How to read it: [README.md](README.md)."
     return "\n".join([f"# {title}", "", told, *lines, "", *_versions(), ""])
+
+
+def _elsewhere(arguments: Sequence[str]) -> list[str]:
+    """The arguments without `--folder`, which is a path of the machine, and makes no difference."""
+    kept: list[str] = []
+    skipped = False
+    for argument in arguments:
+        if not skipped and not argument.startswith("--folder"):
+            kept.append(argument)
+        skipped = argument == "--folder"
+    return kept
 
 
 def _text(results: Sequence[table.Result], latency: table.Latency, all_four: Together, arguments: Sequence[str]) -> str:

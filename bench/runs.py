@@ -118,15 +118,13 @@ def running(plan: Plan, side: Side, row: Row) -> AbstractContextManager[Contesta
 def primitives_of(plan: Plan, row: Row) -> dict[str, float]:
     """Microseconds of CPU per event of each primitive of a row. Raises RuntimeError."""
     stubs = plan.bench.stubs
-    command = ["taskset", "-c", str(plan.bench.service_core), sys.executable, "-m", "bench.primitives"]
-    ran = subprocess.run(
-        [*command, row.name, stubs.bootstrap, stubs.endpoint],
-        capture_output=True,
-        text=True,
-        env=isolated(os.environ),
-        check=False,
-        timeout=120,
-    )
+    return timed(plan.bench, "bench.primitives", row.name, stubs.bootstrap, stubs.endpoint)
+
+
+def timed(bench: Bench, module: str, *arguments: str) -> dict[str, float]:
+    """What `python -m module` prints as JSON, run on the service's core. Raises RuntimeError."""
+    command = ["taskset", "-c", str(bench.service_core), sys.executable, "-m", module, *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True, env=isolated(os.environ), check=False, timeout=120)
     if ran.returncode:
         raise RuntimeError(f"the primitives failed: {ran.stderr.strip()[-500:]}")
     parts: dict[str, float] = json.loads(ran.stdout)

@@ -4,7 +4,6 @@ import asyncio
 from typing import Protocol
 
 from service import plugins
-from service.codecs.draft import Caps
 from service.config import Config
 from service.delivery.pipeline import Pipeline
 from service.errors import ConfigError
@@ -33,12 +32,8 @@ async def examine(config: Config) -> dict[str, str]:
 async def _examine_source(name: str, settings: SourceConfig, config: Config) -> str:
     """It is not entered: it would receive. So it needs no lanes either."""
     try:
-        codec_settings = config.codecs[name]
-        caps = Caps(settings.max_message, config.server.max_events, config.server.max_nesting)
-        codec = plugins.load("envelopes", codec_settings.type)(codec_settings, caps)
-        source = plugins.load("sources", settings.type)(
-            name, settings, Handover(name, Pipeline({}, {}), codec, Meter())
-        )
+        handover = Handover(name, Pipeline({}, {}), config.codecs[name], Meter())
+        source = plugins.load("sources", settings.type)(name, settings, handover)
     except Exception as error:  # noqa: BLE001 - somebody else's may raise anything; the others are examined too
         return f"it does not start: {type(error).__name__}: {error}"
     return await probe(source)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from bench.contestants import Ways
 from bench.measure import MOST_STRANGERS, Bench, Disagreement
 from bench.program import Counts
 from bench.rows import Row
+from bench.runs import timed
 from deploy.local.child import Child, leashed
 from deploy.local.emulator import isolated
 
@@ -174,16 +174,4 @@ def _started(bench: Bench, row: Row | None, backlog: Backlog, group: str, folder
 def primitives_of(bench: Bench, row: Row, backlog: Backlog) -> dict[str, float]:
     """Microseconds of CPU per event of each primitive of a row. Raises RuntimeError."""
     stubs = bench.stubs
-    command = ["taskset", "-c", str(bench.service_core), sys.executable, "-m", "bench.consume.primitives"]
-    ran = subprocess.run(
-        [*command, row.name, backlog.brokers, stubs.bootstrap, stubs.endpoint],
-        capture_output=True,
-        text=True,
-        env=isolated(os.environ),
-        check=False,
-        timeout=120,
-    )
-    if ran.returncode:
-        raise RuntimeError(f"the primitives failed: {ran.stderr.strip()[-500:]}")
-    parts: dict[str, float] = json.loads(ran.stdout)
-    return parts
+    return timed(bench, "bench.consume.primitives", row.name, backlog.brokers, stubs.bootstrap, stubs.endpoint)

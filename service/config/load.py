@@ -10,11 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 from service import plugins
 from service.aws.settings import AwsConfig
+from service.codecs.draft import Caps
 from service.config import checks, receiving, ways
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
 from service.config.settings import AdminConfig, Auth, JournalConfig, LogConfig, RouteConfig, ServerConfig, Tree
-from service.envelopes.contract import CodecConfig
+from service.envelopes.contract import Codec
 from service.errors import ConfigError, SettingErrors
 from service.receiving.contract import SourceConfig
 from service.schemas.contract import Schema, SchemaConfig
@@ -47,7 +48,7 @@ class Config:
     sinks: Mapping[str, SinkConfig]
     routes: Mapping[str, RouteConfig]
     sources: Mapping[str, SourceConfig]
-    codecs: Mapping[str, CodecConfig]
+    codecs: Mapping[str, Codec]
     """Of each source."""
     started: frozenset[str]
     """The sinks that are started, because routes or other sinks name them."""
@@ -136,7 +137,7 @@ class _Loader:
         self._context["aws"] = settings.aws.model_dump(exclude_unset=True)
         kinds, settings_of = self._sinks(document.value.get("sinks"), settings.aws)
         schemas, schema_settings = self._schemas(document.value.get("routes"))
-        sources, codecs = self._sources(document.value.get("sources"), settings.aws)
+        sources, codecs = self._sources(document.value.get("sources"), settings)
         if inspect is not None and not broken & {"server", "routes"}:
             self._inspect(inspect, settings)
         if len(settings_of) == len(settings.sinks) and "server" not in broken:
@@ -191,17 +192,21 @@ class _Loader:
                 kinds[name], settings[name] = found
         return kinds, settings
 
-    def _sources(self, raw_sources: Any, aws: AwsConfig) -> tuple[dict[str, SourceConfig], dict[str, CodecConfig]]:
-        """The settings of each source, and of its codec, where both are sound."""
-        defaults = aws.model_dump(exclude_unset=True)
+    def _sources(self, raw_sources: Any, tree: Tree) -> tuple[dict[str, SourceConfig], dict[str, Codec]]:
+        """The settings of each source, and its codec, where both are sound."""
+        defaults = tree.aws.model_dump(exclude_unset=True)
         sources: dict[str, SourceConfig] = {}
-        codecs: dict[str, CodecConfig] = {}
+        codecs: dict[str, Codec] = {}
         for name, raw in (raw_sources if isinstance(raw_sources, dict) else {}).items():
             checks.check_name(self._document, ("sources", name), name)
             found = self._plugin("sources", raw, ("sources", name), defaults)
             codec = found and self._plugin("envelopes", found[1].codec, ("sources", name, "codec"), {})
             if found is not None and codec is not None:
-                sources[name], codecs[name] = found[1], codec[1]
+                sources[name] = source = found[1]
+                kind, codec_settings = codec
+                codecs[name] = kind(
+                    codec_settings, Caps(source.max_message, tree.server.max_events, tree.server.max_nesting)
+                )
         return sources, codecs
 
     def _schemas(self, routes: Any) -> tuple[dict[str, Schema], dict[str, SchemaConfig]]:

@@ -57,7 +57,7 @@ class Pipeline:
         self.lanes = lanes
         self.router = Router(routes.values())
         self.draining = False
-        self._dead_letters = tuple(dead_letters)
+        self._dead_letters = {letters.lane.name: letters for letters in dead_letters}
         self.stored = stored
 
     def accept(self, intake: Intake) -> Receipt:
@@ -127,8 +127,8 @@ class Pipeline:
             raise _busy({lane: f"sink {lane.name!r}" for lane in full})
 
     def letters(self, sink: str) -> DeadLetters:
-        """The way to the dead letters at `sink`. Raises StopIteration if none go there."""
-        return next(letters for letters in self._dead_letters if letters.lane.name == sink)
+        """The way to the dead letters at `sink`. Raises KeyError if none go there."""
+        return self._dead_letters[sink]
 
     def retry_after(self, waited_for: str) -> float:
         """Seconds after which what an event waited for, a lane or JOURNAL, should take it."""
@@ -145,7 +145,7 @@ class Pipeline:
             self.stored.stop_feeding()
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        last = {letters.lane for letters in self._dead_letters}
+        last = {letters.lane for letters in self._dead_letters.values()}
         first = [lane for lane in self.lanes.values() if lane not in last]
         for lane in self.lanes.values():
             lane.flush()
@@ -154,7 +154,7 @@ class Pipeline:
         await asyncio.gather(*(lane.abandon() for lane in first))
         await self._emptied(last, end)
         clean = clean and not any(map(self._unsafe, last))
-        for letters in self._dead_letters:
+        for letters in self._dead_letters.values():
             letters.close()
         await asyncio.gather(*(lane.abandon() for lane in last))
         for lane in self.lanes.values():

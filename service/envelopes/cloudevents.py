@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from pydantic import Field
-
 from service.codecs.body import oversize, structured
 from service.codecs.cloudevents import fit, from_message
 from service.codecs.draft import Caps, Draft, Refusal
 from service.codecs.media import parse
-from service.envelopes.contract import CodecConfig, Found, Message
-from service.envelopes.document import TOMBSTONE, TOMBSTONES, Tombstones, explained
+from service.envelopes.contract import Found, Message
+from service.envelopes.document import TOMBSTONE, TombstoneConfig, explained
 from service.errors import Code, InvalidEvent, Unreadable
 from service.event import STRUCTURED
 
@@ -33,10 +31,8 @@ class CloudEvents:
     Batches are refused: the binding has none.
     """
 
-    class Config(CodecConfig):
+    class Config(TombstoneConfig):
         """`codec: cloudevents`."""
-
-        tombstones: Tombstones = Field(default="refuse", description=TOMBSTONES)
 
     def __init__(self, config: Config, caps: Caps) -> None:
         self._caps = caps

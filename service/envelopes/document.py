@@ -5,22 +5,29 @@ A message that is one event is refused with all of its bytes.
 
 from typing import Any, Final, Literal
 
+from pydantic import Field
+
 from service.codecs.body import plain
 from service.codecs.draft import Caps, Draft, Refusal
-from service.envelopes.contract import Message, Skip, Why
+from service.envelopes.contract import CodecConfig, Message, Skip, Why
 from service.envelopes.registry import header
 from service.errors import Code, InvalidEvent, TooLarge, Unreadable
 
 JSON: Final = "application/json"
 _BYTES = "application/octet-stream"
 
-Tombstones = Literal["refuse", "skip"]
-TOMBSTONES: Final = (
-    "What becomes of a Kafka message without a value: `refuse` sends it to the dead letters, for it may be a delete "
-    "that is told nowhere else; `skip` counts it and passes it over."
-)
 TOMBSTONE: Final = (Skip(Why.TOMBSTONE),)
 CONTROL: Final = (Skip(Why.CONTROL),)
+
+
+class TombstoneConfig(CodecConfig):
+    """The settings of a codec whose format says nothing of tombstones."""
+
+    tombstones: Literal["refuse", "skip"] = Field(
+        default="refuse",
+        description="What becomes of a Kafka message without a value: `refuse` sends it to the dead letters, for it "
+        "may be a delete that is told nowhere else; `skip` counts it and passes it over.",
+    )
 
 
 def document(message: Message, caps: Caps) -> Draft | Refusal:

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable
 
-from pydantic import Field
-
 from service.codecs.body import plain
 from service.codecs.draft import Caps, Draft
-from service.envelopes.contract import CodecConfig, Found, Message
-from service.envelopes.document import TOMBSTONE, TOMBSTONES, Tombstones, explained
+from service.envelopes.contract import Found, Message
+from service.envelopes.document import TOMBSTONE, TombstoneConfig, explained
 
 
 class Json:
@@ -19,10 +17,8 @@ class Json:
     A value that is no object is refused, as in a request's body; an array too, for which there is `ndjson`.
     """
 
-    class Config(CodecConfig):
+    class Config(TombstoneConfig):
         """`codec: json`."""
-
-        tombstones: Tombstones = Field(default="refuse", description=TOMBSTONES)
 
     def __init__(self, config: Config, caps: Caps) -> None:
         self._caps = caps

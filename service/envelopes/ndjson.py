@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from pydantic import Field
-
 from service.codecs.body import lines
 from service.codecs.draft import Caps, Decoded, Draft
-from service.envelopes.contract import CodecConfig, Found, Message
-from service.envelopes.document import TOMBSTONE, TOMBSTONES, Tombstones, explained, refused, refused_whole
+from service.envelopes.contract import Found, Message
+from service.envelopes.document import TOMBSTONE, TombstoneConfig, explained, refused, refused_whole
 from service.envelopes.registry import header
 from service.errors import TooLarge, Unreadable
 
@@ -21,10 +19,8 @@ class Ndjson:
     A line that is no object is refused alone. A message of more lines than a batch may have is refused as a whole.
     """
 
-    class Config(CodecConfig):
+    class Config(TombstoneConfig):
         """`codec: ndjson`."""
-
-        tombstones: Tombstones = Field(default="refuse", description=TOMBSTONES)
 
     def __init__(self, config: Config, caps: Caps) -> None:
         self._caps = caps

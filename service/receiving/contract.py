@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Annotated, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, runtime_checkable
 
-from fastapi import FastAPI
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.receiving.dedupe import Dedupe
 from service.receiving.handover import Handover
 from service.telemetry.source import SourceGauges
 from service.units import ByteSize
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI  # commands that do not serve need not load it
 
 
 def codec_as_mapping(value: Any) -> Any:
@@ -119,7 +121,7 @@ class Source(Protocol):
 class Mounted(Protocol):
     """What a source offers beside `Source` if it is called at the public port."""
 
-    def mount(self, app: FastAPI) -> None:
+    def mount(self, app: "FastAPI") -> None:
         """Add what is called, before the port opens. `app.state.admission` is what every request has to pass
         (`sources.admission`). Raises ConfigError if it cannot be called as configured.
 

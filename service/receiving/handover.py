@@ -7,7 +7,7 @@ of a lane, so that requests, which are answered, find room beside them.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 from time import perf_counter, time
@@ -57,14 +57,18 @@ class Handover:
         codec: Codec,
         meter: Meter,
         *,
+        targets: Collection[str] | None = None,
         dead_letters: DeadLetters | None = None,
         dedupe: Dedupe | None = None,
     ) -> None:
-        """`dead_letters`: of what has no route."""
+        """`targets`: the routes that it brings events to, by name; all, if it is not given. `dead_letters`: of what has
+        no route."""
         self.source = source
         self.address = ""
         """Where the source receives from: the producer, so to speak."""
-        self.routes = {name: _unanswered(route) for name, route in pipeline.routes.items()}
+        self.routes = {
+            name: _unanswered(route) for name, route in pipeline.routes.items() if targets is None or name in targets
+        }
         """The pipeline's, on the terms of a source: nobody waits, and it has what the lanes hold too."""
         self.delivered = Delivered(dedupe) if dedupe is not None else None
         self.now = time()

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
+from service.event import Event
 from service.outcome import DELIVERED, Outcome
 from service.sinks.contract import Batch, Limits, SinkConfig
 from service.units import Duration
 
 
 class Slow:
-    """Appends key and body of each event to the file at `path`, a line each, after `takes`; then says so."""
+    """Appends a line for each event to the file at `path`, after `takes`; then says so. Processes may share the file:
+    the lines of a batch are one write(2).
+    """
 
     class Config(SinkConfig):
         """Where, and how slowly."""
@@ -26,11 +29,15 @@ class Slow:
         del name
         self._config = config
 
+    def line(self, event: Event) -> bytes:
+        """Key and body."""
+        return b"%s %s\n" % ((event.key or "-").encode(), event.body)
+
     async def write(self, batch: Batch) -> Sequence[Outcome]:
         """All."""
         await asyncio.sleep(self._config.takes)
-        with self._config.path.open("ab") as file:
-            file.writelines(b"%s %s\n" % ((event.key or "-").encode(), event.body) for event in batch.events)
+        with self._config.path.open("ab", buffering=0) as file:
+            file.write(b"".join(map(self.line, batch.events)))
         return [DELIVERED] * len(batch)
 
     async def probe(self) -> None:
