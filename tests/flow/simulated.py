@@ -5,7 +5,8 @@ Whole hours of back-off and time-outs run in milliseconds, the same way each tim
 
 import asyncio
 import heapq
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -42,3 +43,14 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` under a simulated clock; leftovers are cancelled as `asyncio.run` does."""
     with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
         return runner.run(main)
+
+
+def simulated(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """The test under a simulated clock."""
+
+    @wraps(test)
+    def runs() -> None:
+        run(test())
+
+    del runs.__wrapped__  # pytest would take it for a coroutine
+    return runs

@@ -7,12 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-from pydantic import ValidationError
-
 from service.delivery.pipeline import Pipeline
 from service.receiving.handover import Handover
-from service.sinks.contract import ProbeError
 from service.sources.sqs import Sqs
 from service.sources.sqs_groups import Group
 from service.telemetry.meter import Meter
@@ -46,6 +42,13 @@ async def receiving(
     }
     async with running(configuration(own | settings, good, dead)) as service:
         yield World(service, None)  # type: ignore[arg-type]  # nothing here asks for it
+
+
+def unentered(sqs: FakeSqs, **settings: Any) -> Sqs:
+    """A source of the fake's queue that does not receive."""
+    given = {"type": "sqs", "queue": sqs.name, "route": "orders", "region": "eu-west-1", "endpoint_url": sqs.url}
+    config = Sqs.Config(**(given | settings))
+    return Sqs("incoming", config, Handover("incoming", Pipeline({}, {}), Plain(None, None), Meter()))  # type: ignore[arg-type]
 
 
 def total(metrics: Metrics, name: str) -> int:
@@ -236,52 +239,6 @@ async def test_a_queue_that_is_made_anew_elsewhere_is_found() -> None:
         await sqs.until(lambda: len(sqs.deleted) == 2)
 
 
-def _source(sqs: FakeSqs, **settings: Any) -> Sqs:
-    given = {"type": "sqs", "queue": sqs.name, "route": "orders", "region": "eu-west-1", "endpoint_url": sqs.url}
-    config = Sqs.Config(**(given | settings))
-    return Sqs("incoming", config, Handover("incoming", Pipeline({}, {}), Plain(None, None), Meter()))  # type: ignore[arg-type]
-
-
-async def test_a_probe_needs_no_entered_source_and_says_what_to_do() -> None:
-    async with FakeSqs() as sqs:
-        source = _source(sqs)
-        await source.probe()
-        sqs.refusals["GetQueueAttributes"] = Refusal("AccessDeniedException")
-        with pytest.raises(ProbeError, match="allow sqs:GetQueueAttributes"):
-            await source.probe()
-        sqs.exists = False
-        sqs.refusals.clear()
-        with pytest.raises(ProbeError, match="'incoming' does not exist"):
-            await source.probe()
-        assert sqs.asked("ReceiveMessage") == []
-
-
-def _config(**settings: Any) -> Sqs.Config:
-    return Sqs.Config(**({"type": "sqs", "queue": "q", "route": "orders"} | settings))
-
-
-def test_settings_that_cannot_work_are_refused() -> None:
-    for wrong in (
-        {"visibility": "2500ms"},
-        {"wait": "0s"},
-        {"queue": "a b"},
-        {"memory": "1MiB", "max_message": "2MiB"},
-    ):
-        with pytest.raises(ValidationError):
-            _config(**wrong)
-
-
-def test_workers_divide_what_is_held_and_one_asks_for_the_lag() -> None:
-    config = _config(window=1000, memory="64MiB")
-    shares = [config.share(4, worker) for worker in range(4)]
-    assert [(each.window, each.memory) for each in shares] == [(250, 16 * 2**20)] * 4
-    assert [bool(each.lag_interval) for each in shares] == [True, False, False, False]
-
-
-def test_the_region_of_an_arn_wins() -> None:
-    assert _config(queue="arn:aws:sqs:us-west-2:123456789012:q", region="eu-west-1").named_region() == "us-west-2"
-
-
 async def test_what_no_lane_has_is_there_for_others_as_soon_as_it_stops() -> None:
     small: dict[str, Any] = {"max_message": "256KiB", "window": 20}
     async with FakeSqs() as sqs, receiving(sqs, good={"memory": "1MiB", "batch": 1}, **small) as it:
@@ -303,7 +260,7 @@ async def test_a_source_that_is_left_gives_back_whatever_nobody_has_settled() ->
     async with FakeSqs() as sqs:
         world = ReceivingWorld()
         world.good.hold()
-        source = _source(sqs, wait="1s", receivers=1)
+        source = unentered(sqs, wait="1s", receivers=1)
         async with Sqs("incoming", source._config, world.handover):
             await sqs.send(bodies(1, 2))
             await world.good.called()
