@@ -1,10 +1,10 @@
-"""Reading a Kafka topic back with an independent consumer, and keys that go to a chosen partition."""
+"""Independent clients of a Kafka topic: what is in it, what a group has committed; keys for a chosen partition."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 
 from deploy.local.mock_cluster import MockCluster
 from tests.contract.harness import Received
@@ -53,6 +53,24 @@ def messages(bootstrap: str, topic: str) -> Iterator[Message]:
                     raise RuntimeError(error.str())
     finally:
         consumer.close()
+
+
+def produce(bootstrap: str, topic: str, values: Sequence[bytes]) -> None:
+    """Write messages into partition 0, in this order. Blocks."""
+    producer = Producer({"bootstrap.servers": bootstrap})
+    for value in values:
+        producer.produce(topic, value, partition=0)
+    assert producer.flush(10) == 0
+
+
+def committed(bootstrap: str, topic: str, group: str) -> int:
+    """The offset at which a group goes on in partition 0; 0 if it has committed none. Blocks."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        [found] = consumer.committed([TopicPartition(topic, 0)], 10)
+    finally:
+        consumer.close()
+    return max(0, found.offset)
 
 
 async def asked(cluster: MockCluster, api: int) -> None:

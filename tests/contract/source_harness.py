@@ -22,6 +22,8 @@ class SourceHarness:
     """Whether it asks somebody for messages. One that is called cannot say how many come, nor that nobody is there."""
     most_held: ClassVar[int] = 20
     """Messages that the source may hold with `settings(bounded=True)`."""
+    least_held: ClassVar[int] = most_held
+    """And those that it holds at least, if there are so many: it may stop a little before it has to."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -51,7 +53,7 @@ class SourceHarness:
         raise NotImplementedError
 
     async def taken(self, count: int) -> None:
-        """Return once the source has received so many."""
+        """Return once the source has received so many, and receives no more if it is `bounded`."""
         raise NotImplementedError
 
     async def taken_now(self) -> int:

@@ -10,3 +10,4 @@ class SqsFifoSourceHarness(SqsSourceHarness):
     queue: ClassVar[str] = "incoming.fifo"
     group: ClassVar[str] = "g"
     most_held: ClassVar[int] = 5
+    least_held: ClassVar[int] = 5

@@ -175,11 +175,12 @@ async def test_no_more_is_received_than_may_be_held(kind: type[SourceHarness]) -
         it.good.hold()
         many = [b'{"number":%d}' % number for number in range(100)]
         await it.source.send(many)
-        await it.source.taken(kind.most_held)
+        await it.source.taken(kind.least_held)
+        held = range(kind.least_held, kind.most_held + 1)
         await it.service.until(
-            lambda metrics: metrics.total("penstock_source_messages_unsettled", source="incoming") == kind.most_held
+            lambda metrics: metrics.total("penstock_source_messages_unsettled", source="incoming") in held
         )
-        assert await it.source.taken_now() == kind.most_held
+        assert await it.source.taken_now() in held
         it.good.deliver()
         assert sorted(await it.source.acknowledged(100)) == sorted(many)
 
@@ -232,5 +233,4 @@ async def test_trouble_is_a_sentence_that_goes_away_and_no_reason_to_end(kind: t
 
 
 def test_every_source_that_nobody_answers_has_a_harness() -> None:
-    without_yet = {"kafka"}
-    assert {kind.name.partition("-")[0] for kind in discover()} >= set(known("sources")) - without_yet
+    assert {kind.name.partition("-")[0] for kind in discover()} >= set(known("sources"))
