@@ -8,7 +8,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from service.sources.kafka_listener import Listener
+from service.sources.kafka_listener import Listener, tell
 from service.sources.kafka_partition import Key
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Condition:
                 self.say(f"{NOBODY}: {error.args[0].str()}")
         self._looks += 1
         if ends:
-            self._loop.call_soon_threadsafe(self._listener.seen, ends, starts)
+            tell(self._loop, self._listener.seen, ends, starts)
 
     def _recover(self, consumer: Consumer) -> None:
         """The brokers answer: that all is well, or what is missing. Raises KafkaException if they do not."""
@@ -124,7 +124,7 @@ class Condition:
         elif trouble is None:
             log.info("a source receives again", extra={"source": self._name})
         self._told = trouble
-        self._loop.call_soon_threadsafe(self._listener.troubled, trouble)
+        tell(self._loop, self._listener.troubled, trouble)
 
 
 def _in_turn(assignment: Sequence[TopicPartition], paused: Collection[Key], looks: int) -> list[TopicPartition]:

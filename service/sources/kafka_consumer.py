@@ -18,7 +18,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from service.kafka.connection import built
 from service.sources.kafka_condition import Condition
-from service.sources.kafka_listener import Listener
+from service.sources.kafka_listener import Listener, tell
 from service.sources.kafka_membership import Membership, at
 from service.sources.kafka_partition import Key
 
@@ -32,6 +32,8 @@ MOST_BATCHES: Final = 2
 """Handed over and not taken note of by the loop."""
 LOOK_SECONDS: Final = 1.0
 """Between looks at how much there is to come."""
+END_SECONDS: Final = 2.5
+"""How long the end may take: what is left of the grace period once the lanes have drained."""
 REBUILD_SECONDS: Final = 5.0
 """After which a consumer that failed for good is built anew."""
 _GONE: Final = frozenset({KafkaError._ASSIGNMENT_LOST, KafkaError._STATE, KafkaError._UNKNOWN_PARTITION})
@@ -78,9 +80,13 @@ class Polling:
         self._thread.start()
 
     def end(self) -> None:
-        """Leave the group, having committed what is settled, and end. Blocks: call it off the loop."""
+        """Leave the group, having committed what is settled, and end. Blocks, for END_SECONDS at most: call it off the
+        loop. Beyond, what the brokers were not told comes again, and the thread ends when librdkafka lets it, or with
+        the process."""
         self._ending.set()
-        self._thread.join()
+        self._thread.join(END_SECONDS)
+        if self._thread.is_alive():
+            log.warning("a Kafka consumer did not leave its group in time", extra={"source": self._name})
 
     # --- what the loop asks
 
@@ -110,7 +116,7 @@ class Polling:
     # --- the thread
 
     def _tell(self, hears: Callable[..., object], *arguments: object) -> None:
-        self._loop.call_soon_threadsafe(hears, *arguments)
+        tell(self._loop, hears, *arguments)
 
     def _run(self) -> None:
         while not self._ending.is_set():

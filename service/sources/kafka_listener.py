@@ -1,6 +1,8 @@
 """What the thread of a Kafka consumer tells the event loop, in the order in which it happens."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -38,3 +40,9 @@ class Listener(Protocol):
 
     def troubled(self, trouble: str | None) -> None:
         """What is wrong now, in words; None: nothing."""
+
+
+def tell(loop: asyncio.AbstractEventLoop, hears: Callable[..., object], *arguments: object) -> None:
+    """Have the loop call `hears`. A thread that outlives its loop, because librdkafka keeps it, tells nobody."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(hears, *arguments)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from service.sources.kafka_condition import ASK_SECONDS, Condition
-from service.sources.kafka_listener import Listener
+from service.sources.kafka_listener import Listener, tell
 from service.sources.kafka_partition import Key
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Membership:
         keys = self._told("partitions assigned", partitions)
         self._assignments += 1
         self._ours.update(dict.fromkeys(keys, self._assignments))
-        self._loop.call_soon_threadsafe(self._hear, keys)
+        tell(self._loop, self._hear, keys)
         self._condition.receives()
         if self._start_ms is not None and partitions:
             consumer.incremental_assign(self._started(consumer, partitions, self._start_ms))
@@ -77,14 +77,18 @@ class Membership:
         return [*(each for each in known if each.offset >= 0), *found]
 
     def revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        """These go, once the listener has said what to commit."""
+        """These go, once the listener has said what to commit.
+
+        The request is on its way to the coordinator before that by which they go. Its answer is not waited for: while
+        others join, librdkafka asks again and again, and `commit` knows no time-out (seen: for as long as it was let).
+        """
         keys = self._told("partitions revoked", partitions)
         result: Future[dict[Key, int]] = Future()
-        self._loop.call_soon_threadsafe(self._listener.revoking, keys, result)
+        tell(self._loop, self._listener.revoking, keys, result)
         try:
             positions = result.result(self._revoke_seconds + 2 * ASK_SECONDS)
             if positions:
-                consumer.commit(offsets=at(positions), asynchronous=False)
+                consumer.commit(offsets=at(positions), asynchronous=True)
         except TimeoutError:
             log.error("the event loop did not answer: partitions go without a commit", extra={"source": self._name})
         except KafkaException as error:
@@ -113,7 +117,7 @@ class Membership:
         for key in keys:
             self._ours.pop(key, None)
         self.paused.difference_update(keys)
-        self._loop.call_soon_threadsafe(self._listener.gone, keys)
+        tell(self._loop, self._listener.gone, keys)
 
     def _told(self, what: str, partitions: Sequence[TopicPartition]) -> list[Key]:
         keys: list[Key] = [(each.topic, each.partition) for each in partitions]

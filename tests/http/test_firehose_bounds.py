@@ -142,7 +142,7 @@ async def test_a_body_that_is_above_its_bound_when_inflated_is_400(service: Serv
     assert "max_body" in found["errorMessage"]
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(record(GOOD))[:-9]])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(record(GOOD), mtime=0)[:-9]])
 async def test_a_body_that_is_no_gzip_is_400(service: Service, content: bytes) -> None:
     await refused(service, content, Content_Encoding="gzip")
 

@@ -10,6 +10,8 @@ from deploy.local.mock_cluster import MockCluster
 from tests.integration.consuming import all_committed, consuming, numbered, offsets, produce, unique
 
 TOPIC = "orders"
+OFFSET_COMMIT = 8
+"""API key (Kafka protocol guide)."""
 
 
 @pytest.fixture
@@ -109,3 +111,11 @@ async def test_what_is_settled_is_committed_at_the_end(cluster: MockCluster, tmp
         produce(cluster.bootstrap, TOPIC, numbered(range(50)))
         await running.delivered(50)
     assert offsets(cluster.bootstrap, TOPIC, TOPIC)[0] == (50, 50)
+
+
+async def test_a_source_ends_though_its_last_commit_is_never_answered(cluster: MockCluster, tmp_path: Path) -> None:
+    async with consuming(tmp_path, cluster.bootstrap, TOPIC, commit_interval="1m") as running:
+        await running.assigned(2)
+        produce(cluster.bootstrap, TOPIC, numbered(range(3)))
+        await running.delivered(3)
+        cluster.delay_next(OFFSET_COMMIT, 600_000)

@@ -49,7 +49,7 @@ class Scripted:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
     def commit(self, *, offsets: Sequence[TopicPartition], asynchronous: bool) -> None:
-        assert not asynchronous
+        assert asynchronous, "nobody knows when the answer comes"
         self._note("commit", offsets)
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
