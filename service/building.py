@@ -8,7 +8,8 @@ from dataclasses import replace
 from service import plugins
 from service.codecs.selector import Selector
 from service.config import Config
-from service.config.settings import RESERVED_ROUTE, RouteConfig
+from service.config.receiving import reached
+from service.config.settings import RouteConfig
 from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Terms
 from service.delivery.fallback import FallbackLane
@@ -17,7 +18,7 @@ from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.errors import ConfigError
 from service.journal.journals import Journals
-from service.receiving.contract import Source, SourceConfig
+from service.receiving.contract import Source
 from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError, Sink
 from service.telemetry.meter import Meter
@@ -59,20 +60,12 @@ def sources(config: Config, pipeline: Pipeline, meter: Meter) -> dict[str, Sourc
             pipeline,
             config.codecs[name],
             meter,
-            targets=_targets(settings, config),
+            targets=reached(settings, config.routes),
             dead_letters=pipeline.letters(settings.dead_letter) if settings.dead_letter else None,
             dedupe=settings.dedupe,
         )
         found[name] = plugins.load("sources", settings.type)(name, settings, handover)
     return found
-
-
-def _targets(settings: SourceConfig, config: Config) -> set[str]:
-    """The routes that a source brings events to, those that `events` finds by type among them."""
-    named = set(settings.targets().values())
-    if RESERVED_ROUTE in named:
-        named |= {name for name, route in config.routes.items() if route.types}
-    return named
 
 
 async def _enter(sinks: Mapping[str, Sink], stack: AsyncExitStack) -> None:

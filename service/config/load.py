@@ -145,7 +145,7 @@ class _Loader:
         sinks: dict[str, Sink] = {name: kinds[name](name, sink) for name, sink in settings_of.items()}
         keyed = receiving.keyed(settings, sources)
         max_event = checks.everything(document, settings, broken, settings_of, sinks, keyed)
-        receiving.everything(document, settings, sources, sinks)
+        receiving.everything(document, settings, sources, settings_of, sinks)
         started = ways.started(settings.routes, settings_of, sources)
         return Config(
             server=settings.server,

@@ -8,19 +8,30 @@ from difflib import get_close_matches
 from service.config import ways
 from service.config.checks import letter_holds, takes
 from service.config.file import Document, Place
-from service.config.settings import RESERVED_ROUTE, Tree
+from service.config.settings import RESERVED_ROUTE, RouteConfig, Tree
 from service.receiving.contract import SourceConfig
-from service.sinks.contract import Sink
+from service.sinks.contract import Sink, SinkConfig
 from service.units import format_size
 
 
-def everything(document: Document, tree: Tree, sources: Mapping[str, SourceConfig], sinks: Mapping[str, Sink]) -> None:
+def everything(
+    document: Document,
+    tree: Tree,
+    sources: Mapping[str, SourceConfig],
+    settings: Mapping[str, SinkConfig],
+    sinks: Mapping[str, Sink],
+) -> None:
     """Note every mistake."""
     for name, source in sources.items():
         place: Place = ("sources", name)
         if source.dead_letter is not None:
             ways.exists(document, (*place, "dead_letter"), source.dead_letter, tree.sinks)
             _holds(document, (*place, "dead_letter"), source, source.dead_letter, sinks)
+            if source.dead_letter in settings and settings[source.dead_letter].fallback is not None:
+                document.add(
+                    ("sinks", source.dead_letter, "fallback"),
+                    f"this sink takes the dead letters of source {name!r}, which go nowhere else",
+                )
         for below, route in source.targets().items():
             _target(document, (*place, *below), route, tree, source, sinks)
         for below, mistake in source.mistakes(tree.server).items():
@@ -29,10 +40,15 @@ def everything(document: Document, tree: Tree, sources: Mapping[str, SourceConfi
 
 def keyed(tree: Tree, sources: Mapping[str, SourceConfig]) -> set[str]:
     """The routes to which sources bring messages that have keys."""
-    routes = {route for source in sources.values() if source.keyed for route in source.targets().values()}
-    if RESERVED_ROUTE in routes:
-        routes |= {name for name, settings in tree.routes.items() if settings.types}
-    return routes
+    return {route for source in sources.values() if source.keyed for route in reached(source, tree.routes)}
+
+
+def reached(source: SourceConfig, routes: Mapping[str, RouteConfig]) -> set[str]:
+    """The routes that a source brings events to, those that `events` finds by type among them."""
+    named = set(source.targets().values())
+    if RESERVED_ROUTE in named:
+        named |= {name for name, route in routes.items() if route.types}
+    return named
 
 
 def _target(

@@ -232,3 +232,23 @@ def test_a_fallback_is_no_sink_that_the_event_goes_to_anyway(tmp_path: Path) -> 
     """
     [mistake] = mistakes(tmp_path, text)
     assert "sinks.a.fallback: route 'orders' goes to 'b' anyway: what is diverted would arrive twice" in mistake
+
+
+def test_the_dead_letters_of_a_source_go_nowhere_else_either(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        """
+        sinks:
+          a: {type: memory}
+          dead: {type: file, path: dead, fallback: spare}
+          spare: {type: file, path: spare}
+          letters: {type: file, path: letters}
+        routes:
+          orders: {types: ["*"], to: [a], dead_letter: letters}
+        sources:
+          in: {type: kafka, brokers: "b:9092", group: g, topics: {t: events}, codec: json, dead_letter: dead}
+        """,
+    )
+    assert found == [
+        "penstock.yaml:3: sinks.dead.fallback: this sink takes the dead letters of source 'in', which go nowhere else"
+    ]
