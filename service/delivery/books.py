@@ -225,6 +225,8 @@ class Books:
         key = (self._sink, entry.terms.route)
         self._meter.lane_settled[(*key, fate.value, reason.value)] += 1
         self._meter.lane_held[key] -= 1
+        if fate is not Fate.DIVERTED:
+            self._meter.note_last(*key, fate.value, reason.value, entry.event.id, detail)
         self.stored_events -= entry.terms.stored
         self._shift(entry.partition, -entry.charge)
         self._released(1, entry.charge)

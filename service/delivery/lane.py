@@ -25,10 +25,11 @@ from service.delivery.lanequeue import LaneQueue
 from service.delivery.limiter import Limiter
 from service.delivery.placing import Placing
 from service.delivery.retries import Retries
+from service.delivery.times import measure
 from service.event import Event
 from service.outcome import Reason
 from service.sinks.contract import Batch, Partitioned, Sink, SinkConfig
-from service.telemetry.meter import Meter
+from service.telemetry.meter import LaneTimes, Meter
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Lane:
         self.partitioned = partitioned is not None
         self.books = Books(name, meter, rng)
         """What the lane holds, and how each entry ended."""
+        self._times = meter.lanes.setdefault(name, LaneTimes())
         self._placing = Placing(name, partitioned, self.books)
         self._limits = sink.limits
         self._largest = min(sink.limits.event_bytes, sink.limits.batch_bytes)
@@ -258,8 +260,9 @@ class Lane:
         given_up = self._retries.of_events(digest.failed, self._queue, self.breaker, self.books, now)
         ended = [*digest.delivered, *(entry for entry, _ in digest.refused), *given_up]
         self._queue.finish(ended, now)
-        # last: what is owed to producers depends on nothing that is only measured
+        # last: what is owed to producers depends on nothing measured
         self._meter.lane_attempts[self.name, digest.result] += 1
+        measure(self._times, digest.delivered, events, started, now)
         self.limiter.ended(now - started, bool(failures) and len(failures) == told, len(self.calls) - 1)
 
     async def _probe(self) -> None:

@@ -24,7 +24,7 @@ from service.errors import Busy, Code, Draining, IngestError, InvalidEvent, NotF
 from service.event import Event
 from service.outcome import Reason
 from service.receiving.dedupe import Dedupe, Delivered
-from service.telemetry.meter import Meter
+from service.telemetry.meter import REFUSED, Meter
 
 if TYPE_CHECKING:
     from service.receiving.flow import Flow
@@ -202,6 +202,7 @@ class Handover:
         label = route.name if route is not None else ""
         self._meter.edge_received[self.source, label] += 1
         self._meter.edge_rejected[self.source, label, error.code.value] += 1
+        self._meter.note_last(self.source, label, REFUSED, error.code.value, letter.id, error.detail)
         letters = route.dead_letters if route is not None else self._dead_letters
         if letters is None:
             done(False)

@@ -20,7 +20,7 @@ from service.sources.pending import Pending, PendingOne
 from service.sources.preferences import idempotency_key, plain_id, preferences
 from service.sources.reading import SOURCE, Reading, Request
 from service.sources.turns import Turns
-from service.telemetry.meter import Meter
+from service.telemetry.meter import REFUSED, Meter
 
 YIELD_SECONDS = 0.005
 PER_REFUSAL_BYTES = 1536
@@ -201,3 +201,5 @@ class Ingest:
             self._meter.edge_received[SOURCE, route] += count
         for (route, code), count in reading.rejected.items():
             self._meter.edge_rejected[SOURCE, route, code.value] += count
+        for (route, code), refused in reading.last_refused().items():
+            self._meter.note_last(SOURCE, route, REFUSED, code.value, refused.id or "", refused.error.detail)

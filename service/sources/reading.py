@@ -105,6 +105,11 @@ class Reading:
             counts[route.name] = counts.get(route.name, 0) + events
         return counts
 
+    def last_refused(self) -> Mapping[tuple[str, Code], Refused]:
+        """One event for each way in which some were refused."""
+        refused = [item for item in self.items if type(item) is Refused]
+        return {(item.route.name if item.route else "", item.error.code): item for item in refused}
+
     def _count(self, label: str, code: Code) -> None:
         """One event was refused."""
         self._refused[label] = self._refused.get(label, 0) + 1

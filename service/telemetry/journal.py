@@ -7,7 +7,8 @@ from typing import Final
 from msgspec import Struct
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from service.telemetry.meter import Histogram, Meter
+from service.telemetry.histogram import Histogram
+from service.telemetry.meter import Meter
 
 Waiting = dict[tuple[str, str], int]
 """Events that are not settled, by (sink, route)."""

@@ -3,65 +3,57 @@
 Single-threaded by contract: only the event loop's thread touches it, so any one read is a consistent snapshot.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import time
 
 from msgspec import Struct
+from msgspec import field as part
 
-REQUEST_SECONDS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    25.0,
-)
-"""Upper bounds of the request duration histogram, in seconds."""
+from service.telemetry.histogram import COMMIT_SECONDS, EVENTS, LANE_SECONDS, REQUEST_SECONDS, RETRIES, Histogram
+
+REFUSED = "refused"
+"""The outcome of what no lane took, beside those of `receipt.Fate`."""
+_ID_CHARACTERS = 64
+_DETAIL_CHARACTERS = 256
 
 
-COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Upper bounds of the histogram of the journal's commits, in seconds."""
-COMMIT_EVENTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
-"""And of the events in one."""
+class LaneTimes(Struct):
+    """How long things take in one lane, and how much of what: updated once for each call."""
+
+    call_seconds: Histogram = part(default_factory=lambda: Histogram(LANE_SECONDS))
+    """Duration of calls, whatever became of them."""
+    call_events: Histogram = part(default_factory=lambda: Histogram(EVENTS))
+    """Events in one call."""
+    buffering_seconds: Histogram = part(default_factory=lambda: Histogram(LANE_SECONDS))
+    """Of events that were delivered: from their coming into the lane to the start of the call that delivered them."""
+    delivery_seconds: Histogram = part(default_factory=lambda: Histogram(LANE_SECONDS))
+    """The same, to the end of that call."""
+    event_retries: Histogram = part(default_factory=lambda: Histogram(RETRIES))
+    """Attempts that failed before an event was delivered."""
+    delivered_bytes: int = 0
+    """Of events that were delivered: their bodies and keys, as the sink's limits count them."""
+
+    def add(self, other: "LaneTimes") -> None:
+        """Count what another lane of the same sink has counted."""
+        self.call_seconds.add(other.call_seconds)
+        self.call_events.add(other.call_events)
+        self.buffering_seconds.add(other.buffering_seconds)
+        self.delivery_seconds.add(other.delivery_seconds)
+        self.event_retries.add(other.event_retries)
+        self.delivered_bytes += other.delivered_bytes
 
 
-class Histogram(Struct):
-    """Counts per fixed bucket, and the sum; the last bucket has no upper bound."""
+class Last(Struct, frozen=True):
+    """The last event that ended in one way other than well."""
 
-    bounds: tuple[float, ...]
-    counts: list[int] = []
-    total: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = self.counts or [0] * (len(self.bounds) + 1)
-
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def cumulated(self) -> list[tuple[str, int]]:
-        """By upper bound, as Prometheus writes it: how many values are not above it."""
-        count, buckets = 0, []
-        for bound, value in zip((*self.bounds, "+Inf"), self.counts, strict=True):
-            count += value
-            buckets.append((str(bound), count))
-        return buckets
-
-    def add(self, other: "Histogram") -> None:
-        """Count what another one with the same bounds has counted."""
-        self.counts = [mine + its for mine, its in zip(self.counts, other.counts, strict=True)]
-        self.total += other.total
+    at: float
+    """Seconds since the epoch."""
+    id: str
+    """The event's, cut to 64 characters; empty where it has none."""
+    detail: str
+    """What its destination said, or why it is none: cut to 256 characters. May quote the event."""
 
 
 Loss = Callable[[str, str], tuple[str, str]]
@@ -92,6 +84,10 @@ class Meter:
     """Calls that ended, by (sink, result): `delivered`, or the reason of the first failure in it."""
     lane_retries: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Events queued for another attempt, by (sink, reason)."""
+    lanes: dict[str, LaneTimes] = field(default_factory=dict)
+    """By sink."""
+    last: dict[tuple[str, str, str, str], Last] = field(default_factory=dict)
+    """By (where, route, outcome, reason): where is a source for what was refused at the edge, else a sink."""
     connections_open: Counter[str] = field(default_factory=Counter)
     """TCP connections now, by port (server, admin)."""
     connections_refused: Counter[str] = field(default_factory=Counter)
@@ -115,7 +111,7 @@ class Meter:
     """Commits that failed."""
     journal_commit_seconds: Histogram = field(default_factory=lambda: Histogram(COMMIT_SECONDS))
     """Duration of commits, the sync of the disk among it."""
-    journal_commit_events: Histogram = field(default_factory=lambda: Histogram(COMMIT_EVENTS))
+    journal_commit_events: Histogram = field(default_factory=lambda: Histogram(EVENTS))
     """Events stored by one commit."""
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
@@ -124,6 +120,10 @@ class Meter:
         if histogram is None:
             histogram = self.request_seconds[route, status] = Histogram(REQUEST_SECONDS)
         histogram.observe(seconds)
+
+    def note_last(self, where: str, route: str, outcome: str, reason: str, event: str, detail: str) -> None:
+        """Remember an event (its id) that ended in this way; the one before is forgotten."""
+        self.last[where, route, outcome, reason] = Last(time(), event[:_ID_CHARACTERS], detail[:_DETAIL_CHARACTERS])
 
     def add(self, other: "Meter") -> None:
         """Count what another process has counted, and what it has open."""
@@ -148,6 +148,11 @@ class Meter:
         self.journal_failures += other.journal_failures
         self.journal_commit_seconds.add(other.journal_commit_seconds)
         self.journal_commit_events.add(other.journal_commit_events)
+        for sink, times in other.lanes.items():
+            self.lanes.setdefault(sink, LaneTimes()).add(times)
+        for ended, last in other.last.items():
+            if ended not in self.last or self.last[ended].at < last.at:
+                self.last[ended] = last
         for labels, histogram in other.request_seconds.items():
             self.request_seconds.setdefault(labels, Histogram(histogram.bounds)).add(histogram)
 

@@ -17,8 +17,9 @@ from prometheus_client.registry import Collector
 
 from service import __version__
 from service.telemetry import journal, source
+from service.telemetry.histogram import EVENTS, LANE_SECONDS, LANE_SECONDS_SHOWN, RETRIES, Histogram
 from service.telemetry.journal import JournalGauges
-from service.telemetry.meter import Meter
+from service.telemetry.meter import LaneTimes, Meter
 from service.telemetry.source import SourceGauges
 
 
@@ -62,6 +63,16 @@ _LANE_GAUGES: tuple[tuple[str, str, Callable[[LaneGauges], float]], ...] = (
     ("penstock_lane_base_seconds", "Round trip of a call without a queue of ours.", attrgetter("base_seconds")),
     ("penstock_lane_oldest_seconds", "Age of the oldest event held.", attrgetter("oldest_seconds")),
 )
+
+
+_LANE_HISTOGRAMS: tuple[tuple[str, str, Callable[[LaneTimes], Histogram]], ...] = (
+    ("penstock_lane_call_duration_seconds", "Duration of calls.", attrgetter("call_seconds")),
+    ("penstock_lane_call_events", "Events in one call.", attrgetter("call_events")),
+    ("penstock_lane_buffering_seconds", "Of events: until their call began.", attrgetter("buffering_seconds")),
+    ("penstock_lane_delivery_seconds", "Of events: until they were delivered.", attrgetter("delivery_seconds")),
+    ("penstock_lane_event_retries", "Of events: attempts that failed before.", attrgetter("event_retries")),
+)
+_SHOWN = {LANE_SECONDS: LANE_SECONDS_SHOWN, EVENTS: EVENTS, RETRIES: RETRIES}
 
 
 class MeterCollector(Collector):
@@ -122,6 +133,7 @@ class MeterCollector(Collector):
             "sink reason",
             meter.lane_retries,
         )
+        yield from self._times()
         yield from self._gauges()
         yield from self._billed()
         yield from journal.families(meter, self._stored)
@@ -139,6 +151,19 @@ class MeterCollector(Collector):
         yield _gauge("penstock_http_requests_open", "Requests that are being answered.", meter.requests_open)
         yield _gauge("penstock_http_body_bytes", "Memory of bodies and answers on the wire.", meter.body_bytes)
         yield self._requests()
+
+    def _times(self) -> Iterable[Metric]:
+        lanes = self._meter.lanes
+        for name, text, histogram in _LANE_HISTOGRAMS:
+            family = HistogramMetricFamily(name, text, labels=["sink"])
+            for sink, times in lanes.items():
+                found = histogram(times)
+                family.add_metric([sink], found.cumulated(_SHOWN[found.bounds]), found.total)
+            yield family
+        delivered = CounterMetricFamily("penstock_lane_delivered_bytes", "Bytes of events delivered.", labels=["sink"])
+        for sink, times in lanes.items():
+            delivered.add_metric([sink], times.delivered_bytes)
+        yield delivered
 
     def _gauges(self) -> Iterable[Metric]:
         lanes = list(self._lanes())

@@ -1,4 +1,4 @@
-"""docs/operate.md and the metrics agree: every name, its labels, and every value of `outcome` and `reason`."""
+"""docs/metrics.md and the metrics agree: every name, its labels, and every value of `outcome` and `reason`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,16 +8,16 @@ from service import plugins
 from service.outcome import Reason
 from service.receipt import Fate
 from service.telemetry.journal import JournalGauges
-from service.telemetry.meter import Meter
+from service.telemetry.meter import LaneTimes, Meter
 from service.telemetry.prometheus import LaneGauges, MeterCollector
 from service.telemetry.source import SourceGauges
 
-PAGE = Path(__file__).parents[2] / "docs" / "operate.md"
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(penstock_\w+)` \| [^|]* \|(?P<labels>[^|]*)\|", re.MULTILINE)
 
 
 def _page() -> str:
-    return PAGE.read_text("utf-8").partition("## Metrics")[2].partition("\n## ")[0]
+    return PAGE.read_text("utf-8").partition("\n## ")[0]
 
 
 def _families() -> dict[str, tuple[str, ...]]:
@@ -45,6 +45,7 @@ def _meter() -> Meter:
     meter.lane_held["sink", "orders"] += 1
     meter.lane_attempts["sink", "delivered"] += 1
     meter.lane_retries["sink", Reason.THROTTLED.value] += 1
+    meter.lanes["sink"] = LaneTimes()
     meter.connections_open["server"] += 1
     meter.source_skipped["source", "tombstone"] += 1
     meter.source_deduplicated["source", "orders"] += 1

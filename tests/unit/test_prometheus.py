@@ -5,8 +5,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service import __version__
 from service.delivery.breaker import State
+from service.telemetry.histogram import REQUEST_SECONDS, Histogram
 from service.telemetry.journal import JournalGauges
-from service.telemetry.meter import REQUEST_SECONDS, Histogram, Meter
+from service.telemetry.meter import Meter
 from service.telemetry.prometheus import LaneGauges, Lanes, registry
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

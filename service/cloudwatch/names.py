@@ -1,0 +1,76 @@
+"""Every metric that CloudWatch gets: its name, unit and dimensions. A closed set; `docs/metrics.md` is held to it.
+
+Names that the Kinesis Producer Library has are used where they mean the same
+(https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-kpl.html).
+"""
+
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+
+class By(StrEnum):
+    """The dimension beside `Service`, which every metric has."""
+
+    SERVICE = ""
+    ROUTE = "Route"
+    SINK = "Sink"
+    SOURCE = "Source"
+
+
+class Kind(StrEnum):
+    """What is sent of it at each flush."""
+
+    COUNT = "count"
+    """What was counted since the flush before: a sum."""
+    LEVEL = "level"
+    """What it is like at the flush: a maximum or an average."""
+    SPREAD = "spread"
+    """Values and counts since the flush before: percentiles."""
+
+
+class Named(Struct, frozen=True):
+    """One metric."""
+
+    name: str
+    unit: str
+    """Of CloudWatch's closed set (StandardUnit)."""
+    by: By
+    kind: Kind
+
+
+def _named(by: By, kind: Kind, unit: str, *names: str) -> tuple[Named, ...]:
+    return tuple(Named(name, unit, by, kind) for name in names)
+
+
+METRICS: Final = (
+    *_named(By.ROUTE, Kind.COUNT, "Count", "EventsReceived", "EventsRejected", "EventsRefusedBusy"),
+    *_named(By.ROUTE, Kind.SPREAD, "Milliseconds", "AnswerTime"),
+    *_named(
+        By.SINK,
+        Kind.COUNT,
+        "Count",
+        "UserRecordsReceived",
+        "UserRecordsPut",
+        "KinesisRecordsPut",
+        "AllErrors",
+        "ThrottledRecords",
+        "EventsDeadLettered",
+        "EventsRejectedBySink",
+        "EventsGivenBack",
+        "EventsDropped",
+    ),
+    *_named(By.SINK, Kind.COUNT, "Bytes", "UserRecordsDataPut"),
+    *_named(By.SINK, Kind.LEVEL, "Count", "UserRecordsPending", "UserRecordsPerKinesisRecord"),
+    *_named(By.SINK, Kind.SPREAD, "Count", "UserRecordsPerCall", "RetriesPerRecord"),
+    *_named(By.SINK, Kind.SPREAD, "Milliseconds", "BufferingTime", "RequestTime", "DeliveryTime"),
+    *_named(By.SINK, Kind.LEVEL, "Seconds", "OldestEventAge"),
+    *_named(By.SINK, Kind.LEVEL, "Percent", "LaneFullness"),
+    *_named(By.SINK, Kind.LEVEL, "None", "BreakerOpen"),
+    *_named(By.SOURCE, Kind.LEVEL, "Count", "ConsumerLag"),
+    *_named(By.SERVICE, Kind.LEVEL, "Percent", "JournalFullness"),
+    *_named(By.SERVICE, Kind.LEVEL, "Seconds", "JournalOldestAge"),
+    *_named(By.SERVICE, Kind.LEVEL, "Count", "EventsUnaccounted"),
+    *_named(By.SERVICE, Kind.COUNT, "Count", "DatumsDropped"),
+)
