@@ -1,15 +1,20 @@
 """docs/metrics.md and the metrics agree: every name, its labels, and every value of `outcome` and `reason`."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from service import plugins
 from service.outcome import Reason
 from service.receipt import Fate
 from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import LaneTimes, Meter
-from service.telemetry.prometheus import LaneGauges, MeterCollector
+from service.telemetry.prometheus import LaneGauges, registry
 from service.telemetry.source import SourceGauges
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -23,16 +28,20 @@ def _page() -> str:
 def _families() -> dict[str, tuple[str, ...]]:
     """Labels by the name that a scrape shows, counters with their `_total`."""
     found: dict[str, tuple[str, ...]] = {}
-    for family in MeterCollector(
+    for family in _registry().collect():
+        (labels,) = {tuple(name for name in sample.labels if name != "le") for sample in family.samples}
+        found[family.name + ("_total" if family.type == "counter" else "")] = labels
+    return found
+
+
+def _registry() -> CollectorRegistry:
+    return registry(
         _meter(),
         lambda: [LaneGauges("sink", 1, 2, 3, 4, 5, 6, 7.0, 8.0, "closed")],
         _bills,
         JournalGauges(1, 2, 3, 4, 5.0, {("sink", "orders"): 6}, None),
         [SourceGauges("source", lag=1)],
-    ).collect():
-        (labels,) = {tuple(name for name in sample.labels if name != "le") for sample in family.samples}
-        found[family.name + ("_total" if family.type == "counter" else "")] = labels
-    return found
+    )
 
 
 def _meter() -> Meter:
@@ -105,3 +114,11 @@ def test_every_outcome_and_reason_is_explained() -> None:
     promised = {each.value for each in (*Fate, *Reason)}
     assert promised - explained == set()
     assert explained - promised - set(_families()) == set()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
+def test_promtool_finds_nothing_to_say_of_the_page() -> None:
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=generate_latest(_registry()), capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
