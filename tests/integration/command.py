@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any, Self
 from urllib.error import HTTPError
 
+from tests.conservation import assert_balanced, samples
+
 ROOT = Path(__file__).parents[2]
 ANY_PORT = {"PENSTOCK__SERVER__PORT": "0", "PENSTOCK__ADMIN__PORT": "0"}
 AT_ONCE = {"PENSTOCK__SERVER__DEREGISTER_DELAY": "0s"}
@@ -41,7 +43,10 @@ def penstock(
 
 
 class Serving:
-    """`penstock serve` or `dev`, from `with` to the end of it; entered once it serves."""
+    """`penstock serve` or `dev`, from `with` to the end of it; entered once it serves.
+
+    If it runs to the end of the block its books must balance then: one scrape says so.
+    """
 
     def __init__(self, *arguments: str | Path, folder: Path, more: Mapping[str, str] | None = None) -> None:
         self._arguments = [*COMMAND, *map(str, arguments)]
@@ -64,10 +69,14 @@ class Serving:
         self.url, self.admin = serving["address"], serving["admin"]
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None and self.process.poll() is None:
+                assert_balanced(samples(self.get("/metrics")))
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+            self.process.communicate()
 
     @property
     def stdout(self) -> IO[str]:

@@ -13,6 +13,7 @@ import yaml
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from prometheus_client import generate_latest
 
 from service.building import build, sources
 from service.config import load
@@ -20,7 +21,9 @@ from service.delivery.health import Health, Phase
 from service.delivery.pipeline import Pipeline
 from service.receiving.contract import Source
 from service.telemetry.meter import Meter
+from service.telemetry.prometheus import registry
 from service.telemetry.source import SourceGauges
+from tests.conservation import assert_balanced, samples
 
 GATED = "tests.integration.gated_sink:Gated"
 QUICK = {"topic.metadata.refresh.interval.ms": "200", "fetch.wait.max.ms": "50"}
@@ -119,6 +122,7 @@ async def consuming(
         yield Consuming(folder, only, pipeline, health)
         only.stop()
         await pipeline.drain(1)
+        assert_balanced(samples(generate_latest(registry(meter, tuple)).decode()))
 
 
 # --- the broker's side

@@ -17,7 +17,7 @@ from examples.quickstart.readback import ReadBack
 from examples.quickstart.replay import HEADERS
 from examples.quickstart.resources import Clients, create
 from examples.quickstart.stack import Stack
-from tests.conservation import Sample, samples
+from tests.conservation import Sample, assert_balanced, samples
 
 BATCH = 20
 FLIGHT: dict[str, Any] = orjson.loads(Path("examples/quickstart/flight.json").read_bytes())
@@ -45,7 +45,10 @@ class Gateway:
 
 @asynccontextmanager
 async def gateway(logs: Path, overrides: Mapping[str, str]) -> AsyncIterator[Gateway]:
-    """A running stack of its own: emulator, mock cluster, gateway; all four destinations are read all along."""
+    """A running stack of its own: emulator, mock cluster, gateway; all four destinations are read all along.
+
+    If the gateway runs to the end its books must balance then.
+    """
     with Stack(0, 0, logs) as stack:
         await asyncio.to_thread(stack.start_emulator)
         await asyncio.to_thread(stack.start_broker, "mock")
@@ -54,7 +57,11 @@ async def gateway(logs: Path, overrides: Mapping[str, str]) -> AsyncIterator[Gat
             child = await asyncio.to_thread(stack.start_gateway, overrides)
             ledger = Ledger()
             readback = ReadBack(aws, urls, stack.brokers, ledger)
-            yield Gateway(stack, child, aws, ledger, readback)
+            running = Gateway(stack, child, aws, ledger, readback)
+            yield running
+            if child.process.poll() is None:
+                async with aiohttp.ClientSession() as session:
+                    assert_balanced(await running.metrics(session))
 
 
 def batches(first: int = 0) -> Iterator[list[dict[str, Any]]]:
