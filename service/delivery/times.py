@@ -22,8 +22,19 @@ def measure(times: LaneTimes, delivered: Sequence[Entry], events: int, started: 
         times.event_retries.observe(entry.attempts)
         times.delivered_bytes += entry.size
         return
-    waits = sorted([max(started - entry.queued_at, 0.0) for entry in delivered])
-    times.buffering_seconds.observe_sorted(waits)
-    times.delivery_seconds.observe_sorted([wait + took for wait in waits])
-    times.event_retries.observe_sorted(sorted([entry.attempts for entry in delivered]))
+    events = len(delivered)
+    moments = [entry.queued_at for entry in delivered]
+    first, last = min(moments), max(moments)
+    if first == last:  # those of one request, as they mostly are
+        waited = max(started - first, 0.0)
+        times.buffering_seconds.observe(waited, events)
+        times.delivery_seconds.observe(waited + took, events)
+    else:
+        waits = sorted([max(started - moment, 0.0) for moment in moments])
+        times.buffering_seconds.observe_sorted(waits)
+        times.delivery_seconds.observe_sorted([wait + took for wait in waits])
+    retries = [entry.attempts for entry in delivered]
+    if any(retries):
+        retries.sort()
+    times.event_retries.observe_sorted(retries)
     times.delivered_bytes += sum([entry.size for entry in delivered])

@@ -60,14 +60,17 @@ class Histogram(Struct):
         """Values that were counted."""
         return sum(self.counts)
 
-    def observe(self, value: float) -> None:
-        """Count one value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        """Count one value, or the same one so many times."""
+        self.counts[bisect_left(self.bounds, value)] += times
+        self.total += value * times
 
     def observe_sorted(self, values: Sequence[float]) -> None:
         """Count many, the least of them first: once for each bucket, not for each value."""
         if not values:
+            return
+        if values[0] == values[-1]:
+            self.observe(values[0], len(values))
             return
         self.total += sum(values)
         bucket = bisect_left(self.bounds, values[0])
