@@ -12,6 +12,7 @@ from functools import partial
 from service import __version__, gateway
 from service.admin import app as admin
 from service.admin.subject import Process, Subject
+from service.cloudwatch.publisher import publishing
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
 from service.delivery.health import Health
@@ -62,6 +63,7 @@ class _AdminPort:
 
     async def watch(self, stack: AsyncExitStack, process: Process) -> Sequence[Server]:
         server, self._address = await open_admin(stack, self._config, process, process.meter)
+        await stack.enter_async_context(publishing(self._config.cloudwatch, process.snapshot, process.meter))
         return [server]
 
     def serving(self, address: str) -> None:

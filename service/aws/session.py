@@ -51,6 +51,8 @@ async def client(service: str, config: AwsConfig, *, concurrency: int, call_time
         # shorter than the lane's patience with a call, so that it is the SDK that says what timed out
         read_timeout=call_timeout * 0.95,
         parameter_validation=False,
+        # who has large requests compresses them in a thread: the SDK would do it on the event loop
+        disable_request_compression=True,
         retries={"total_max_attempts": 1, "mode": "standard"},
         connector_args={
             "keepalive_timeout": _KEEPALIVE_SECONDS,

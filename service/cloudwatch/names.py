@@ -23,7 +23,7 @@ class Kind(StrEnum):
     """What is sent of it at each flush."""
 
     COUNT = "count"
-    """What was counted since the flush before: a sum."""
+    """What was counted since the flush before: a sum. Sent from the first time that it is not 0."""
     LEVEL = "level"
     """What it is like at the flush: a maximum or an average."""
     SPREAD = "spread"
@@ -60,6 +60,7 @@ METRICS: Final = (
         "EventsRejectedBySink",
         "EventsGivenBack",
         "EventsDropped",
+        "EventsDiverted",
     ),
     *_named(By.SINK, Kind.COUNT, "Bytes", "UserRecordsDataPut"),
     *_named(By.SINK, Kind.LEVEL, "Count", "UserRecordsPending", "UserRecordsPerKinesisRecord"),
@@ -74,3 +75,5 @@ METRICS: Final = (
     *_named(By.SERVICE, Kind.LEVEL, "Count", "EventsUnaccounted"),
     *_named(By.SERVICE, Kind.COUNT, "Count", "DatumsDropped"),
 )
+
+BY_NAME: Final = {metric.name: metric for metric in METRICS}

@@ -18,6 +18,7 @@ from service.config.settings import (
 from service.delivery.deadletter import ENVELOPE_BYTES, largest_envelope
 from service.errors import ConfigError
 from service.sinks.contract import LEAST_LANE_MEMORY, Sink, SinkConfig
+from service.sinks.stdout import Stdout
 from service.units import format_duration, format_size, is_loopback
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -103,6 +104,8 @@ def everything(
     _exclusive(document, settings)
     if "aws" not in broken:
         _regions(document, settings)
+    if not {"aws", "cloudwatch"} & set(broken):
+        _cloudwatch(document, tree, settings)
     if not tree.routes and "routes" not in broken:
         document.add(("routes",), "there must be at least one route")
     largest: dict[str, int] = {}
@@ -213,13 +216,31 @@ def _regions(document: Document, sinks: Mapping[str, SinkConfig]) -> None:
     """Each sink of AWS has a region, as its client will find it: in the settings, or where the SDK looks."""
     for sink_name, sink in sinks.items():
         if isinstance(sink, AwsConfig):
-            from service.aws.session import region_of  # the SDK, which a configuration without AWS need not load
+            _region(document, ("sinks", sink_name), sink)
 
-            try:
-                region_of(sink)
-            except ConfigError as error:
-                for mistake in error.mistakes:
-                    document.add(("sinks", sink_name), mistake)
+
+def _region(document: Document, place: Place, settings: AwsConfig) -> None:
+    from service.aws.session import region_of  # the SDK, which a configuration without AWS need not load
+
+    try:
+        region_of(settings)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            document.add(place, mistake)
+
+
+def _cloudwatch(document: Document, tree: Tree, sinks: Mapping[str, SinkConfig]) -> None:
+    """Its calls have a region; its lines stand alone on standard output, where events with `_aws` would be metrics."""
+    if tree.cloudwatch.mode == "api":
+        _region(document, ("cloudwatch",), tree.cloudwatch.within(tree.aws))
+    if tree.cloudwatch.mode == "emf":
+        for sink_name, sink in sinks.items():
+            if isinstance(sink, Stdout.Config) and sink.descriptor == 1:
+                document.add(
+                    ("cloudwatch", "mode"),
+                    f"sink {sink_name!r} writes events to standard output too, where CloudWatch would look for metrics "
+                    "in them: give it another `descriptor`, or use `mode: api`",
+                )
 
 
 def _largest_event(

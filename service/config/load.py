@@ -12,6 +12,7 @@ from service import plugins
 from service.aws.settings import AwsConfig
 from service.codecs.draft import Caps
 from service.config import checks, receiving, ways
+from service.config.cloudwatch import CloudWatchConfig
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
 from service.config.settings import AdminConfig, Auth, JournalConfig, LogConfig, RouteConfig, ServerConfig, Tree
@@ -43,6 +44,7 @@ class Config:
     server: ServerConfig
     admin: AdminConfig
     aws: AwsConfig
+    cloudwatch: CloudWatchConfig
     journal: JournalConfig
     logs: LogConfig
     sinks: Mapping[str, SinkConfig]
@@ -110,7 +112,8 @@ def again(tree: Mapping[str, Any], origin: Path | None) -> Config:
 
 
 def _print_all(document: Document) -> None:
-    """Put the terminal in each sink's place. Its lane keeps its settings, for the time-outs hang together."""
+    """Put the terminal in each sink's place, and publish nothing. A lane keeps its settings: times hang together."""
+    document.value.pop("cloudwatch", None)
     sinks, routes = document.value.get("sinks"), document.value.get("routes")
     if isinstance(sinks, dict):
         for name, raw in sinks.items():
@@ -151,6 +154,7 @@ class _Loader:
             server=settings.server,
             admin=settings.admin,
             aws=settings.aws,
+            cloudwatch=settings.cloudwatch.within(settings.aws),
             journal=settings.journal,
             logs=settings.logs,
             sinks=settings_of,

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from service import plugins
 from service.aws.settings import AwsConfig
+from service.config.cloudwatch import CloudWatchConfig
 from service.config.load import Config
 from service.config.settings import (
     AdminConfig,
@@ -82,6 +83,7 @@ def reference() -> str:
     parts += _section("`server.auth`", Auth, "`none`, or a mapping with one of:")
     parts += _section("`admin`: the admin port", AdminConfig)
     parts += _section("`aws`: for every sink of AWS, unless it says otherwise itself", AwsConfig)
+    parts += _section("`cloudwatch`: metrics for CloudWatch", CloudWatchConfig, "Beside all of `aws`:", AwsConfig)
     parts += _section("`journal`: where events of routes with `ack: stored` are kept", JournalConfig)
     parts += _section("`logs`", LogConfig)
     parts += _section("`routes.NAME`: a stream of events", RouteConfig)
@@ -213,6 +215,7 @@ def effective(config: Config) -> str:
         "server": dumped(config.server),
         "admin": dumped(config.admin),
         "aws": dumped(config.aws),
+        "cloudwatch": dumped(config.cloudwatch),
         "logs": dumped(config.logs),
         "sinks": {name: dumped(sink) for name, sink in config.sinks.items()},
         "routes": {name: dumped(route) for name, route in config.routes.items()},

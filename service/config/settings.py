@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from service.aws.settings import AwsConfig
 from service.codecs.attributes import is_uri_reference
 from service.codecs.selector import Selector
+from service.config.cloudwatch import CloudWatchConfig
 from service.sinks.contract import Format
 from service.units import ByteSize, ConfigPath, Duration, Host
 
@@ -276,6 +277,7 @@ class Tree(Settings):
     server: ServerConfig = ServerConfig()
     admin: AdminConfig = AdminConfig()
     aws: AwsConfig = AwsConfig()
+    cloudwatch: CloudWatchConfig = CloudWatchConfig()
     journal: JournalConfig = JournalConfig()
     logs: LogConfig = LogConfig()
     sinks: dict[str, Any] = Field(default={}, description="Destinations by name.")

@@ -9,11 +9,17 @@ LONGEST_ASKED_SECONDS = 60.0
 """Most that a destination's own Retry-After is heeded."""
 
 
-def delay(failures: int, after: float | None, rng: random.Random) -> float:
+def delay(
+    failures: int,
+    after: float | None,
+    rng: random.Random,
+    first: float = FIRST_SECONDS,
+    longest: float = LONGEST_SECONDS,
+) -> float:
     """Seconds to wait after the `failures`-th failure in a row (from 1); at least `after`, if it was said.
 
-    Full jitter: uniform between 0 and min(cap, first · 2^(failures - 1)) ("Exponential Backoff And Jitter",
+    Full jitter: uniform between 0 and min(longest, first · 2^(failures - 1)) ("Exponential Backoff And Jitter",
     AWS Architecture Blog).
     """
-    ceiling = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(failures - 1, 16))
+    ceiling = min(longest, first * 2.0 ** min(failures - 1, 16))
     return max(rng.uniform(0, ceiling), min(after or 0.0, LONGEST_ASKED_SECONDS))

@@ -114,6 +114,11 @@ class Meter:
     journal_commit_events: Histogram = field(default_factory=lambda: Histogram(EVENTS))
     """Events stored by one commit."""
 
+    cloudwatch_published: int = 0
+    """Datums that CloudWatch took, or standard output."""
+    cloudwatch_dropped: int = 0
+    """Datums that neither took, given up."""
+
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request. `route` is a configured name, or empty for everything else."""
         histogram = self.request_seconds.get((route, status))
@@ -148,6 +153,8 @@ class Meter:
         self.journal_failures += other.journal_failures
         self.journal_commit_seconds.add(other.journal_commit_seconds)
         self.journal_commit_events.add(other.journal_commit_events)
+        self.cloudwatch_published += other.cloudwatch_published
+        self.cloudwatch_dropped += other.cloudwatch_dropped
         for sink, times in other.lanes.items():
             self.lanes.setdefault(sink, LaneTimes()).add(times)
         for ended, last in other.last.items():

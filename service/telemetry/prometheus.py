@@ -151,6 +151,12 @@ class MeterCollector(Collector):
         yield _gauge("penstock_http_requests_open", "Requests that are being answered.", meter.requests_open)
         yield _gauge("penstock_http_body_bytes", "Memory of bodies and answers on the wire.", meter.body_bytes)
         yield self._requests()
+        yield CounterMetricFamily(
+            "penstock_cloudwatch_datums_published", "Datums that CloudWatch took.", value=meter.cloudwatch_published
+        )
+        yield CounterMetricFamily(
+            "penstock_cloudwatch_datums_dropped", "Datums that were given up.", value=meter.cloudwatch_dropped
+        )
 
     def _times(self) -> Iterable[Metric]:
         lanes = self._meter.lanes

@@ -12,6 +12,7 @@ from typing import Final
 
 from service import gateway
 from service.app import announce, open_admin
+from service.cloudwatch.publisher import publishing
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS
 from service.delivery.health import Phase
@@ -42,6 +43,7 @@ async def serve(config: Config) -> bool:
         crew = Crew(config, seats)
         async with AsyncExitStack() as stack:
             _, admin_address = await open_admin(stack, config, crew, crew.meter)
+            await stack.enter_async_context(publishing(config.cloudwatch, crew.snapshot, crew.meter))
             gateway.freeze_later()
             keeping = {asyncio.create_task(seat.keep(), name=f"worker {seat.number}") for seat in seats}
             try:

@@ -29,6 +29,7 @@ def process(scale: int = 1, **lane: object) -> Snapshot:
     meter.journal_failed["orders"] = scale
     meter.journal_queued["orders"] = 3 * scale
     meter.journal_damaged, meter.journal_failures = 4 * scale, 2 * scale
+    meter.cloudwatch_published, meter.cloudwatch_dropped = 6 * scale, 7 * scale
     for _ in range(scale):
         meter.journal_commit_seconds.observe(0.25)
         meter.journal_commit_events.observe(7)
