@@ -17,7 +17,8 @@ MOST_DIMENSIONS = 10
 
 _NAMESPACE = re.compile(r"(?!AWS/)[A-Za-z0-9_./#-][A-Za-z0-9_./#: -]{0,254}")
 """CloudWatch API reference, PutMetricData."""
-_DIMENSION = re.compile(r"[A-Za-z][\x21-\x7e]{0,254}")
+_DIMENSION = re.compile(r"[A-Za-z][\x21-\x7e]{0,249}")
+"""The specification of the embedded metric format; PutMetricData takes 255 characters."""
 _VALUE = re.compile(r"(?=.*\S)[\x20-\x7e]{1,1024}")
 """CloudWatch API reference, Dimension: ASCII, with at least one character that is no space."""
 
@@ -43,7 +44,7 @@ def _value(text: str) -> str:
 
 def _name(text: str) -> str:
     if not _DIMENSION.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is no dimension: a letter, then up to 254 ASCII characters without spaces")
+        raise ValueError(f"{text[:40]!r} is no dimension: a letter, then up to 249 ASCII characters without spaces")
     if text in OWN_DIMENSIONS:
         raise ValueError(f"{text!r} is a dimension that metrics have already; use another name")
     return text
