@@ -54,6 +54,7 @@ class Serving:
         self._environment = environment(ANY_PORT | AT_ONCE | dict(more or {}))
         self.said: list[str] = []
         """Lines of standard error so far."""
+        self.printed = ""
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
@@ -98,8 +99,8 @@ class Serving:
         self.process.send_signal(number)
 
     def end(self) -> int:
-        """Wait for its end. Returns the exit code; the rest of its log is in `said`."""
-        _, rest = self.process.communicate(timeout=60)
+        """Wait for its end. Returns the exit code; the rest of its log is in `said`, of its output in `printed`."""
+        self.printed, rest = self.process.communicate(timeout=60)
         self.said += rest.splitlines()
         return self.process.returncode
 
