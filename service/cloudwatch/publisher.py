@@ -17,7 +17,7 @@ from typing import Final, Protocol, Self, TypeVar
 from service.cloudwatch.datum import difference
 from service.cloudwatch.totals import Totals, read
 from service.cloudwatch.way import Packed, Unsent, Way
-from service.config.cloudwatch import CloudWatchConfig
+from service.config.cloudwatch import FLUSH_SECONDS, CloudWatchConfig
 from service.delivery.backoff import delay
 from service.outcome import Reason
 from service.telemetry.meter import Meter
@@ -31,8 +31,6 @@ T = TypeVar("T")
 PENDING: Final = 60
 """Most that waits: an hour of minutes."""
 PENDING_BYTES: Final = 4 * 2**20
-FLUSH_SECONDS: Final = 2.0
-"""How long the end may take."""
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 _LAST_PAUSE_SECONDS: Final = 0.2

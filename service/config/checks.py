@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from service.aws.settings import AwsConfig
 from service.config import ways
+from service.config.cloudwatch import FLUSH_SECONDS
 from service.config.file import Document, Place
 from service.config.settings import (
     LAST_ANSWERS_SECONDS,
@@ -98,6 +99,7 @@ def everything(
         _ports(document, tree)
     if "server" not in broken:
         _time_outs(document, tree.server, settings)
+        _grace(document, tree)
     _type_owners(document, tree.routes)
     ways.cycles(document, tree.routes, settings)
     ways.fallbacks(document, tree, settings)
@@ -182,12 +184,20 @@ def _time_outs(document: Document, server: ServerConfig, sinks: Mapping[str, Sin
             document.add(
                 ("server", shorter), f"{format_duration(first)} must be less than {longer} ({format_duration(second)})"
             )
-    if server.deregister_delay + server.drain_timeout + LAST_ANSWERS_SECONDS > server.grace:
+
+
+def _grace(document: Document, tree: Tree) -> None:
+    server, last = tree.server, f"{format_duration(LAST_ANSWERS_SECONDS)} for the last answers"
+    seconds = server.deregister_delay + server.drain_timeout + LAST_ANSWERS_SECONDS
+    if tree.cloudwatch.mode != "off":
+        last += f" and {format_duration(FLUSH_SECONDS)} for the last metrics"
+        seconds += FLUSH_SECONDS
+    if seconds > server.grace:
         document.add(
             ("server", "drain_timeout"),
             f"deregister_delay ({format_duration(server.deregister_delay)}) and drain_timeout "
-            f"({format_duration(server.drain_timeout)}), with {format_duration(LAST_ANSWERS_SECONDS)} for the last "
-            f"answers, must together be at most grace ({format_duration(server.grace)})",
+            f"({format_duration(server.drain_timeout)}), with {last}, must together be at most grace "
+            f"({format_duration(server.grace)})",
         )
 
 

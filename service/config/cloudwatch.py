@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from service.aws.settings import AwsConfig
 from service.units import Duration
 
+FLUSH_SECONDS = 2.0
+"""How long the last metrics may take, after the drain. Part of `grace`."""
 MINUTE_SECONDS = 60.0
 HIGH_RESOLUTION_SECONDS = 10.0
 OWN_DIMENSIONS = frozenset({"Service", "Route", "Sink", "Source"})

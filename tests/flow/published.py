@@ -44,7 +44,7 @@ class Cloud:
 
     def sum(self, name: str) -> float:
         """Of all that was taken of a metric, over all its dimensions."""
-        return sum(value for each, _, values, _ in self.taken if each == name for value in values)
+        return float(sum(value for each, _, values, _ in self.taken if each == name for value in values))
 
 
 async def at_once(function: Callable[..., Any], /, *arguments: object) -> Any:

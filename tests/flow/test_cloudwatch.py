@@ -9,8 +9,9 @@ from itertools import pairwise
 import pytest
 
 from service.cloudwatch import publisher as published_by
-from service.cloudwatch.publisher import FLUSH_SECONDS, PENDING, PENDING_BYTES, Publisher
+from service.cloudwatch.publisher import PENDING, PENDING_BYTES, Publisher
 from service.cloudwatch.way import Packed, Unsent
+from service.config.cloudwatch import FLUSH_SECONDS
 from service.delivery.entry import Terms
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route

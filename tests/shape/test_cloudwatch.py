@@ -6,8 +6,9 @@ from pathlib import Path
 
 from service.cloudwatch.datum import difference
 from service.cloudwatch.names import METRICS, By, Kind
-from service.cloudwatch.publisher import FLUSH_SECONDS, PENDING, PENDING_BYTES
+from service.cloudwatch.publisher import PENDING, PENDING_BYTES
 from service.cloudwatch.totals import read
+from service.config.cloudwatch import FLUSH_SECONDS
 from tests.unit.counted import SINKS, empty, everywhere
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
