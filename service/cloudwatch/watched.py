@@ -1,0 +1,104 @@
+"""What of a configuration is watched in CloudWatch: the values that the dimensions of its metrics have."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Final
+
+from msgspec import Struct
+
+from service.cloudwatch.names import METRICS, By, Named
+from service.config import Config
+
+METRIC: Final[Mapping[str, Named]] = {each.name: each for each in METRICS}
+"""By name."""
+
+MINUTE = 60
+
+_LAGGING = frozenset({"kafka", "sqs"})
+"""Types of sources that know how far they are behind; of another the metric may never come."""
+_RECORDING = frozenset({"kinesis"})
+"""Types of sinks whose records may hold many events, and are counted."""
+
+
+class WatchedSink(Struct, frozen=True):
+    """One sink that is started."""
+
+    patience_seconds: float
+    call_seconds: float
+    """Longest time of one call."""
+    produced: bool
+    """Whether routes go to it, or another sink's events when that is broken. Dead letters alone: they are never given
+    back, and never become dead letters again."""
+    drops: bool
+    """Whether it may lose events: of a best-effort sink, or dead letters when a worker dies."""
+    records: bool
+    """Whether its records are counted, of which each may hold many events."""
+
+
+class Watched(Struct, frozen=True):
+    """One service: everything that has metrics of its own."""
+
+    namespace: str
+    own: Mapping[str, str]
+    """Dimensions of every metric, by name: `Service`, and those of the configuration."""
+    interval_seconds: float
+    """How often metrics are published."""
+    routes: Sequence[str]
+    sinks: Mapping[str, WatchedSink]
+    sources: Sequence[str]
+    """Those that know their lag."""
+    stores: bool
+    """Whether a route stores, so that there is a journal."""
+
+    def subjects(self, by: By) -> Sequence[str]:
+        """Values of that dimension; of the service one that is empty."""
+        match by:
+            case By.ROUTE:
+                return self.routes
+            case By.SINK:
+                return tuple(self.sinks)
+            case By.SOURCE:
+                return self.sources
+            case By.SERVICE:
+                return ("",)
+
+    def dimensions(self, metric: str, subject: str) -> dict[str, str]:
+        """Dimensions of the metric of that name for one route, sink or source, as they are published."""
+        by = METRIC[metric].by
+        return {**self.own, **({by.value: subject} if by is not By.SERVICE else {})}
+
+    @property
+    def period(self) -> int:
+        """Seconds of the shortest period in which there is something of each replica: whole minutes."""
+        return MINUTE * max(1, ceil(self.interval_seconds / MINUTE))
+
+
+def watched(config: Config, namespace: str, service: str) -> Watched:
+    """What is watched of a service with this configuration, which publishes each minute."""
+    to = [each for route in config.routes.values() for each in route.to]
+    produced = _with_fallbacks({each.sink for each in to}, config)
+    required = _with_fallbacks({each.sink for each in to if each.required}, config)
+    best_effort = _with_fallbacks({each.sink for each in to if not each.required}, config)
+    return Watched(
+        namespace=namespace,
+        own={"Service": service},
+        interval_seconds=MINUTE,
+        routes=tuple(config.routes),
+        sinks={
+            name: WatchedSink(
+                patience_seconds=sink.patience,
+                call_seconds=sink.call_timeout,
+                produced=name in produced,
+                drops=name in best_effort or name not in required,
+                records=sink.type in _RECORDING,
+            )
+            for name, sink in config.sinks.items()
+            if name in config.started
+        },
+        sources=tuple(name for name, source in config.sources.items() if source.type in _LAGGING),
+        stores=any(route.ack == "stored" for route in config.routes.values()),
+    )
+
+
+def _with_fallbacks(sinks: set[str], config: Config) -> set[str]:
+    return sinks | {fallback for name in sinks if (fallback := config.sinks[name].fallback) is not None}
