@@ -49,10 +49,12 @@ bench-crash: setup
 growth: .venv/.plots
 	@$(BIN)/python -m bench.growth $(GROWTH)
 
-# openapi.yaml from the running application, docs/configuration.md from the settings models; tests compare.
+# openapi.yaml from the running application, docs/configuration.md from the settings models, a template of CloudFormation
+# from the example; tests compare.
 generated: setup
 	$(BIN)/python -m service.cli openapi > openapi.yaml
 	$(BIN)/python -m service.cli settings > docs/configuration.md
+	$(BIN)/python -m service.cli generate cloudwatch --config examples/quickstart/penstock.yaml > deploy/cloudwatch/quickstart.yaml
 
 # Locks for every platform, with hashes and no index address. Needs uv once: $(BIN)/python -m pip install uv
 lock:

@@ -147,8 +147,8 @@ def _shortened(lines: Sequence[list[Any]]) -> list[list[Any]]:
     result: list[list[Any]] = []
     before: list[Any] = []
     for line in lines:
-        *same, value, options = line if len(line) > 1 else ([], None, line[0])
-        result.append(["...", value, options] if same and same == before else line)
+        *same, _, _ = line if len(line) > 1 else (None, None)  # an expression stands alone
+        result.append(["...", *line[-2:]] if same and same == before else line)
         before = same
     return result
 

@@ -1,0 +1,175 @@
+"""The template in the AWS emulator: the stack is made, and an alarm rings through SNS into a queue.
+
+The emulator knows no alarms with metric math: those are left out here, and cfn-lint has looked at them. It evaluates an
+alarm when data comes, over one window and all dimensions.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from service.cloudwatch.template import MOST_BYTES_SENT
+from tests.integration.command import penstock
+from tests.unit.cloudwatch_world import MIXED, large, written
+
+Client = Callable[[str], Any]
+
+
+@pytest.fixture
+def client(emulator: str) -> Client:
+    session = botocore.session.Session()
+    known = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    return lambda service: session.create_client(service, endpoint_url=emulator, **known)
+
+
+def generate(folder: Path, settings: dict[str, Any], *options: str) -> str:
+    """What the command prints."""
+    done = penstock("generate", "cloudwatch", "--config", written(folder, settings), *options, folder=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def until(found: Callable[[], Any]) -> Any:
+    """What `found` returns once it is true; AssertionError after 20 s."""
+    end = time.monotonic() + 20
+    while not (result := found()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return result
+
+
+def made(cloudformation: Any, name: str, template: dict[str, str], **parameters: str) -> dict[str, str]:
+    """The outputs of a new stack."""
+    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+    cloudformation.create_stack(StackName=name, Parameters=given, **template)
+
+    def ended() -> Any:
+        (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
+        return None if stack["StackStatus"].endswith("IN_PROGRESS") else stack
+
+    stack = until(ended)
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE", [event.get("ResourceStatusReason") for event in events]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def alarms(cloudwatch: Any, stack: str) -> dict[str, Any]:
+    pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack}-")
+    return {alarm["AlarmName"].removeprefix(f"{stack}-"): alarm for page in pages for alarm in page["MetricAlarms"]}
+
+
+def heard(sqs: Any, queue: str) -> Iterator[dict[str, Any]]:
+    """What comes to the queue, without an end."""
+    while True:
+        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10).get(
+            "Messages", []
+        ):
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            yield json.loads(json.loads(message["Body"])["Message"])
+
+
+def listening(client: Client, topic: str, name: str) -> str:
+    """A queue that is subscribed to the topic."""
+    sqs = client("sqs")
+    queue: str = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return queue
+
+
+def test_the_stack_has_every_alarm_the_dashboard_and_a_topic(client: Client, tmp_path: Path) -> None:
+    text = generate(tmp_path, MIXED, "--without", "throttled", "--expect", "orders", "--service", "shop")
+    outputs = made(client("cloudformation"), "whole", {"TemplateBody": text}, AlarmEmail="oncall@example.com")
+    written_down = cfn_yaml.loads(text)["Resources"]
+    found = alarms(client("cloudwatch"), "whole")
+    assert len(found) == sum(each["Type"] == "AWS::CloudWatch::Alarm" for each in written_down.values()) == 21
+    assert found["oldest-event-stream"]["Threshold"] == 12
+    assert found["nothing-received-orders"]["TreatMissingData"] == "breaching"
+    for alarm in found.values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [outputs["AlarmTopic"]]
+        assert {"Name": "Service", "Value": "shop"} in alarm["Dimensions"]
+    body = client("cloudwatch").get_dashboard(DashboardName=outputs["Dashboards"])["DashboardBody"]
+    (shown, *_), *_ = (json.loads(body)["widgets"],)
+    assert set(shown["properties"]["alarms"]) == {alarm["AlarmArn"] for alarm in found.values()}
+    assert "us-east-1" in body
+    assert "${" not in body
+    (subscription,) = client("sns").list_subscriptions_by_topic(TopicArn=outputs["AlarmTopic"])["Subscriptions"]
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "oncall@example.com")
+
+
+def test_thresholds_and_a_topic_of_ones_own_are_taken(client: Client, tmp_path: Path) -> None:
+    topic = client("sns").create_topic(Name="pager")["TopicArn"]
+    text = generate(tmp_path, MIXED, "--without", "throttled")
+    own = {"OldestEventAge": "45", "DeadLetters": "7", "AlarmTopicArn": topic}
+    outputs = made(client("cloudformation"), "own", {"TemplateBody": text}, **own)
+    found = alarms(client("cloudwatch"), "own")
+    assert outputs["AlarmTopic"] == topic
+    assert {found[f"oldest-event-{sink}"]["Threshold"] for sink in ("stream", "lake")} == {45}
+    assert found["dead-letters-lake"]["Threshold"] == 7
+    assert found["dead-letters-lake"]["AlarmActions"] == [topic]
+
+
+def test_a_dead_letter_rings_through_the_topic_and_says_what_to_do(client: Client, tmp_path: Path) -> None:
+    text = generate(tmp_path, MIXED, "--without", "throttled", "--namespace", "Ringing", "--service", "shop")
+    outputs = made(client("cloudformation"), "ringing", {"TemplateBody": text})
+    queue = listening(client, outputs["AlarmTopic"], "ringing")
+    lake = [{"Name": "Service", "Value": "shop"}, {"Name": "Sink", "Value": "lake"}]
+    datum = {"MetricName": "EventsDeadLettered", "Dimensions": lake, "Unit": "Count", "Values": [3.0], "Counts": [1.0]}
+    client("cloudwatch").put_metric_data(Namespace="Ringing", MetricData=[datum])
+    notice = next(each for each in heard(client("sqs"), queue) if each["AlarmName"] == "ringing-dead-letters-lake")
+    assert (notice["OldStateValue"], notice["NewStateValue"]) == ("INSUFFICIENT_DATA", "ALARM")
+    assert "`penstock dlq list --refused-by lake`" in notice["AlarmDescription"]
+    assert notice["AlarmDescription"].endswith("docs/operate.md#alarm-dead-letters")
+    assert alarms(client("cloudwatch"), "ringing")["dead-letters-lake"]["StateValue"] == "ALARM"
+
+
+def test_the_end_of_an_alarm_is_told_too(client: Client, tmp_path: Path) -> None:
+    """As `deploy/cloudwatch/README.md` has it tried."""
+    text = generate(tmp_path, MIXED, "--without", "throttled", "--namespace", "Ending")
+    outputs = made(client("cloudformation"), "ending", {"TemplateBody": text})
+    queue = listening(client, outputs["AlarmTopic"], "ending")
+    for state in ("ALARM", "OK"):
+        client("cloudwatch").set_alarm_state(
+            AlarmName="ending-oldest-event-lake", StateValue=state, StateReason="a trial"
+        )
+    notices = heard(client("sqs"), queue)
+    assert {next(notices)["NewStateValue"] for _ in range(2)} == {"ALARM", "OK"}
+
+
+def test_a_large_template_goes_by_way_of_a_bucket(client: Client, emulator: str, tmp_path: Path) -> None:
+    text = generate(tmp_path, large(), "--without", "throttled")
+    assert len(text) > MOST_BYTES_SENT
+    s3 = client("s3")
+    s3.create_bucket(Bucket="templates")
+    s3.put_object(Bucket="templates", Key="large.yaml", Body=text.encode())
+    outputs = made(client("cloudformation"), "large", {"TemplateURL": f"{emulator}/templates/large.yaml"})
+    assert outputs["Dashboards"] == "large"
+    assert len(alarms(client("cloudwatch"), "large")) == 184
+
+
+def test_the_command_says_how_the_template_is_to_be_given(tmp_path: Path) -> None:
+    small = penstock("generate", "cloudwatch", "--config", written(tmp_path, MIXED), folder=tmp_path)
+    assert small.stderr.startswith("24 alarms, ")
+    assert small.stderr.endswith(" bytes: as it is\n")
+    whole = penstock("generate", "cloudwatch", "--config", written(tmp_path, large()), folder=tmp_path)
+    assert "give it by S3" in whole.stderr
+
+
+def test_the_command_makes_nothing_that_cloudformation_would_refuse(tmp_path: Path) -> None:
+    done = penstock("generate", "cloudwatch", "--config", written(tmp_path, large(routes=500)), folder=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "610 resources" in done.stderr
+    assert "--without" in done.stderr
+
+
+@pytest.mark.parametrize("options", [("--without", "refusal"), ("--expect", "order")])
+def test_a_kind_or_route_that_is_not_there_is_wrong_usage(tmp_path: Path, options: tuple[str, str]) -> None:
+    done = penstock("generate", "cloudwatch", "--config", written(tmp_path, MIXED), *options, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert options[1] in done.stderr

@@ -1,0 +1,74 @@
+"""Services of several kinds to watch, each from a configuration as an operator writes it."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from service.cloudwatch.watched import Watched, watched
+from service.config import load
+
+SMALL: dict[str, Any] = {
+    "sinks": {"data": {"type": "memory"}},
+    "routes": {"orders": {"to": ["data"]}},
+}
+"""The least there is."""
+
+MIXED: dict[str, Any] = {
+    "aws": {"region": "eu-west-1"},
+    "journal": {"path": "journal", "volume": "ephemeral"},
+    "sinks": {
+        "stream": {"type": "kinesis", "stream": "orders", "patience": "22s", "call_timeout": "4s", "fallback": "spare"},
+        "lake": {"type": "firehose", "delivery_stream": "orders"},
+        "spare": {"type": "sqs", "queue": "spare", "call_timeout": "6s"},
+        "letters": {"type": "sqs", "queue": "letters"},
+        "unused": {"type": "memory"},
+    },
+    "routes": {
+        "orders": {"to": ["stream", {"sink": "lake", "required": False}], "dead_letter": "letters"},
+        "order_lines": {"to": ["stream"], "ack": "stored", "dead_letter": "letters"},
+    },
+    "sources": {
+        "msk": {
+            "type": "kafka",
+            "brokers": "127.0.0.1:9",
+            "group": "g",
+            "topics": {"t": "orders"},
+            "max_message": "64KiB",
+        },
+        "uploads": {"type": "sqs", "queue": "uploads", "route": "orders", "max_message": "64KiB"},
+        "clicks": {"type": "firehose", "route": "orders", "max_message": "64KiB"},
+    },
+}
+"""Everything that makes a difference: fallbacks, best effort, dead letters, a journal, and every kind of source."""
+
+
+def large(sinks: int = 20, routes: int = 100) -> dict[str, Any]:
+    """A configuration of that size."""
+    return {
+        "aws": {"region": "eu-west-1"},
+        "server": {"memory": "8GiB"},
+        "sinks": {
+            **{f"sink_{n}": {"type": "kinesis", "stream": f"stream-{n}"} for n in range(sinks)},
+            "letters": {"type": "sqs", "queue": "letters"},
+        },
+        "routes": {
+            f"route_number_{n}": {
+                "to": [f"sink_{n % sinks}", {"sink": f"sink_{(n + 1) % sinks}", "required": False}],
+                "dead_letter": "letters",
+            }
+            for n in range(routes)
+        },
+    }
+
+
+def written(folder: Path, settings: dict[str, Any]) -> Path:
+    """The file of a configuration."""
+    path = folder / "penstock.yaml"
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    return path
+
+
+def watching(folder: Path, settings: dict[str, Any], namespace: str = "Penstock", service: str = "shop") -> Watched:
+    """What is watched of a service with these settings."""
+    return watched(load(written(folder, settings), {}), namespace, service)
