@@ -22,8 +22,6 @@ def _group() -> None:
 @app.command()
 def cloudwatch(
     config: File = None,
-    namespace: Annotated[str, typer.Option(help="CloudWatch namespace of the metrics.")] = "Penstock",
-    service: Annotated[str, typer.Option(help="Value of the dimension `Service`.")] = "penstock",
     without: Annotated[list[str] | None, typer.Option(help="A kind of alarm that is not wanted; repeat.")] = None,
     expect: Annotated[
         list[str] | None, typer.Option(help="A route that is never silent for long: alarm if it is; repeat.")
@@ -37,10 +35,12 @@ def cloudwatch(
     found = loaded(config, keys=False)
     _known(without, [watch.name for watch in WATCHES], "--without")
     _known(expect, found.routes, "--expect")
-    made = template(watched(found, namespace, service), without or (), expect or ())
+    made = template(watched(found), without or (), expect or ())
     if made.excess is not None:
         fail(f"the template would have {made.excess}: leave out a kind of alarm with --without, such as `refused`")
     typer.echo(made.text, nl=False)
+    if found.cloudwatch.mode == "off":
+        typer.echo("`cloudwatch.mode` is off: until it is `api` or `emf` the alarms hear nothing", err=True)
     where = "give it by S3 (`aws cloudformation deploy --s3-bucket`)" if made.size > MOST_BYTES_SENT else "as it is"
     typer.echo(f"{counted(made.alarms, 'alarm')}, {made.size} bytes: {where}", err=True)
 

@@ -48,7 +48,12 @@ ROWS: Final = (
             _sum("Dropped: lost", "EventsDropped"),
             _highest("Not accounted for: a defect", "EventsUnaccounted"),
             _sum("Dead letters", "EventsDeadLettered"),
-            _sum("Given back, or refused by the sink: producers know", "EventsGivenBack", "EventsRejectedBySink"),
+            _sum(
+                "Given back, refused by the sink (producers know), or taken by the fallback",
+                "EventsGivenBack",
+                "EventsRejectedBySink",
+                "EventsDiverted",
+            ),
         ),
     ),
     Row(

@@ -73,16 +73,16 @@ class Watched(Struct, frozen=True):
         return MINUTE * max(1, ceil(self.interval_seconds / MINUTE))
 
 
-def watched(config: Config, namespace: str, service: str) -> Watched:
-    """What is watched of a service with this configuration, which publishes each minute."""
+def watched(config: Config) -> Watched:
+    """What is watched of a service with this configuration."""
     to = [each for route in config.routes.values() for each in route.to]
     produced = _with_fallbacks({each.sink for each in to}, config)
     required = _with_fallbacks({each.sink for each in to if each.required}, config)
     best_effort = _with_fallbacks({each.sink for each in to if not each.required}, config)
     return Watched(
-        namespace=namespace,
-        own={"Service": service},
-        interval_seconds=MINUTE,
+        namespace=config.cloudwatch.namespace,
+        own={"Service": config.cloudwatch.service, **config.cloudwatch.dimensions},
+        interval_seconds=config.cloudwatch.interval_seconds,
         routes=tuple(config.routes),
         sinks={
             name: WatchedSink(

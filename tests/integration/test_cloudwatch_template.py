@@ -28,6 +28,11 @@ def client(emulator: str) -> Client:
     return lambda service: session.create_client(service, endpoint_url=emulator, **known)
 
 
+def published(**settings: str) -> dict[str, Any]:
+    """The section that says how metrics are published."""
+    return {"cloudwatch": {"mode": "emf", **settings}}
+
+
 def generate(folder: Path, settings: dict[str, Any], *options: str) -> str:
     """What the command prints."""
     done = penstock("generate", "cloudwatch", "--config", written(folder, settings), *options, folder=folder)
@@ -84,7 +89,7 @@ def listening(client: Client, topic: str, name: str) -> str:
 
 
 def test_the_stack_has_every_alarm_the_dashboard_and_a_topic(client: Client, tmp_path: Path) -> None:
-    text = generate(tmp_path, MIXED, "--without", "throttled", "--expect", "orders", "--service", "shop")
+    text = generate(tmp_path, MIXED | published(service="shop"), "--without", "throttled", "--expect", "orders")
     outputs = made(client("cloudformation"), "whole", {"TemplateBody": text}, AlarmEmail="oncall@example.com")
     written_down = cfn_yaml.loads(text)["Resources"]
     found = alarms(client("cloudwatch"), "whole")
@@ -116,7 +121,7 @@ def test_thresholds_and_a_topic_of_ones_own_are_taken(client: Client, tmp_path: 
 
 
 def test_a_dead_letter_rings_through_the_topic_and_says_what_to_do(client: Client, tmp_path: Path) -> None:
-    text = generate(tmp_path, MIXED, "--without", "throttled", "--namespace", "Ringing", "--service", "shop")
+    text = generate(tmp_path, MIXED | published(namespace="Ringing", service="shop"), "--without", "throttled")
     outputs = made(client("cloudformation"), "ringing", {"TemplateBody": text})
     queue = listening(client, outputs["AlarmTopic"], "ringing")
     lake = [{"Name": "Service", "Value": "shop"}, {"Name": "Sink", "Value": "lake"}]
@@ -131,7 +136,7 @@ def test_a_dead_letter_rings_through_the_topic_and_says_what_to_do(client: Clien
 
 def test_the_end_of_an_alarm_is_told_too(client: Client, tmp_path: Path) -> None:
     """As `deploy/cloudwatch/README.md` has it tried."""
-    text = generate(tmp_path, MIXED, "--without", "throttled", "--namespace", "Ending")
+    text = generate(tmp_path, MIXED | published(namespace="Ending"), "--without", "throttled")
     outputs = made(client("cloudformation"), "ending", {"TemplateBody": text})
     queue = listening(client, outputs["AlarmTopic"], "ending")
     for state in ("ALARM", "OK"):
@@ -155,7 +160,7 @@ def test_a_large_template_goes_by_way_of_a_bucket(client: Client, emulator: str,
 
 def test_the_command_says_how_the_template_is_to_be_given(tmp_path: Path) -> None:
     small = penstock("generate", "cloudwatch", "--config", written(tmp_path, MIXED), folder=tmp_path)
-    assert small.stderr.startswith("24 alarms, ")
+    assert "\n24 alarms, " in small.stderr
     assert small.stderr.endswith(" bytes: as it is\n")
     whole = penstock("generate", "cloudwatch", "--config", written(tmp_path, large()), folder=tmp_path)
     assert "give it by S3" in whole.stderr

@@ -36,7 +36,7 @@ def faults(text: str) -> list[str]:
 
 def test_the_example_is_what_the_quickstart_makes_and_fits_into_a_request() -> None:
     """If this fails: make generated."""
-    made = template(watched(load(EXAMPLE, {}), "Penstock", "penstock"))
+    made = template(watched(load(EXAMPLE, {})))
     assert MADE.read_text("utf-8") == made.text
     assert made.size < 51_200
 

@@ -71,4 +71,5 @@ def written(folder: Path, settings: dict[str, Any]) -> Path:
 
 def watching(folder: Path, settings: dict[str, Any], namespace: str = "Penstock", service: str = "shop") -> Watched:
     """What is watched of a service with these settings."""
-    return watched(load(written(folder, settings), {}), namespace, service)
+    own = {"namespace": namespace, "service": service.replace("$", "$$")}
+    return watched(load(written(folder, settings | {"cloudwatch": own}), {}))
