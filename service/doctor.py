@@ -6,6 +6,7 @@ from typing import Protocol
 from service import plugins
 from service.config import Config
 from service.delivery.pipeline import Pipeline
+from service.delivery.route import Route
 from service.errors import ConfigError
 from service.receiving.contract import SourceConfig
 from service.receiving.handover import Handover
@@ -30,9 +31,10 @@ async def examine(config: Config) -> dict[str, str]:
 
 
 async def _examine_source(name: str, settings: SourceConfig, config: Config) -> str:
-    """It is not entered: it would receive. So it needs no lanes either."""
+    """It is not entered: it would receive. So its routes need no lanes, but a constructor may ask for them."""
     try:
-        handover = Handover(name, Pipeline({}, {}), config.codecs[name], Meter())
+        routes = {route: Route(route, legs=()) for route in config.routes}
+        handover = Handover(name, Pipeline(routes, {}), config.codecs[name], Meter())
         source = plugins.load("sources", settings.type)(name, settings, handover)
     except Exception as error:  # noqa: BLE001 - somebody else's may raise anything; the others are examined too
         return f"it does not start: {type(error).__name__}: {error}"

@@ -4,17 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.config import load
+from service.doctor import examine
 from service.event import DEAD_LETTER, Event
 from service.outcome import Reason
 from service.plugins import known
 from tests.contract.plain_codec import BROKEN, RAISES, TEST
 from tests.contract.source_harness import SourceHarness, discover
 from tests.http.running import Service, running
-from tests.http.scripted import Scripted
+from tests.http.scripted import Scripted, entered
 
 KINDS = [pytest.param(kind, id=kind.name) for kind in discover()]
 ASKING = [pytest.param(kind, id=kind.name) for kind in discover() if kind.asks]
@@ -230,6 +233,18 @@ async def test_trouble_is_a_sentence_that_goes_away_and_no_reason_to_end(kind: t
             assert sorted(await harness.acknowledged(5)) == BODIES
             await service.until(lambda metrics: metrics.total("penstock_source_trouble", source="incoming") == 0)
             assert sorted(await it.delivered(5)) == BODIES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_source_that_is_not_entered_can_be_asked_whether_it_is_usable(
+    kind: type[SourceHarness], tmp_path: Path
+) -> None:
+    async with kind() as harness:
+        path = tmp_path / "penstock.yaml"
+        path.write_text(configuration(harness.settings()))
+        found = await examine(load(path, {}))
+    entered.clear()
+    assert found["source incoming"] == ""
 
 
 def test_every_source_that_nobody_answers_has_a_harness() -> None:
