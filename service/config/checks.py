@@ -11,12 +11,12 @@ from service.config.settings import (
     LAST_ANSWERS_SECONDS,
     LEAST_JOURNAL,
     LEAST_MEMORY,
-    RESERVED_ROUTE,
     RouteConfig,
     ServerConfig,
     Tree,
 )
 from service.delivery.deadletter import ENVELOPE_BYTES, largest_envelope
+from service.delivery.route import RESERVED_ROUTE
 from service.errors import ConfigError
 from service.sinks.contract import LEAST_LANE_MEMORY, Sink, SinkConfig
 from service.sinks.stdout import Stdout

@@ -23,9 +23,6 @@ LEAST_MEMORY = 32 * 2**20
 LEAST_JOURNAL = 16 * 2**20
 """Bytes that a process needs of `journal.max_bytes`."""
 
-RESERVED_ROUTE = "events"
-"""`POST /v1/events` routes CloudEvents by `type`; no route may have this name."""
-
 _TYPE_PATTERN = re.compile(r"[^*\s]+\*?|\*")
 
 

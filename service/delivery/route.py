@@ -18,6 +18,9 @@ from service.event import STRUCTURED, Event, Origin, uuid7
 from service.schemas.contract import Schema
 from service.sinks.contract import Format
 
+RESERVED_ROUTE = "events"
+"""The name under which a producer, or a setting of a source, has each event's `type` find its route: no route may have
+it."""
 JOURNAL = "journal"
 """What an event of a route with `ack: stored` waits for, instead of its lanes."""
 KEPT = (JOURNAL,)

@@ -18,7 +18,7 @@ from service.delivery.deadletter import DeadLetters
 from service.delivery.intake import Intake
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
-from service.delivery.route import Route, Router
+from service.delivery.route import RESERVED_ROUTE, Route, Router
 from service.envelopes.contract import Codec, Found, Message, Why
 from service.errors import Busy, Code, Draining, IngestError, InvalidEvent, NotFound
 from service.event import Event
@@ -150,6 +150,10 @@ class Handover:
     def _ring(self) -> None:
         self._timer = None
         self._wake(len(self._blocked))
+
+    def route(self, name: str) -> Route | None:
+        """The route that a source's setting names; None for `events`, where each event's type finds its own."""
+        return None if name == RESERVED_ROUTE else self.routes[name]
 
     # --- what a flow needs
 

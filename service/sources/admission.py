@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from service.config.settings import RESERVED_ROUTE, ServerConfig
+from service.config.settings import ServerConfig
 from service.delivery.pipeline import Pipeline
-from service.delivery.route import Route
+from service.delivery.route import RESERVED_ROUTE, Route
 from service.errors import Busy, Code, Draining, Unreadable
 from service.sources.head import Head
 from service.sources.ingest import Ingest

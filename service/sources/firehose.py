@@ -9,7 +9,6 @@ from typing import Self
 from fastapi import FastAPI, Response
 from pydantic import Field, SecretStr, model_validator
 
-from service.config.settings import RESERVED_ROUTE
 from service.errors import ConfigError
 from service.receiving.contract import PublicPort, SourceConfig
 from service.receiving.handover import Handover
@@ -103,7 +102,7 @@ class Firehose:
         self.name = name
         self._config = config
         self._handover = handover
-        self._route = None if config.route == RESERVED_ROUTE else handover.routes[config.route]
+        self._route = handover.route(config.route)
         self._endpoint: Endpoint | None = None
 
     def mount(self, app: FastAPI) -> None:

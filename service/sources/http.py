@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from service import __version__
-from service.config.settings import RESERVED_ROUTE
 from service.delivery.health import Health
+from service.delivery.route import RESERVED_ROUTE
 from service.errors import Code, Defect, Draining, IngestError
 from service.sources import answer, openapi
 from service.sources.admission import ENDED, Admission

@@ -10,9 +10,9 @@ from time import perf_counter, time
 
 from service.codecs.body import reader
 from service.codecs.draft import Caps, Draft
-from service.config.settings import RESERVED_ROUTE, ServerConfig
+from service.config.settings import ServerConfig
 from service.delivery.pipeline import Pipeline
-from service.delivery.route import Route
+from service.delivery.route import RESERVED_ROUTE, Route
 from service.errors import Code, Forbidden, IngestError, NotFound, Unavailable
 from service.event import Origin
 from service.sources.head import Head

@@ -12,7 +12,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from pydantic import Field, field_validator, model_validator
 
-from service.config.settings import RESERVED_ROUTE
 from service.delivery.route import Route
 from service.errors import SettingErrors
 from service.kafka.connection import built, connection
@@ -178,7 +177,7 @@ class Kafka:
         name = topics.get(topic)
         if name is None:
             name = next(route for pattern, route in topics.items() if pattern[0] == "^" and re.match(pattern, topic))
-        return None if name == RESERVED_ROUTE else self._handover.routes[name]
+        return self._handover.route(name)
 
     @property
     def gauges(self) -> SourceGauges:

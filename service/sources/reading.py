@@ -8,9 +8,8 @@ from msgspec import Struct
 
 from service.codecs.cloudevents import declared
 from service.codecs.draft import Draft, Refusal
-from service.config.settings import RESERVED_ROUTE
 from service.delivery.intake import Intake
-from service.delivery.route import Route, Router
+from service.delivery.route import RESERVED_ROUTE, Route, Router
 from service.errors import Code, Forbidden, IngestError, NotFound, StrictlyRefused, TooLarge
 from service.event import NO_ATTRIBUTES, STRUCTURED, Event, Origin, uuid7
 from service.sources.head import Head

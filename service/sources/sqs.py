@@ -15,7 +15,6 @@ from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.queue import Queue
 from service.aws.session import client
 from service.aws.settings import AwsConfig
-from service.config.settings import RESERVED_ROUTE
 from service.errors import ConfigError
 from service.receiving.contract import SourceConfig
 from service.receiving.handover import Handover
@@ -228,7 +227,6 @@ class _Running:
     """What an entered source consists of."""
 
     def __init__(self, calls: Calls, config: Sqs.Config, queue: Queue, handover: Handover) -> None:
-        route = None if config.route == RESERVED_ROUTE else handover.routes[config.route]
         self.tasks: list[asyncio.Task[None]] = []
         self.flight = Flight(calls, int(config.visibility), handover.lapsed)
         room = Room(config.window, config.memory, config.max_message + PER_MESSAGE_BYTES)
@@ -240,7 +238,7 @@ class _Running:
             self.deletion,
             fifo=queue.fifo,
             max_receives=config.max_receives,
-            route=route,
+            route=handover.route(config.route),
             changed=self.receivers.changed,
         )
 
