@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from itertools import count
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from tests.contract.source_harness import SourceHarness
 from tests.http import firehose
-from tests.http.running import Service
 
 
 class FirehoseSourceHarness(SourceHarness):
@@ -15,7 +14,6 @@ class FirehoseSourceHarness(SourceHarness):
     asks: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._service: Service
         self._numbers = count()
         self._requests: set[asyncio.Task[None]] = set()
         self._acknowledged: list[bytes] = []
@@ -23,10 +21,6 @@ class FirehoseSourceHarness(SourceHarness):
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*self._requests)
-
-    def serving(self, service: Service) -> Self:
-        self._service = service
-        return self
 
     def settings(self, *, bounded: bool = False) -> dict[str, Any]:
         assert not bounded

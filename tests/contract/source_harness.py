@@ -36,8 +36,8 @@ class SourceHarness:
         raise NotImplementedError
 
     def serving(self, service: Service) -> Self:
-        """The service runs: whoever calls the source knows where."""
-        del service
+        """The service runs: whoever calls the source, or asks what it has counted, knows where."""
+        self._service = service
         return self
 
     async def send(self, bodies: Sequence[bytes]) -> None:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 from deploy.local.mock_cluster import MockCluster
 from tests.contract.mock_kafka import committed, produce
 from tests.contract.source_harness import SourceHarness
-from tests.http.running import Service
 
 
 class KafkaSourceHarness(SourceHarness):
@@ -21,10 +20,6 @@ class KafkaSourceHarness(SourceHarness):
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.cluster.__exit__)
-
-    def serving(self, service: Service) -> Self:
-        self._service = service
-        return self
 
     def settings(self, *, bounded: bool = False) -> dict[str, Any]:
         own = {"type": "kafka", "brokers": self.cluster.bootstrap, "group": "penstock", "commit_interval": "50ms"}

@@ -249,3 +249,9 @@ async def test_a_source_that_is_not_entered_can_be_asked_whether_it_is_usable(
 
 def test_every_source_that_nobody_answers_has_a_harness() -> None:
     assert {kind.name.partition("-")[0] for kind in discover()} >= set(known("sources"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_harness_stays_small(kind: type[SourceHarness]) -> None:
+    path = Path(__file__).parent / f"{kind.__module__.rpartition('.')[2]}.py"
+    assert len(path.read_text("utf-8").splitlines()) <= 60
