@@ -31,6 +31,10 @@ from service.units import ByteSize, Duration
 
 _ACCESS = "allow this client Read and Describe on the topics, and Read on the group"
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_READ_DIFFERENTLY = re.compile(r"\\[A-Za-z0-9]|\(\?|\[\^?\[[:.=]|[*+?}][?+]")
+"""What a pattern may not have. librdkafka reads it as a POSIX extended expression of the C library (`classic`), or the
+brokers as one of RE2/J (KIP-848), and then Python, to find the route. Read as POSIX, `^a-\\d` finds nothing, in
+silence."""
 
 
 class Kafka:
@@ -82,6 +86,9 @@ class Kafka:
         def _check_topics(cls, topics: dict[str, str]) -> dict[str, str]:
             for topic in topics:
                 if topic.startswith("^"):
+                    if (found := _READ_DIFFERENTLY.search(topic)) is not None:
+                        plain = "keep to what all read alike, such as [0-9] and .*"
+                        raise ValueError(f"{topic!r}: not every Kafka client reads {found[0]!r}; {plain}")
                     try:
                         re.compile(topic)
                     except re.error as error:
