@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -24,7 +24,7 @@ from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError
 from service.sources.kafka_assignment import Assignment
 from service.sources.kafka_consumer import Polling, batch_messages
-from service.sources.kafka_settings import librdkafka
+from service.sources.kafka_settings import OWNED, WHY_OWNED, librdkafka
 from service.telemetry.source import SourceGauges
 from service.threads import off_loop
 from service.units import ByteSize, Duration
@@ -80,6 +80,9 @@ class Kafka:
         max_poll_interval: Duration = Field(
             default=300.0, ge=1, le=86400, description="After which a member that does not poll is; ours polls always."
         )
+
+        owned: ClassVar[frozenset[str]] = OWNED
+        why_owned: ClassVar[str] = WHY_OWNED
 
         @field_validator("topics")
         @classmethod

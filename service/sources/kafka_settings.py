@@ -2,12 +2,43 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from service.kafka.connection import connection
 
 if TYPE_CHECKING:
     from service.sources.kafka import Kafka
+
+OWNED: Final = frozenset(
+    {
+        "allow.auto.create.topics",
+        "auto.commit.enable",
+        "auto.commit.interval.ms",
+        "auto.offset.reset",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.partition.eof",
+        "fetch.max.bytes",
+        "fetch.message.max.bytes",
+        "group.id",
+        "group.instance.id",
+        "group.protocol",
+        "heartbeat.interval.ms",
+        "isolation.level",
+        "max.partition.fetch.bytes",
+        "max.poll.interval.ms",
+        "message.max.bytes",
+        "partition.assignment.strategy",
+        "queued.max.messages.kbytes",
+        "receive.message.max.bytes",
+        "session.timeout.ms",
+    }
+)
+WHY_OWNED: Final = (
+    "cannot be set here: the source sets it so that nothing is committed too early and memory stays bounded. Use "
+    "`group`, `protocol`, `instance_id`, `start`, `isolation`, `session_timeout`, `max_poll_interval`, "
+    "`max_message` or `memory` for what they name; remove this"
+)
 
 
 def librdkafka(config: "Kafka.Config") -> Mapping[str, Any]:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from service.config import load
+from service.kafka.connection import connection
 from service.sources.kafka import Kafka
-from service.sources.kafka_settings import librdkafka
+from service.sources.kafka_settings import OWNED, librdkafka
 from tests.unit.written import mistakes, write
 
 
@@ -67,6 +68,14 @@ def test_a_group_of_the_consumer_protocol_says_itself_how_long_a_session_is(tmp_
     assert not {"session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"} & given.keys()
 
 
-def test_a_property_does_not_override_what_the_source_owns(tmp_path: Path) -> None:
-    given = librdkafka(config(tmp_path, ", properties: {enable.auto.commit: 'true', fetch.wait.max.ms: '7'}"))
-    assert (given["enable.auto.commit"], given["fetch.wait.max.ms"]) == (False, "7")
+def test_a_property_that_the_source_owns_is_a_mistake_and_another_is_taken(tmp_path: Path) -> None:
+    (mistake,) = mistakes(tmp_path, written(", properties: {enable.auto.commit: 'true'}"))
+    assert "properties.enable.auto.commit: cannot be set here" in mistake
+    assert librdkafka(config(tmp_path, ", properties: {fetch.wait.max.ms: '7'}"))["fetch.wait.max.ms"] == "7"
+
+
+@pytest.mark.parametrize("more", [", instance_id: a", ", protocol: consumer"])
+def test_whatever_the_source_sets_is_its_own_but_for_its_defaults(tmp_path: Path, more: str) -> None:
+    found = config(tmp_path, more)
+    mine = librdkafka(found).keys() - connection(found).keys()
+    assert mine - OWNED == {"reconnect.backoff.max.ms", "topic.metadata.refresh.interval.ms", "log.connection.close"}
