@@ -28,7 +28,7 @@ routes:
 sources:
   stream:
     type: firehose
-    codec: "tests.http.plain_codec:Plain"
+    codec: json
     access_keys: [{KEY}]
     route: orders
     max_body: 256KiB

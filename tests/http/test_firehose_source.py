@@ -91,9 +91,11 @@ async def test_what_is_no_record_is_a_dead_letter_with_its_bytes(service: Servic
     assert (letter["body"], letter["id"]) == (record, f"{ID}/0")
 
 
-async def test_an_empty_record_that_the_codec_passes_over_is_done_with(service: Service) -> None:
+async def test_an_empty_record_is_a_dead_letter(service: Service) -> None:
     assert_form(await sent(service, [b"", b'{"number":1}']), 200)
     assert numbers(service) == [1]
+    [letter] = letters(service)
+    assert (letter["body"], letter["id"]) == ("", f"{ID}/0")
 
 
 async def test_what_no_route_takes_is_among_the_dead_letters_of_the_source(service: Service) -> None:

@@ -30,7 +30,7 @@ routes:
 sources:
   stream:
     type: firehose
-    codec: "tests.http.plain_codec:Plain"
+    codec: json
     access_keys: [correct-horse-battery-staple]
     route: orders
     max_body: 1MiB

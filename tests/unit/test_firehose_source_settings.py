@@ -18,7 +18,7 @@ sinks:
 routes:
   orders: {{to: [main], dead_letter: dead}}
 sources:
-  stream: {{type: firehose, codec: "tests.http.plain_codec:Plain", route: orders, {settings}}}
+  stream: {{type: firehose, codec: json, route: orders, {settings}}}
 """
 
 
