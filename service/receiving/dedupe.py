@@ -21,8 +21,8 @@ class Dedupe(BaseModel):
     most: int = Field(default=100_000, ge=1, le=10_000_000, description="Most ids known; beyond, the oldest go.")
 
 
-class Delivered:
-    """The identities of one source.
+class DedupeWindow:
+    """The identities of one source's events, of those under way and of those delivered lately.
 
     An identity is known once everything of its message was settled, so an event that was lost on the way is no
     duplicate. A duplicate of one under way joins it: it is settled, or fails, as that one does.

@@ -27,7 +27,7 @@ CHUNK_MESSAGES: Final = 500
 _SAFE: Final = frozenset({Fate.DELIVERED, Fate.DEAD_LETTERED})
 
 
-class Hears(Protocol):
+class Acknowledger(Protocol):
     """Whoever acknowledges the messages of a flow."""
 
     def settled(self, flow: "Flow", numbers: Sequence[int]) -> None:
@@ -40,14 +40,14 @@ class Hears(Protocol):
 class Flow:
     """Messages of one order. Only the event loop's thread calls it."""
 
-    def __init__(self, name: str, route: Route | None, handover: Handover, hears: Hears) -> None:
+    def __init__(self, name: str, route: Route | None, handover: Handover, acknowledger: Acknowledger) -> None:
         """`route`: where everything goes; None: by the type of each event."""
         self.name = name
         self.route = route
         self.closed = False
         self._unread_bytes = self._chunk_bytes = self._refused_bytes = 0
         self._handover = handover
-        self._hears = hears
+        self._acknowledger = acknowledger
         self._waiting: deque[Received] = deque()
         self._chunk: dict[int, Received] = {}
         """Of what was read last, by number."""
@@ -57,8 +57,7 @@ class Flow:
         """What comes after it."""
         self._offered = 0
         self._progress = Progress()
-        delivered = handover.delivered
-        self._identities = Identities(delivered, name) if delivered is not None else None
+        self._identities = Identities(handover.dedupe, name) if handover.dedupe is not None else None
 
     # --- what comes in
 
@@ -285,7 +284,7 @@ class Flow:
             return
         if self._identities is not None:
             self._identities.settled(done)
-        self._hears.settled(self, done)
+        self._acknowledger.settled(self, done)
 
     def _fail(self, number: int, why: Settlement) -> None:
         first = self._progress.fail(number)
@@ -293,4 +292,4 @@ class Flow:
         if first:
             if self._identities is not None:
                 self._identities.let_go(number)
-            self._hears.failed(self, number, why)
+            self._acknowledger.failed(self, number, why)

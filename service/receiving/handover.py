@@ -23,7 +23,7 @@ from service.envelopes.contract import Codec, Found, Message, Why
 from service.errors import Busy, Code, Draining, IngestError, InvalidEvent, NotFound
 from service.event import Event
 from service.outcome import Reason
-from service.receiving.dedupe import Dedupe, Delivered
+from service.receiving.dedupe import Dedupe, DedupeWindow
 from service.telemetry.meter import REFUSED, Meter
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Handover:
             name: _unanswered(route) for name, route in pipeline.routes.items() if targets is None or name in targets
         }
         """The pipeline's, on the terms of a source: nobody waits, and it has what the lanes hold too."""
-        self.delivered = Delivered(dedupe) if dedupe is not None else None
+        self.dedupe = DedupeWindow(dedupe) if dedupe is not None else None
         self.now = time()
         """Unix time of this turn."""
         self._router = Router(self.routes.values())
@@ -105,8 +105,8 @@ class Handover:
         """The flow has ended."""
         self._ready.pop(flow, None)
         self._blocked.pop(flow, None)
-        if self.delivered is not None:
-            self.delivered.forget(flow.name)
+        if self.dedupe is not None:
+            self.dedupe.forget(flow.name)
 
     def stop(self) -> None:
         """Hand nothing over any more."""

@@ -54,14 +54,14 @@ class Delivery:
             self._end.set_result("")
 
     def settled(self, flow: Flow, numbers: Sequence[int]) -> None:
-        """See `Hears`."""
+        """See `Acknowledger`."""
         del flow
         self._left -= len(numbers)
         if not self._left:
             self._ended("")
 
     def failed(self, flow: Flow, number: int, why: Settlement) -> None:
-        """See `Hears`. Firehose sends the whole request again."""
+        """See `Acknowledger`. Firehose sends the whole request again."""
         del flow
         self._ended(f"record {number}: {why.detail or why.fate.value}")
 

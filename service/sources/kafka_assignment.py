@@ -252,7 +252,7 @@ class Assignment:
     # --- what became of the messages
 
     def settled(self, flow: Flow, numbers: Sequence[int]) -> None:
-        """See `flow.Hears`."""
+        """See `Acknowledger`."""
         del numbers
         if (partition := self._flows.get(flow)) is None:
             return
@@ -264,7 +264,7 @@ class Assignment:
             self._look_for_room()
 
     def failed(self, flow: Flow, number: int, why: Settlement) -> None:
-        """See `flow.Hears`: what was given back is read again, unless we end; what nothing takes stands in the way."""
+        """See `Acknowledger`: what was given back is read again, unless we end; what nothing takes is in the way."""
         del number
         if (partition := self._flows.get(flow)) is None or self._stopped:
             return

@@ -133,7 +133,7 @@ class Groups:
     # --- what became of the messages
 
     def settled(self, flow: Flow, numbers: Sequence[int]) -> None:
-        """See `flow.Hears`: of a message group the settled prefix is deleted, so that what failed is not overtaken."""
+        """See `Acknowledger`: of a message group the settled prefix is deleted, so that nothing overtakes a failure."""
         own = self._groups.get(flow)
         if own is None:
             return
@@ -145,7 +145,7 @@ class Groups:
         self._changed()
 
     def failed(self, flow: Flow, number: int, why: Settlement) -> None:
-        """See `flow.Hears`. It may be told in the midst of handing over."""
+        """See `Acknowledger`. It may be told in the midst of handing over."""
         self._loop.call_soon(self._fail, flow, number, why)
 
     def _fail(self, flow: Flow, number: int, why: Settlement) -> None:

@@ -25,7 +25,7 @@ GOLDEN = b"""{
     ]
 }"""
 """The body that the documentation of the protocol shows."""
-SOURCE = 'type: firehose, codec: json, access_keys: [correct-horse-battery-staple]'
+SOURCE = "type: firehose, codec: json, access_keys: [correct-horse-battery-staple]"
 SMALL = "max_body: 4MiB, memory: 16MiB"
 CONFIGURATION = f"""
 server: {{memory: 48MiB, request_timeout: 8s, drain_timeout: 500ms}}

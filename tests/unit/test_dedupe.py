@@ -1,7 +1,7 @@
 """Duplicates: known for a while, joined while under way, let go when the first one fails."""
 
 from service.outcome import Reason
-from service.receiving.dedupe import Dedupe, Delivered
+from service.receiving.dedupe import Dedupe, DedupeWindow
 from service.receiving.identities import Identities
 from tests.flow.simulated import run
 from tests.unit.receiving_world import ReceivingWorld, message, numbers, raw
@@ -23,7 +23,7 @@ def _never(_: bool) -> None:
 
 def test_what_was_delivered_is_known_for_the_window_and_no_longer() -> None:
     clock = Clock()
-    known = Delivered(Dedupe(window=10), clock)
+    known = DedupeWindow(Dedupe(window=10), clock)
     assert not known.meet(IDENTITY, _never)
     known.settled(IDENTITY, "f")
     told: list[bool] = []
@@ -35,7 +35,7 @@ def test_what_was_delivered_is_known_for_the_window_and_no_longer() -> None:
 
 
 def test_only_so_many_are_known_and_the_oldest_go() -> None:
-    known = Delivered(Dedupe(most=2), Clock())
+    known = DedupeWindow(Dedupe(most=2), Clock())
     for number in range(3):
         assert not known.meet(("/test", f"e{number}"), _never)
         known.settled(("/test", f"e{number}"), "f")
@@ -44,7 +44,7 @@ def test_only_so_many_are_known_and_the_oldest_go() -> None:
 
 
 def test_what_came_by_a_flow_that_goes_elsewhere_is_forgotten() -> None:
-    known = Delivered(Dedupe(), Clock())
+    known = DedupeWindow(Dedupe(), Clock())
     for flow in ("f", "g"):
         assert not known.meet(("/test", flow), _never)
         known.settled(("/test", flow), flow)
@@ -54,7 +54,7 @@ def test_what_came_by_a_flow_that_goes_elsewhere_is_forgotten() -> None:
 
 
 def test_a_flow_that_is_over_is_not_kept_for_what_is_known() -> None:
-    known = Delivered(Dedupe(), Clock())
+    known = DedupeWindow(Dedupe(), Clock())
     own = Identities(known, "flow")
     assert not own.meet(IDENTITY, 0, _never)
     own.settled([0])
@@ -89,9 +89,9 @@ def test_a_duplicate_fails_with_the_first_and_comes_again() -> None:
         await world.lane.abandon()
         assert [why.reason for _, why in world.ear.failures] == [Reason.SHUTDOWN] * 2
         assert world.ear.numbers == []
-        delivered = world.handover.delivered
-        assert delivered is not None
-        assert not delivered.meet(("/test", "e0"), _never), "nobody has it: it is none any more"
+        window = world.handover.dedupe
+        assert window is not None
+        assert not window.meet(("/test", "e0"), _never), "nobody has it: it is none any more"
 
     run(main())
 
