@@ -23,6 +23,7 @@ from service.receiving.contract import SourceConfig
 from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError
 from service.sources.kafka_assignment import Assignment
+from service.sources.kafka_condition import no_topic
 from service.sources.kafka_consumer import Polling, batch_messages
 from service.sources.kafka_settings import OWNED, WHY_OWNED, librdkafka
 from service.telemetry.source import SourceGauges
@@ -208,7 +209,7 @@ class Kafka:
             raise ProbeError(f"{config.brokers}: {unreadable}") from unreadable
         missing = [topic for topic in config.topics if not topic.startswith("^") and topic not in found]
         if missing:
-            raise ProbeError(f"there is no topic {missing[0]!r} for this client; create it, or allow Describe and Read")
+            raise ProbeError(no_topic(missing[0]))
 
 
 def _topics(config: Kafka.Config) -> set[str]:

@@ -76,7 +76,7 @@ class Condition:
         for topic in self._topics:
             found = consumer.list_topics(topic, timeout=ASK_SECONDS).topics.get(topic)
             if found is None or found.error is not None:
-                missing = f"there is no topic {topic!r} for this client; create it, or allow Describe and Read"
+                missing = no_topic(topic)
                 break
         self._missing, self._asked = missing, True
         calm = monotonic() >= self._complained_at + CALM_SECONDS or (self._error or "").startswith(NOBODY)
@@ -125,6 +125,11 @@ class Condition:
             log.info("a source receives again", extra={"source": self._name})
         self._told = trouble
         tell(self._loop, self._listener.troubled, trouble)
+
+
+def no_topic(topic: str) -> str:
+    """What is wrong where there is no such topic, and what to do."""
+    return f"there is no topic {topic!r} for this client; create it, or allow Describe and Read"
 
 
 def _in_turn(assignment: Sequence[TopicPartition], paused: Collection[Key], looks: int) -> list[TopicPartition]:

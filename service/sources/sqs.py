@@ -5,7 +5,7 @@ then: at least once, in a FIFO queue in the order of each message group.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final, Self
 
@@ -24,7 +24,7 @@ from service.sources.sqs_condition import Condition
 from service.sources.sqs_deletion import Deletion
 from service.sources.sqs_flight import Flight
 from service.sources.sqs_groups import Groups
-from service.sources.sqs_message import PER_MESSAGE_BYTES
+from service.sources.sqs_message import PER_MESSAGE_BYTES, SqsMessage
 from service.sources.sqs_receivers import Receivers, Room
 from service.telemetry.source import SourceGauges
 from service.units import ByteSize, Duration
@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 
 LAST_SECONDS: Final = 2.0
 """At the end, for what is left to delete and to give back. What is not comes again once its time is over."""
-
-
 QUIET_SECONDS: Final = 0.5
 """After which a poll that waits will bring nothing of what was given back."""
 
@@ -176,7 +174,8 @@ class Sqs:
                 self._running.groups.stop()
 
     @contextlib.asynccontextmanager
-    async def _calls(self) -> Any:
+    async def _calls(self) -> AsyncIterator[Calls]:
+        """The queue's calls, for as long as their client is open. Raises ConfigError."""
         config = self._config
         try:
             async with client(
@@ -254,5 +253,5 @@ class _Running:
     def _held(self) -> tuple[int, int]:
         return len(self.flight), self.groups.waiting_bytes
 
-    def _take(self, messages: Any) -> None:
+    def _take(self, messages: Sequence[SqsMessage]) -> None:
         self.groups.take(messages)
