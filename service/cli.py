@@ -91,7 +91,8 @@ def check(config: File = None) -> None:
         typer.echo(f"note: {warning}", err=True)
     origin = found.origin or "the built-in configuration"
     sizes = f"{counted(len(found.sinks), 'sink')}, {counted(len(found.routes), 'route')}"
-    typer.echo(f"{origin}: no mistakes; {sizes}")
+    more = f", {counted(len(found.sources), 'source')}" if found.sources else ""
+    typer.echo(f"{origin}: no mistakes; {sizes}{more}")
 
 
 @app.command()

@@ -164,6 +164,17 @@ def test_check_counts_and_mentions_what_is_hardly_meant(tmp_path: Path) -> None:
     assert done.stderr == "note: sinks.spare: no route uses it; it is not started\n"
 
 
+def test_check_counts_sources_and_doctor_asks_them(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "sinks: {data: {type: memory}, dead: {type: file, path: dead}}\n"
+        "routes: {orders: {to: [data], dead_letter: dead}}\n"
+        "sources: {stream: {type: firehose, codec: json, route: orders}}\n",
+    )
+    assert penstock("check", folder=tmp_path).stdout == "penstock.yaml: no mistakes; 2 sinks, 1 route, 1 source\n"
+    assert "source stream: ok\n" in penstock("doctor", folder=tmp_path).stdout
+
+
 def test_what_config_prints_passes_check_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "order.json").write_text(SCHEMA)
     write(
