@@ -1,1 +1,1 @@
-"""Where events come from. Each source turns what it reads into events and awaits their receipt."""
+"""Where events come from: HTTP, whose producers are answered, and the plugins that are named under `sources:`."""

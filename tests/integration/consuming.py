@@ -24,6 +24,7 @@ from service.telemetry.meter import Meter
 from service.telemetry.prometheus import registry
 from service.telemetry.source import SourceGauges
 from tests.conservation import assert_balanced, samples
+from tests.flow.scripted import assert_conserved
 
 GATED = "tests.integration.gated_sink:Gated"
 QUICK = {"topic.metadata.refresh.interval.ms": "200", "fetch.wait.max.ms": "50"}
@@ -82,7 +83,7 @@ async def consuming(
     folder: Path, brokers: str, topics: str | Sequence[str], dead: Mapping[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[Consuming]:
     """A source of these topics, from entering it to having left its group. Its sinks have gates, unless `dead` is
-    another one.
+    another one. In the end the books balance.
     """
     folder.mkdir(exist_ok=True)
     names = [topics] if isinstance(topics, str) else topics
@@ -123,6 +124,9 @@ async def consuming(
         only.stop()
         await pipeline.drain(1)
         assert_balanced(samples(generate_latest(registry(meter, tuple)).decode()))
+    assert_conserved(meter, list(pipeline.lanes.values()))
+    taken = meter.edge_received.total() - meter.edge_rejected.total()
+    assert meter.lane_received["out", "orders"] == taken, "the edge and the lane tell different numbers"
 
 
 # --- the broker's side
