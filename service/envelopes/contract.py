@@ -19,7 +19,7 @@ class Message(Struct, frozen=True, gc=False):
     value: bytes
     """Empty for a message without one (a tombstone, which `tombstone` tells from an empty one)."""
     headers: Mapping[str, bytes]
-    """Headers (Kafka) or attributes (SQS) by lower-cased name, the last of each name."""
+    """Headers (Kafka), attributes (SQS), common attributes (Firehose) by lower-cased name, the last of each name."""
     key: str | None = None
     """What the source orders by: a Kafka message's key, an SQS message's group."""
     tombstone: bool = False
