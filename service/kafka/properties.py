@@ -1,4 +1,4 @@
-"""Brokers and librdkafka properties as a user writes them."""
+"""Brokers, topics and librdkafka properties as a user writes them."""
 
 import re
 from typing import Final
@@ -8,6 +8,7 @@ from service.units import is_host
 _SECRETS: Final = ("password", "secret", "pem", "oauthbearer.config")
 
 _BROKER: Final = re.compile(r"(?P<host>[^:\[\]]+|\[(?P<ipv6>[^\[\]]*:[^\[\]]*)\])(?::(?P<port>[0-9]{1,5}))?")
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
 def is_secret(name: str) -> bool:
@@ -24,6 +25,13 @@ def checked_broker(text: str) -> str:
             "such as b-1.example.com:9092,b-2.example.com:9092"
         )
     return match[0]
+
+
+def checked_topic(text: str) -> str:
+    """`text`, a topic's name (Apache Kafka, `Topic.validate`). Raises ValueError if it is none."""
+    if not _TOPIC.fullmatch(text) or text in (".", ".."):
+        raise ValueError(f"{text[:80]!r} is no topic: 1 to 249 characters of letters, digits and ._-")
+    return text
 
 
 def host_of(broker: str) -> str:

@@ -4,7 +4,6 @@ with acks=all; CloudEvents attributes travel as headers (CloudEvents 1.0, Kafka 
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from service.errors import ConfigError, SettingErrors
 from service.event import Event
 from service.kafka.errors import advice, reason_of
+from service.kafka.properties import checked_topic
 from service.kafka.settings import KafkaConfig
 from service.kafka.trial import refusals
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
@@ -36,7 +36,6 @@ from service.units import ByteSize, Duration
 
 log = logging.getLogger(__name__)
 
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _QUEUE_FULL = Retry(Reason.UNAVAILABLE, detail="librdkafka's queue is full: the brokers do not keep up")
 _REBUILDING = Retry(Reason.UNAVAILABLE, detail="the Kafka producer failed for good and is being built anew")
 
@@ -77,9 +76,7 @@ class Kafka:
         @field_validator("topic")
         @classmethod
         def _check_topic(cls, value: str) -> str:
-            if not _TOPIC.fullmatch(value):
-                raise ValueError("a topic has 1 to 249 characters of letters, digits and ._-")
-            return value
+            return checked_topic(value)
 
         @model_validator(mode="after")
         def _librdkafka_takes_them(self) -> Self:

@@ -16,6 +16,7 @@ from service.delivery.route import Route
 from service.errors import SettingErrors
 from service.kafka.connection import built, connection
 from service.kafka.errors import advice, reason_of
+from service.kafka.properties import checked_topic
 from service.kafka.settings import KafkaConfig
 from service.kafka.trial import refusals
 from service.outcome import Reason
@@ -31,7 +32,6 @@ from service.threads import off_loop
 from service.units import ByteSize, Duration
 
 _ACCESS = "allow this client Read and Describe on the topics, and Read on the group"
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _READ_DIFFERENTLY = re.compile(r"\\[A-Za-z0-9]|\(\?|\[\^?\[[:.=]|[*+?}][?+]")
 """What a pattern may not have. librdkafka reads it as a POSIX extended expression of the C library (`classic`), or the
 brokers as one of RE2/J (KIP-848), and then Python, to find the route. Read as POSIX, `^a-\\d` finds nothing, in
@@ -97,8 +97,8 @@ class Kafka:
                         re.compile(topic)
                     except re.error as error:
                         raise ValueError(f"{topic!r} is no regular expression: {error}") from error
-                elif not _TOPIC.fullmatch(topic):
-                    raise ValueError(f"{topic!r} is no topic: 1 to 249 characters of letters, digits and ._-")
+                else:
+                    checked_topic(topic)
             return topics
 
         @model_validator(mode="after")
