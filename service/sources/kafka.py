@@ -153,7 +153,7 @@ class Kafka:
         self._polling = Polling(
             self.name,
             lambda: librdkafka(config),
-            list(config.topics),
+            self._subscription(),
             self._assignment,
             most_messages=batch_messages(config.window_messages),
             revoke_seconds=config.revoke_timeout,
@@ -181,6 +181,15 @@ class Kafka:
     def _commit(self) -> None:
         self._committing = asyncio.get_running_loop().call_later(self._config.commit_interval, self._commit)
         self._assignment.commit()
+
+    def _subscription(self) -> list[str]:
+        """The topics as they are asked for. Brokers hold a pattern against whole names (KIP-848: RE2/J, seen on Apache
+        Kafka 4), librdkafka and `_route` against their beginnings, which is what a pattern means here.
+        """
+        topics = list(self._config.topics)
+        if self._config.protocol == "classic":
+            return topics
+        return [f"^({topic[1:]}).*" if topic.startswith("^") else topic for topic in topics]
 
     def _route(self, topic: str) -> Route | None:
         """The route that a topic goes to; None for `events`."""

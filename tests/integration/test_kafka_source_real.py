@@ -142,6 +142,19 @@ async def test_where_a_partition_begins_of_which_nothing_is_committed(real_kafka
 
 
 @PROTOCOLS
+async def test_a_pattern_is_of_how_names_begin_whoever_reads_it(real_kafka: str, tmp_path: Path, protocol: str) -> None:
+    name = unique("pattern")
+    for number, topic in enumerate((name, f"{name}-more", f"{name}-other")):
+        create(real_kafka, topic)
+        produce(real_kafka, topic, numbered([number]))
+    patterns = [f"^{name}$", f"^{name}-m"]
+    async with consuming(tmp_path / "member", real_kafka, patterns, protocol=protocol, group=name) as running:
+        await running.delivered(2)
+        assert running.gauges.partitions == 2
+        assert set(running.lines()) == set(numbered([0, 1]))
+
+
+@PROTOCOLS
 async def test_a_topic_that_is_missing_is_trouble_until_it_is_made(
     real_kafka: str, tmp_path: Path, protocol: str
 ) -> None:
