@@ -216,16 +216,19 @@ class Kafka:
             raise ProbeError(f"{config.brokers}: no broker answered ({error.str()}); {hint}") from refusal
         except SettingErrors as unreadable:
             raise ProbeError(f"{config.brokers}: {unreadable}") from unreadable
-        missing = [topic for topic in config.topics if not topic.startswith("^") and topic not in found]
-        if missing:
-            raise ProbeError(no_topic(missing[0]))
+        for topic in config.topics:
+            if topic.startswith("^") and not any(re.match(topic, name) for name in found):
+                raise ProbeError(f"no topic that this client may see fits {topic!r}; correct it, or create one")
+            if not topic.startswith("^") and topic not in found:
+                raise ProbeError(no_topic(topic))
 
 
 def _topics(config: Kafka.Config) -> set[str]:
     """The names of the topics that this client may see. Blocks. Raises KafkaException, nearest to the cause, and
     SettingErrors."""
     complaints: list[KafkaError] = []
-    admin = built(AdminClient, {**connection(config), "error_cb": complaints.append})
+    # an AdminClient is a producer, which would warn, on stderr, of a consumer's properties
+    admin = built(AdminClient, {"log_level": 3, **connection(config), "error_cb": complaints.append})
     try:
         return set(admin.list_topics(timeout=5).topics)
     except KafkaException as refusal:

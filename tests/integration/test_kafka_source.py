@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.local.mock_cluster import MockCluster
+from service.sinks.contract import ProbeError
 from tests.integration.consuming import all_committed, consuming, numbered, offsets, produce, unique
 
 TOPIC = "orders"
@@ -104,6 +105,17 @@ async def test_a_topic_of_a_pattern_that_comes_later_is_read(cluster: MockCluste
         cluster.create_topic(later, 1)
         produce(cluster.bootstrap, later, numbered(range(3)))
         await running.delivered(3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [("missing", "there is no topic 'missing'"), ("^missing", "no topic .* fits '.missing'")]
+)
+async def test_a_probe_names_what_there_is_not(cluster: MockCluster, tmp_path: Path, asked: str, told: str) -> None:
+    async with consuming(tmp_path, cluster.bootstrap, [TOPIC, f"^{TOPIC}$"], group="sound") as running:
+        await running.source.probe()
+    async with consuming(tmp_path, cluster.bootstrap, [TOPIC, asked]) as running:
+        with pytest.raises(ProbeError, match=told):
+            await running.source.probe()
 
 
 async def test_what_is_settled_is_committed_at_the_end(cluster: MockCluster, tmp_path: Path) -> None:
