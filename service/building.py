@@ -1,8 +1,8 @@
 """Builds the pipeline of a Config: its sinks are entered, and lanes, dead letters and routes tied together."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 
 from service import plugins
@@ -68,6 +68,19 @@ def sources(config: Config, pipeline: Pipeline, meter: Meter) -> dict[str, Sourc
     return found
 
 
+@contextmanager
+def placed(place: str) -> Iterator[None]:
+    """Raises a ConfigError of what is done here with this YAML path before each mistake."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(_placed(error, place)) from error
+
+
+def _placed(error: ConfigError, place: str) -> list[str]:
+    return [each if each.startswith((f"{place}:", f"{place}.")) else f"{place}: {each}" for each in error.mistakes]
+
+
 async def _enter(sinks: Mapping[str, Sink], stack: AsyncExitStack) -> None:
     """Enter all at once. Not before each has been entered or refused are they left again."""
     entering = (stack.enter_async_context(sink) for sink in sinks.values())
@@ -76,9 +89,7 @@ async def _enter(sinks: Mapping[str, Sink], stack: AsyncExitStack) -> None:
     for name, end in zip(sinks, ends, strict=True):
         place = f"sinks.{name}"
         if isinstance(end, ConfigError):
-            mistakes += (
-                each if each.startswith((f"{place}:", f"{place}.")) else f"{place}: {each}" for each in end.mistakes
-            )
+            mistakes += _placed(end, place)
         elif isinstance(end, ProbeError):
             mistakes.append(f"{place}: {end}")
         elif isinstance(end, BaseException):

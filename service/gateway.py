@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from service.admin.subject import Process
-from service.building import build, sources
+from service.building import build, placed, sources
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
 from service.delivery.health import Health, Phase
@@ -72,9 +72,10 @@ async def run(
         admission = Admission(pipeline, config.server, keys, meter)
         http = Http(admission, health)
         health.sources = receiving = sources(config, pipeline, meter)
-        for source in receiving.values():
+        for name, source in receiving.items():
             if isinstance(source, Mounted):
-                source.mount(http.api)
+                with placed(f"sources.{name}"):
+                    source.mount(http.api)
         public, address = await listen(
             stack,
             http.app,
@@ -88,8 +89,9 @@ async def run(
             shared=shared_port,
         )
         servers += [public, *await watcher.watch(stack, Process(pipeline, meter, health))]
-        for source in receiving.values():
-            await stack.enter_async_context(source)
+        for name, source in receiving.items():
+            with placed(f"sources.{name}"):
+                await stack.enter_async_context(source)
         health.phase = Phase.SERVING
         watcher.serving(address)
         async with asyncio.TaskGroup() as probes:

@@ -113,7 +113,7 @@ def region_of(config: AwsIdentity) -> str:
     except BotoCoreError as error:
         raise ConfigError([f"the AWS SDK cannot be used as configured: {error}"]) from error
     if region is None:
-        raise ConfigError(["no region; set `aws: {region: ...}`, `region` on the sink, or AWS_REGION"])
+        raise ConfigError(["no region; set `aws: {region: ...}`, `region` on the sink or source, or AWS_REGION"])
     return region
 
 

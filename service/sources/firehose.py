@@ -108,14 +108,10 @@ class Firehose:
     def mount(self, app: FastAPI) -> None:
         """See `Mounted`."""
         config = self._config
-        try:
-            keys = AccessKeys.of(config.access_keys, config.access_keys_file, config.access_keys_variable)
-        except ConfigError as error:
-            raise ConfigError([f"sources.{self.name}: {mistake}" for mistake in error.mistakes]) from None
         self._endpoint = Endpoint(
             self._handover,
             self._route,
-            keys,
+            AccessKeys.of(config.access_keys, config.access_keys_file, config.access_keys_variable),
             app.state.admission,
             max_body=config.max_body,
             max_records=config.max_records,

@@ -15,7 +15,6 @@ from service.aws.failures import AWS_ERRORS, retry_for
 from service.aws.queue import Queue
 from service.aws.session import client
 from service.aws.settings import AwsConfig
-from service.errors import ConfigError
 from service.receiving.contract import SourceConfig
 from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError
@@ -177,13 +176,9 @@ class Sqs:
     async def _calls(self) -> AsyncIterator[Calls]:
         """The queue's calls, for as long as their client is open. Raises ConfigError."""
         config = self._config
-        try:
-            async with client(
-                "sqs", config, concurrency=3 * config.receivers, call_timeout=config.wait + CALL_SECONDS
-            ) as made:
-                yield Calls(made, self._queue, config.queue, self._condition)
-        except ConfigError as error:
-            raise ConfigError([f"sources.{self.name}: {each}" for each in error.mistakes]) from error
+        seconds = config.wait + CALL_SECONDS
+        async with client("sqs", config, concurrency=3 * config.receivers, call_timeout=seconds) as made:
+            yield Calls(made, self._queue, config.queue, self._condition)
 
     async def _measure(self, calls: Calls) -> None:
         """Ask for the queue's length, again and again. Without the permission there is none."""

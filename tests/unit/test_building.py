@@ -1,4 +1,4 @@
-"""What becomes of the sinks that start when one of them refuses: every mistake is told, and all others are left."""
+"""What becomes of sinks and sources that start when one refuses: every mistake is told, and all others are left."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -7,7 +7,7 @@ from typing import Self
 
 import pytest
 
-from service.building import build
+from service.building import build, placed
 from service.config import load
 from service.errors import ConfigError
 from service.sinks.contract import ProbeError
@@ -76,3 +76,9 @@ async def test_a_defect_of_one_sink_is_raised_once_the_others_can_be_left(tmp_pa
     with pytest.raises(ZeroDivisionError):
         await built(tmp_path, a="trouble: defect", b="turns: 9")
     assert left == ["b"]
+
+
+def test_what_a_source_cannot_be_entered_with_is_told_with_its_path() -> None:
+    with pytest.raises(ConfigError) as raised, placed("sources.incoming"):
+        raise ConfigError(["no region", "sources.incoming.path: is away"])
+    assert raised.value.mistakes == ["sources.incoming: no region", "sources.incoming.path: is away"]
