@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from pydantic import BaseModel
+
 from service.aws.settings import AwsConfig
 from service.config import ways
 from service.config.cloudwatch import FLUSH_SECONDS
@@ -105,7 +107,7 @@ def everything(
     ways.fallbacks(document, tree, settings)
     _exclusive(document, settings)
     if "aws" not in broken:
-        _regions(document, settings)
+        regions(document, "sinks", settings)
     if not {"aws", "cloudwatch"} & set(broken):
         _cloudwatch(document, tree, settings)
     if not tree.routes and "routes" not in broken:
@@ -222,11 +224,13 @@ def _exclusive(document: Document, sinks: Mapping[str, SinkConfig]) -> None:
             )
 
 
-def _regions(document: Document, sinks: Mapping[str, SinkConfig]) -> None:
-    """Each sink of AWS has a region, as its client will find it: in the settings, or where the SDK looks."""
-    for sink_name, sink in sinks.items():
-        if isinstance(sink, AwsConfig):
-            _region(document, ("sinks", sink_name), sink)
+def regions(document: Document, kind: str, settings: Mapping[str, BaseModel]) -> None:
+    """Each of these, `sinks` or `sources`, that is of AWS has a region, as its client will find it: in the settings, or
+    where the SDK looks.
+    """
+    for name, each in settings.items():
+        if isinstance(each, AwsConfig):
+            _region(document, (kind, name), each)
 
 
 def _region(document: Document, place: Place, settings: AwsConfig) -> None:

@@ -149,6 +149,8 @@ class _Loader:
         keyed = receiving.keyed(settings, sources)
         max_event = checks.everything(document, settings, broken, settings_of, sinks, keyed)
         receiving.everything(document, settings, sources, settings_of, sinks)
+        if "aws" not in broken:
+            checks.regions(document, "sources", sources)
         started = ways.started(settings.routes, settings_of, sources)
         return Config(
             server=settings.server,

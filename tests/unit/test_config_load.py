@@ -91,12 +91,27 @@ def sdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.Monk
     session._session.cache_clear()
 
 
+@pytest.mark.usefixtures("sdk")
+def test_a_source_of_aws_without_a_region_is_told_so_too(tmp_path: Path) -> None:
+    text = """
+sinks: {data: {type: memory}, dead: {type: file, path: dead}}
+routes: {orders: {to: [data], dead_letter: dead}}
+sources: {incoming: {type: sqs, queue: q, route: orders, codec: json}}
+"""
+    (mistake,) = mistakes(tmp_path, text)
+    assert mistake.startswith("penstock.yaml:3: sources.incoming: no region; set")
+    assert mistakes(tmp_path, text + "aws: {region: eu-west-1}") == []
+
+
 @pytest.mark.parametrize("sink", ["kinesis, stream: s", "firehose, delivery_stream: s", "sqs, queue: q"])
 @pytest.mark.usefixtures("sdk")
 def test_a_sink_of_aws_without_a_region_is_told_where_to_set_it(tmp_path: Path, sink: str) -> None:
     text = REGIONLESS.replace("kinesis, stream: orders", sink)
     assert mistakes(tmp_path, text) == [
-        "penstock.yaml:1: sinks.data: no region; set `aws: {region: ...}`, `region` on the sink, or AWS_REGION"
+        (
+            "penstock.yaml:1: sinks.data: no region; "
+            "set `aws: {region: ...}`, `region` on the sink or source, or AWS_REGION"
+        )
     ]
     assert mistakes(tmp_path, text + "aws: {region: eu-west-1}") == []
     assert mistakes(tmp_path, text.replace("{type", "{region: eu-west-1, type")) == []

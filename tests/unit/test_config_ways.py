@@ -199,7 +199,7 @@ def test_a_route_needs_no_key_where_the_messages_of_its_source_have_one(tmp_path
         routes:
           orders: {{to: [a], dead_letter: dead}}
         sources:
-          in: {{type: sqs, queue: {queue}, route: orders, codec: json}}
+          in: {{type: sqs, queue: {queue}, region: eu-west-1, route: orders, codec: json}}
     """
     path = tmp_path / "penstock.yaml"
     path.write_text(text)
