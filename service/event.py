@@ -32,6 +32,25 @@ _VERSION_BYTES = 150
 """What one version of an event takes beside its body (a Struct of nine fields, and bytes' own header)."""
 
 
+class Trace(Struct, frozen=True, gc=False):
+    """A position in a distributed trace (W3C Trace Context), which is sound: `codecs.tracecontext` makes it."""
+
+    parent: str
+    """`traceparent` of version 00: 55 characters."""
+    state: str = ""
+    """`tracestate`; empty if there is none."""
+    own: bool = False
+    """Whether it is a span of ours: then it goes on instead of what an event says of itself."""
+
+    @property
+    def sampled(self) -> bool:
+        """Whether whoever began the trace records it."""
+        return self.parent[-1] in _ODD
+
+
+_ODD = "13579bdf"
+
+
 class Origin(Struct, frozen=True, gc=False):
     """Where a group of events came from: one per request or poll, shared by its events."""
 
@@ -42,6 +61,8 @@ class Origin(Struct, frozen=True, gc=False):
     address: str = ""
     """The producer's address as the source knows it; empty when it does not."""
     request_id: str = ""
+    trace: Trace | None = None
+    """Of the request or message, or our own span for it."""
 
 
 class Event(Struct, frozen=True, gc=False):
@@ -71,6 +92,8 @@ class Event(Struct, frozen=True, gc=False):
             beyond = sum(map(len, attributes.values())) - _USUAL_BYTES * len(attributes)
             if beyond > 0:
                 named += beyond
+        if (trace := self.origin.trace) is not None:
+            named += PER_ATTRIBUTE_BYTES + len(trace.state)
         return size + named + PER_EVENT_BYTES
 
     @property

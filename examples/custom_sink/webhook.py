@@ -9,7 +9,7 @@ from pydantic import Field
 
 from service.event import Event
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
-from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
+from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig, trace_headers
 
 OF_THE_EVENT = {400: Reason.REFUSED_CONTENT, 413: Reason.TOO_LARGE, 422: Reason.REFUSED_CONTENT}
 OF_THE_HOOK = {403: Reason.ACCESS_DENIED, 404: Reason.NOT_FOUND, 429: Reason.THROTTLED, 503: Reason.UNAVAILABLE}
@@ -33,7 +33,7 @@ class Webhook:
         return await asyncio.gather(*map(self._post, batch.events))
 
     async def _post(self, event: Event) -> Outcome:
-        headers = {"Content-Type": event.content_type}
+        headers = {"Content-Type": event.content_type, **trace_headers(event)}
         try:
             async with self._session.post(self._url, data=event.body, headers=headers, allow_redirects=False) as answer:
                 status, detail = answer.status, f"HTTP {answer.status}"

@@ -8,6 +8,7 @@ from msgspec import Raw
 from msgspec.json import Decoder
 
 from service.codecs.media import is_json, parse
+from service.codecs.tracecontext import extend
 from service.event import STRUCTURED, Event
 
 Form = Literal["original", "cloudevents", "data"]
@@ -45,6 +46,8 @@ def encode(event: Event, form: Form) -> tuple[bytes, str]:
 def _wrapped(event: Event) -> bytes:
     """One structured CloudEvent around the body (CloudEvents 1.0, JSON format, section 3)."""
     attributes = dict(event.attributes)
+    if (trace := event.origin.trace) is not None:
+        extend(attributes, trace)
     if event.body:
         attributes.setdefault("datacontenttype", event.content_type)
     head = orjson.dumps(attributes)[:-1]

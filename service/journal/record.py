@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from service.codecs.tracecontext import extend
 from service.event import Event, Origin
 
 _Written = tuple[str, str | None, bytes, str, dict[str, str], bool]
@@ -27,7 +28,10 @@ def _origin(origin: Origin) -> tuple[str, float, str, str]:
 
 
 def _written(event: Event) -> _Written:
-    return event.id, event.key, event.body, event.content_type, dict(event.attributes), event.id_in_body
+    attributes = dict(event.attributes)
+    if (trace := event.origin.trace) is not None:
+        extend(attributes, trace)  # a row has no other place for it
+    return event.id, event.key, event.body, event.content_type, attributes, event.id_in_body
 
 
 def decode(row: bytes, route: str, count: int | None = None) -> list[Event]:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.codecs.tracecontext import trace_headers as trace_headers  # for sinks that are somebody else's
 from service.event import Event
 from service.outcome import Outcome
 from service.units import ByteSize, Duration

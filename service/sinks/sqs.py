@@ -18,7 +18,7 @@ from service.event import Event
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
 from service.sinks.packing import Compression, Form, Packing, packed, with_linger
-from service.sinks.sqs_message import failed, identity, unfit
+from service.sinks.sqs_message import attributes, failed, identity, unfit
 from service.units import ByteSize, Duration
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class Sqs:
     FIFO: the message group is the event's key, else its id; one of more than 128 characters, or of others than
     ASCII letters, digits and punctuation, is replaced by its SHA-256 in hex. The deduplication id is the SHA-256 of
     source and id, so a repeated event is held once within the queue's five minutes. Standard queues get no group.
+
+    A message of one event has its `traceparent` and `tracestate` as attributes, unless it is full to the brim.
 
     A message is text: what is compressed or length-prefixed travels as base64, and nothing in the message says so. No
     event is rejected for another's sake: those of a packed message that the queue refuses go alone the next time.
@@ -166,11 +168,17 @@ class Sqs:
         if not call.records:
             return call.outcomes(pieces, ())
         groups = [[events[position] for position in group] for group in call.groups]
-        entries = [
-            {"Id": str(index), "MessageBody": record.decode()} | (identity(group[0]) if self._queue.fifo else {})
-            for index, (record, group) in enumerate(zip(call.records, groups, strict=True))
-        ]
-        told = await self._send(entries, sum(map(len, call.records)))
+        entries: list[dict[str, Any]] = []
+        size = sum(map(len, call.records))
+        for index, (record, group) in enumerate(zip(call.records, groups, strict=True)):
+            entry = {"Id": str(index), "MessageBody": record.decode()}
+            if len(group) == 1:
+                room = min(MESSAGE_BYTES - size, self._packing.record_bytes - len(record))
+                beside, added = attributes(group[0], room)
+                entry |= beside
+                size += added
+            entries.append(entry | identity(group[0]) if self._queue.fifo else entry)
+        told = await self._send(entries, size)
         return call.outcomes(pieces, [self._judged(told[str(index)], group) for index, group in enumerate(groups)])
 
     def _piece(self, event: Event) -> bytes | Rejected:
@@ -194,8 +202,8 @@ class Sqs:
                 self._suspects.pop(event.id, None)
         return outcome
 
-    async def _send(self, entries: list[dict[str, str]], size: int) -> dict[str, Outcome]:
-        """The outcome of each entry by its Id. `size`: bytes of all the bodies."""
+    async def _send(self, entries: list[dict[str, Any]], size: int) -> dict[str, Outcome]:
+        """The outcome of each entry by its Id. `size`: bytes of all the bodies and attributes."""
         try:
             url = await self._find()
             body = encode({"QueueUrl": url, "Entries": entries})

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from service.aws.codes import reason_of
+from service.codecs.tracecontext import PARENT, trace_headers
 from service.event import Event
 from service.outcome import Outcome, Reason, Rejected, Retry
 
@@ -12,6 +13,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r")
 _GROUP = re.compile(r"[!-~]{1,128}")
 """MessageGroupId: letters, digits and ASCII punctuation."""
+_STRING = "String"
 _ABOUT_THE_MESSAGE = {
     "InvalidMessageContents": Reason.REFUSED_CONTENT,
     "MessageTooLong": Reason.TOO_LARGE,
@@ -46,6 +48,19 @@ def identity(event: Event) -> dict[str, str]:
         "MessageGroupId": group if _GROUP.fullmatch(group) else _hashed(group),
         "MessageDeduplicationId": _hashed(f"{event.attributes.get('source', '')}\0{event.id}"),
     }
+
+
+def attributes(event: Event, room: int) -> tuple[dict[str, Any], int]:
+    """What tells a consumer, in message attributes, how the event came here; and their bytes, which count as those of
+    the body do (SQS developer guide, message metadata). Nothing if they are more than `room`.
+    """
+    if event.origin.trace is None and PARENT not in event.attributes:
+        return {}, 0
+    told = trace_headers(event)
+    size = sum(len(name) + len(_STRING) + len(value) for name, value in told.items())
+    if not told or size > room:
+        return {}, 0
+    return {"MessageAttributes": {n: {"DataType": _STRING, "StringValue": value} for n, value in told.items()}}, size
 
 
 def _hashed(text: str) -> str:

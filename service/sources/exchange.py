@@ -158,7 +158,7 @@ class Exchange:
 
     def _request(self) -> Request:
         body, self.body = bytes(self.body), b""
-        return Request(self.head, body, self._identity, self._address, self._hold.demand)
+        return Request(self.head, body, self._identity, self._address, self._hold.demand, self.head.trace)
 
     def _begin_large(self) -> None:
         self._go_on(partial(advance, self._large()))

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from service.codecs.body import Reader
 from service.delivery.route import Route
+from service.event import Trace
 from service.sources.preferences import Preferences
 
 
@@ -27,6 +28,8 @@ class Head(Struct, frozen=True):
     """The Idempotency-Key: the identity of an event that brings none."""
     request_id: str | None
     """The producer's own X-Request-Id, if it is a plain one."""
+    trace: Trace | None = None
+    """Its `traceparent` and `tracestate`, if they are sound."""
 
 
 def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -81,7 +81,8 @@ class Http:
                 raise refusal
             address = request.client.host if request.client else ""
             body = await arrival.read(incoming)
-            pending = await self._admission.ingest.taken(Asked(head, body, identity, address, hold.demand))
+            asked = Asked(head, body, identity, address, hold.demand, head.trace)
+            pending = await self._admission.ingest.taken(asked)
         except asyncio.CancelledError:
             hold.charge(0)
             if self._pipeline.draining:

@@ -10,6 +10,7 @@ from time import perf_counter, time
 
 from service.codecs.body import reader
 from service.codecs.draft import Caps, Draft
+from service.codecs.tracecontext import of_headers
 from service.config.settings import ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route
@@ -88,7 +89,7 @@ class Ingest:
         read = reader(headers.get("content-type"), headers, self._caps[route], plain_text)
         given = plain_id(headers.get("x-request-id"))
         key = idempotency_key(headers)
-        return Head(route, target, allowed, headers, read, preferences(headers), key, given)
+        return Head(route, target, allowed, headers, read, preferences(headers), key, given, of_headers(headers))
 
     def _find(self, name: str, allowed: Collection[str] | None) -> Route | None:
         """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `allowed`."""
@@ -119,7 +120,7 @@ class Ingest:
     def _take_one(self, request: Request, route: Route, draft: Draft) -> PendingOne | None:
         """The same of a body that is one event. None, having taken nothing, if the event is refused for what it is."""
         head = request.head
-        origin = Origin(SOURCE, time(), request.address, request.request_id)
+        origin = Origin(SOURCE, time(), request.address, request.request_id, request.trace)
         try:
             event = route.event(draft, head.headers, origin, head.key)
             pending = PendingOne(event.id, route.required, self._pipeline, request.request_id, head.prefer)

@@ -11,7 +11,7 @@ from service.codecs.draft import Draft, Refusal
 from service.delivery.intake import Intake
 from service.delivery.route import RESERVED_ROUTE, Route, Router
 from service.errors import Code, Forbidden, IngestError, NotFound, StrictlyRefused, TooLarge
-from service.event import NO_ATTRIBUTES, STRUCTURED, Event, Origin, uuid7
+from service.event import NO_ATTRIBUTES, STRUCTURED, Event, Origin, Trace, uuid7
 from service.sources.head import Head
 
 SOURCE = "http"
@@ -26,6 +26,8 @@ class Request(Struct):
     address: str = ""
     demand: Callable[[int], None] = lambda size: None
     """Called once the body is read, with the bytes that its answer will take. May refuse: then nothing is taken."""
+    trace: Trace | None = None
+    """Its position in a distributed trace, or our own span for it."""
 
 
 class Refused(Struct):
@@ -59,7 +61,7 @@ class Reading:
         self._router = router
         self.head = head = request.head
         self._batch_key = head.key if many else None
-        self._origin = Origin(SOURCE, time(), request.address, request.request_id)
+        self._origin = Origin(SOURCE, time(), request.address, request.request_id, request.trace)
 
     def add(self, found: Draft | Refusal) -> None:
         """Make an event of `found`, or note why it is none."""

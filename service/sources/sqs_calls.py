@@ -98,7 +98,7 @@ class Calls:
             "MaxNumberOfMessages": most,
             "VisibilityTimeout": visibility,
             "WaitTimeSeconds": wait,
-            "AttributeNames": ["ApproximateReceiveCount", "MessageGroupId"],
+            "AttributeNames": ["ApproximateReceiveCount", "MessageGroupId", "AWSTraceHeader"],
             "MessageAttributeNames": ["All"],
         }
         answer = await self._ask(self._receive, RECEIVING, asked, wait + CALL_SECONDS)

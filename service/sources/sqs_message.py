@@ -3,6 +3,7 @@
 from base64 import b64decode
 from typing import Final, TypedDict
 
+from service.codecs.tracecontext import XRAY
 from service.envelopes.contract import Message
 from service.errors import Code, Unavailable
 from service.outcome import Reason
@@ -28,6 +29,7 @@ class SystemAttributes(TypedDict, total=False):
 
     ApproximateReceiveCount: str
     MessageGroupId: str
+    AWSTraceHeader: str
 
 
 class SqsMessage(TypedDict, total=False):
@@ -50,6 +52,8 @@ def received(message: SqsMessage, *, fifo: bool, max_receives: int) -> Received:
     """The message as flows take it. Given up if it was handed out more than `max_receives` times; 0: never."""
     body = (message.get("Body") or "").encode(errors="surrogatepass")
     headers = _headers(message.get("MessageAttributes") or {})
+    if (xray := message.get("Attributes", {}).get("AWSTraceHeader")) is not None:
+        headers = {**headers, XRAY: xray.encode(errors="replace")}
     size = PER_MESSAGE_BYTES + len(body)
     if headers:
         size += sum(map(len, headers.values())) + PER_ATTRIBUTE_BYTES * len(headers)

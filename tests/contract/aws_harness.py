@@ -62,6 +62,11 @@ class AwsHarness(Harness):
         self.aws.short = True
 
 
+def told(message: dict[str, Any]) -> dict[str, str]:
+    """The attributes of a message of SQS."""
+    return {name: each["StringValue"] for name, each in message.get("MessageAttributes", {}).items()}
+
+
 def unprintable(number: int) -> Event:
     """An event whose body SQS does not allow."""
     return event(number, b'{"number":%d,"text":"\x00"}' % number)

@@ -61,6 +61,8 @@ class FakeSqs:
     """Entries of each batch call, by position, that fail."""
     sender_fault: bool = False
     account: str = "123456789012"
+    xray: str = ""
+    """The AWSTraceHeader of every message."""
     polls: int = 0
     """Calls that wait for messages now."""
 
@@ -174,17 +176,19 @@ class FakeSqs:
             each.handle = f"{each.id}#{each.receives}"
             each.visible_at = self._loop.time() + params["VisibilityTimeout"]
         self.most_invisible = max(self.most_invisible, len(self.invisible))
-        return {"Messages": [self._shown(each) for each in found]}
+        return {"Messages": [self._shown(each, params["AttributeNames"]) for each in found]}
 
     def _visible(self) -> list[Held]:
         invisible = self.invisible
         locked = {each.group for each in invisible} if self.fifo else set()
         return [each for each in self.messages if each not in invisible and each.group not in locked]
 
-    def _shown(self, each: Held) -> Answer:
+    def _shown(self, each: Held, asked: Collection[str]) -> Answer:
         attributes = {"ApproximateReceiveCount": str(each.receives)}
         if each.group:
             attributes["MessageGroupId"] = each.group
+        if self.xray and "AWSTraceHeader" in asked:
+            attributes["AWSTraceHeader"] = self.xray
         shown: Answer = {
             "MessageId": each.id,
             "ReceiptHandle": each.handle,

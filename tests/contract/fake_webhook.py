@@ -15,6 +15,8 @@ class FakeWebhook:
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
+        """Of each that was taken, by lower-cased name."""
         self.failing: Collection[bytes] | None = ()
         """Bodies that are answered 503; None: every one."""
         self.open, self.waiting = asyncio.Event(), asyncio.Event()
@@ -44,4 +46,5 @@ class FakeWebhook:
             return web.Response(status=422)
         if request.method == "POST":
             self.taken.append(body)
+            self.headers.append({name.lower(): value for name, value in request.headers.items()})
         return web.Response(status=204)

@@ -48,6 +48,8 @@ class Harness:
     """The plugin's name, `type:` in the configuration; or that and a variant: `firehose-packed`."""
     faults: ClassVar[frozenset[Fault]]
     """Exactly the faults whose methods are overridden."""
+    traced: ClassVar[bool] = False
+    """Whether an event travels in something that has headers of its own; `received` tells them."""
 
     async def __aenter__(self) -> Self:
         return self

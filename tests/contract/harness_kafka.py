@@ -16,7 +16,7 @@ from tests.contract.mock_kafka import asked, key_for, received
 class KafkaHarness(Harness):
     """Its faults: refusals that librdkafka does not retry, an answer that never comes, headers beyond any limit."""
 
-    name, faults, _hangs = "kafka", frozenset(Fault) - {Fault.WRONG_LENGTH}, False
+    name, faults, traced, _hangs = "kafka", frozenset(Fault) - {Fault.WRONG_LENGTH}, True, False
 
     async def __aenter__(self) -> Self:
         self._cluster = MockCluster(["orders"], partitions=4, brokers=1).__enter__()

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from service.event import Event
-from tests.contract.aws_harness import AwsHarness, unprintable
+from tests.contract.aws_harness import AwsHarness, told, unprintable
 from tests.contract.fake_aws import FakeAws
 from tests.contract.harness import Fault, Received
 
@@ -13,13 +13,15 @@ class SqsHarness(AwsHarness):
 
     name = "sqs"
     setting = "queue"
+    traced = True
     faults: ClassVar[frozenset[Fault]] = AwsHarness.faults | {Fault.REFUSE}
 
     def create(self, aws: FakeAws) -> None:
         aws.queues[self.destination] = []
 
     async def received(self) -> list[Received]:
-        return [Received(message["MessageBody"].encode()) for message in self.aws.queues[self.destination]]
+        held = self.aws.queues[self.destination]
+        return [Received(message["MessageBody"].encode(), None, told(message)) for message in held]
 
     def poison(self, number: int) -> Event:
         return unprintable(number)

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from service.event import Event
-from tests.contract.aws_harness import AwsHarness, unprintable
+from tests.contract.aws_harness import AwsHarness, told, unprintable
 from tests.contract.fake_aws import FakeAws
 from tests.contract.harness import Fault, Received
 
@@ -13,6 +13,7 @@ class FifoSqsHarness(AwsHarness):
 
     name = "sqs-fifo"
     setting = "queue"
+    traced = True
     destination = "orders.fifo"
     faults: ClassVar[frozenset[Fault]] = AwsHarness.faults | {Fault.REFUSE}
 
@@ -21,7 +22,7 @@ class FifoSqsHarness(AwsHarness):
 
     async def received(self) -> list[Received]:
         held = self.aws.queues[self.destination]
-        return [Received(message["MessageBody"].encode(), message["MessageGroupId"]) for message in held]
+        return [Received(each["MessageBody"].encode(), each["MessageGroupId"], told(each)) for each in held]
 
     def poison(self, number: int) -> Event:
         return unprintable(number)

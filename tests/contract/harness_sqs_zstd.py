@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from service.sinks.unpacking import inflated
-from tests.contract.aws_harness import AwsHarness
+from tests.contract.aws_harness import AwsHarness, told
 from tests.contract.fake_aws import FakeAws
 from tests.contract.harness import Received
 
@@ -13,6 +13,7 @@ class ZstdSqsHarness(AwsHarness):
 
     name = "sqs-zstd"
     setting = "queue"
+    traced = True
     destination = "orders.fifo"
     settings: ClassVar[dict[str, Any]] = {"compress": "zstd"}
 
@@ -22,6 +23,6 @@ class ZstdSqsHarness(AwsHarness):
     async def received(self) -> list[Received]:
         held = self.aws.queues[self.destination]
         return [
-            Received(inflated(message["MessageBody"].encode(), "zstd", base64=True), message["MessageGroupId"])
-            for message in held
+            Received(inflated(each["MessageBody"].encode(), "zstd", base64=True), each["MessageGroupId"], told(each))
+            for each in held
         ]

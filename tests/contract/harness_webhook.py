@@ -13,6 +13,7 @@ class WebhookHarness(Harness):
     """One hook. It answers each event alone, so no answer can have a wrong length."""
 
     name = "webhook"
+    traced = True
     faults: ClassVar[frozenset[Fault]] = frozenset(Fault) - {Fault.WRONG_LENGTH}
 
     async def __aenter__(self) -> Self:
@@ -26,7 +27,8 @@ class WebhookHarness(Harness):
         return Webhook(self.name, Webhook.Config(type="webhook", url=self._hook.address + path))
 
     async def received(self) -> list[Received]:
-        return [Received(body) for body in self._hook.taken]
+        held = zip(self._hook.taken, self._hook.headers, strict=True)
+        return [Received(body, None, headers) for body, headers in held]
 
     async def recover(self) -> None:
         self._hook.failing = ()

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
-from service.event import Event
+from service.event import Event, Origin, Trace
 from service.outcome import Delivered, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, ProbeError, Sink
 from tests.contract.harness import Fault, Harness, discover, sized
@@ -256,6 +257,17 @@ async def test_attributes_come_back_as_headers_where_they_are_carried(harness: H
     [held] = await harness.received()
     expected = {f"ce_{name}": value for name, value in made.attributes.items()} if carried else {}
     assert {name: value for name, value in held.headers.items() if name.startswith("ce_")} == expected
+
+
+@over()
+async def test_its_position_in_a_trace_goes_out_beside_an_event_where_there_are_headers(harness: Harness) -> None:
+    told = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=1"}
+    origin = Origin("http", 0.0, trace=Trace(told["traceparent"], told["tracestate"]))
+    async with harness.sink() as sink:
+        await write_all(sink, [replace(harness.event(0), origin=origin)])
+    [held] = await harness.received()
+    carried = {name: value for name, value in held.headers.items() if name in told}
+    assert carried == (told if harness.traced else {})
 
 
 @over()

@@ -4,9 +4,18 @@ from typing import Any
 
 import pytest
 
+from service.codecs.tracecontext import of_headers
+from service.event import Trace
+from service.sources.head import Head
 from service.sources.heads import MOST, MOST_BYTES, Heads
+from service.sources.preferences import Preferences
 
-HEAD: Any = object()
+
+def head(**headers: str) -> Head:
+    return Head("orders", None, None, headers, lambda body: (), Preferences(), None, None, of_headers(headers))
+
+
+HEAD: Any = head()
 LINES = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nContent-Type: application/json\r\n\r\n"
 
 
@@ -14,9 +23,9 @@ def whole(body: bytes, lines: bytes = LINES) -> bytes:
     return lines % len(body) + body
 
 
-def learned(data: bytes, body: bytes) -> Heads:
+def learned(data: bytes, body: bytes, head: Head = HEAD) -> Heads:
     heads = Heads()
-    heads.learn(data, HEAD, body)
+    heads.learn(data, head, body)
     return heads
 
 
@@ -77,3 +86,52 @@ def test_no_more_heads_are_kept_than_may_be() -> None:
     for number in range(3 * MOST):
         heads.learn(whole(b"{}", LINES.replace(b"Host: x", b"Host: %d" % number)), HEAD, b"{}")
     assert len(heads._known) <= MOST
+
+
+# --- a traceparent, which differs in each request
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+
+
+def with_parent(parent: str, name: str = "traceparent", more: str = "") -> bytes:
+    return LINES.replace(b"Host: x", f"Host: x\r\n{name}: {parent}{more}".encode())
+
+
+@pytest.mark.parametrize("name", ["traceparent", "Traceparent"])
+def test_a_head_is_known_whatever_its_traceparent(name: str) -> None:
+    heads = learned(whole(b"{}", with_parent(PARENT, name)), b"{}", head(traceparent=PARENT, host="x"))
+    for parent in (PARENT, OTHER):
+        found = heads.find(whole(b"[1]", with_parent(parent, name)))
+        assert found is not None
+        assert (found[0].trace, found[0].headers, found[1]) == (
+            Trace(parent),
+            {"host": "x", "traceparent": parent},
+            b"[1]",
+        )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_parent(OTHER[:-1]),
+        with_parent(OTHER.upper()),
+        with_parent(f"{OTHER[:20]}\r\nContent-Length: 1\r\nX: 234567890"[:55]),
+        with_parent(OTHER, more="-1"),
+        with_parent(OTHER, "TraceParent"),
+        with_parent(OTHER, "ce-traceparent"),
+        with_parent(OTHER, more="\r\ntraceparent: " + OTHER),
+        with_parent(OTHER, more="\r\nX: y"),
+        LINES,
+    ],
+)
+def test_nothing_else_of_the_head_may_differ(data: bytes) -> None:
+    heads = learned(whole(b"{}", with_parent(PARENT)), b"{}", head(traceparent=PARENT))
+    assert heads.find(whole(b"{}", data)) is None
+
+
+def test_of_heads_whose_traceparent_is_not_followed_each_stands_for_itself() -> None:
+    broken = whole(b"{}", with_parent("x" * 55))
+    heads = learned(broken, b"{}", head(traceparent="x" * 55))
+    assert heads.find(broken) is not None
+    assert heads.find(whole(b"{}", with_parent("y" * 55))) is None
