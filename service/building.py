@@ -16,7 +16,9 @@ from service.delivery.fallback import FallbackLane
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
+from service.delivery.spans import SYSTEMS, Spans, Writes
 from service.errors import ConfigError
+from service.event import uuid7
 from service.journal.journals import Journals
 from service.receiving.contract import Source
 from service.receiving.handover import Handover
@@ -24,9 +26,11 @@ from service.sinks.contract import ProbeError, Sink
 from service.telemetry.meter import Meter
 
 
-async def build(config: Config, meter: Meter, stack: AsyncExitStack, heir: str | None = None) -> Pipeline:
+async def build(
+    config: Config, meter: Meter, stack: AsyncExitStack, heir: str | None = None, spans: Spans | None = None
+) -> Pipeline:
     """The pipeline of `config`; its sinks are left when `stack` unwinds. `heir`: the sink that gets what the journal
-    holds for routes and sinks that are no more, as dead letters.
+    holds for routes and sinks that are no more, as dead letters. `spans`: where the calls are recorded.
 
     Raises ConfigError with every mistake that the sinks tell when they are entered, each with its YAML path,
     or if the journal cannot be used.
@@ -38,6 +42,8 @@ async def build(config: Config, meter: Meter, stack: AsyncExitStack, heir: str |
     await _enter(sinks, stack)
     lanes = {name: Lane(name, sink, config.sinks[name], meter) for name, sink in sinks.items()}
     for lane in lanes.values():
+        if spans is not None:
+            lane.attempt = Writes(spans, lane.name, lane.settings).write
         if (fallback := lane.settings.fallback) is not None:
             lane.fallback = FallbackLane(lanes[fallback], lanes[fallback].settings.format)
     buried = {route.dead_letter.sink for route in config.routes.values() if route.dead_letter}
@@ -51,7 +57,24 @@ async def build(config: Config, meter: Meter, stack: AsyncExitStack, heir: str |
     return Pipeline(routes, lanes, letters.values(), journals)
 
 
-def sources(config: Config, pipeline: Pipeline, meter: Meter) -> dict[str, Source]:
+def tracing(config: Config, meter: Meter, stack: AsyncExitStack) -> Spans | None:
+    """What records spans, until `stack` unwinds; None where nothing does. Only on the event loop."""
+    settings = config.tracing
+    if not settings.on or settings.endpoint is None:
+        return None
+    from service.otlp import OtlpTracer  # with all of OpenTelemetry, which is an extra
+
+    def dropped(spans: int) -> None:
+        meter.spans_dropped += spans
+
+    headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+    resource = {"service.name": settings.service_name, "service.instance.id": uuid7()}
+    tracer = OtlpTracer(settings.endpoint, headers, resource, dropped)
+    stack.push_async_callback(tracer.close)
+    return Spans(tracer, settings.sample)
+
+
+def sources(config: Config, pipeline: Pipeline, meter: Meter, spans: Spans | None = None) -> dict[str, Source]:
     """The sources of `config` by name, none of them entered. Only on the event loop."""
     found: dict[str, Source] = {}
     for name, settings in config.sources.items():
@@ -63,6 +86,8 @@ def sources(config: Config, pipeline: Pipeline, meter: Meter) -> dict[str, Sourc
             targets=reached(settings, config.routes),
             dead_letters=pipeline.letters(settings.dead_letter) if settings.dead_letter else None,
             dedupe=settings.dedupe,
+            spans=spans,
+            system=SYSTEMS.get(settings.type, settings.type),
         )
         found[name] = plugins.load("sources", settings.type)(name, settings, handover)
     return found

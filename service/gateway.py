@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from service.admin.subject import Process
-from service.building import build, placed, sources
+from service.building import build, placed, sources, tracing
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
 from service.delivery.health import Health, Phase
@@ -30,6 +30,7 @@ from service.sources.exchanges import Exchanges
 from service.sources.http import Http
 from service.sources.keys import open_keys
 from service.sources.protocol import BoundedProtocol
+from service.sources.traced import TracedProtocol
 from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -67,11 +68,12 @@ async def run(
         stack.callback(hurry.cancel)  # first in, last out: it is heard until the ports are closed and the sinks left
         meter = Meter()
         health = Health(strict=config.server.readiness == "strict")
-        pipeline = await build(config, meter, stack)
+        spans = tracing(config, meter, stack)
+        pipeline = await build(config, meter, stack, spans=spans)
         health.lanes, health.stored = pipeline.lanes, pipeline.stored
-        admission = Admission(pipeline, config.server, keys, meter)
+        admission = Admission(pipeline, config.server, keys, meter, spans)
         http = Http(admission, health)
-        health.sources = receiving = sources(config, pipeline, meter)
+        health.sources = receiving = sources(config, pipeline, meter, spans)
         for name, source in receiving.items():
             if isinstance(source, Mounted):
                 with placed(f"sources.{name}"):
@@ -173,7 +175,8 @@ async def _hurry(now: asyncio.Event, given_back: asyncio.Event, servers: Sequenc
 def _protocol(server: ServerConfig, admission: Admission, connections: Connections) -> Callable[..., BoundedProtocol]:
     """What makes the protocol of a connection to the public port."""
     if server.short_way:
-        return partial(DirectProtocol, Exchanges(admission), connections)
+        direct = DirectProtocol if admission.spans is None else TracedProtocol
+        return partial(direct, Exchanges(admission), connections)
     return partial(BoundedProtocol, connections)
 
 

@@ -16,6 +16,7 @@ from service.config.cloudwatch import CloudWatchConfig
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
 from service.config.settings import AdminConfig, Auth, JournalConfig, LogConfig, RouteConfig, ServerConfig, Tree
+from service.config.tracing import TracingConfig
 from service.envelopes.contract import Codec
 from service.errors import ConfigError, SettingErrors
 from service.receiving.contract import SourceConfig
@@ -47,6 +48,7 @@ class Config:
     cloudwatch: CloudWatchConfig
     journal: JournalConfig
     logs: LogConfig
+    tracing: TracingConfig
     sinks: Mapping[str, SinkConfig]
     routes: Mapping[str, RouteConfig]
     sources: Mapping[str, SourceConfig]
@@ -159,6 +161,7 @@ class _Loader:
             cloudwatch=settings.cloudwatch.within(settings.aws),
             journal=settings.journal,
             logs=settings.logs,
+            tracing=settings.tracing,
             sinks=settings_of,
             routes=settings.routes,
             sources=sources,

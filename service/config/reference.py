@@ -27,6 +27,7 @@ from service.config.settings import (
     name_as_mapping,
     none_in_words,
 )
+from service.config.tracing import TracingConfig
 from service.kafka.security import Auth as KafkaAuth
 from service.kafka.security import Iam, OAuthBearer, Plain, Scram, Tls, auth_in_words, tls_in_words
 from service.receiving.contract import SourceConfig, codec_as_mapping
@@ -86,6 +87,7 @@ def reference() -> str:
     parts += _section("`cloudwatch`: metrics for CloudWatch", CloudWatchConfig, "Beside all of `aws`:", AwsConfig)
     parts += _section("`journal`: where events of routes with `ack: stored` are kept", JournalConfig)
     parts += _section("`logs`", LogConfig)
+    parts += _section("`tracing`", TracingConfig)
     parts += _section("`routes.NAME`: a stream of events", RouteConfig)
     parts += _section("`routes.NAME.to[]`", To, "A sink's name, or a mapping:")
     parts += _section("`routes.NAME.dead_letter`", DeadLetter, "A sink's name, or a mapping:")
@@ -217,6 +219,7 @@ def effective(config: Config) -> str:
         "aws": dumped(config.aws),
         "cloudwatch": dumped(config.cloudwatch),
         "logs": dumped(config.logs),
+        "tracing": dumped(config.tracing),
         "sinks": {name: dumped(sink) for name, sink in config.sinks.items()},
         "routes": {name: dumped(route) for name, route in config.routes.items()},
     }

@@ -11,6 +11,7 @@ from service.aws.settings import AwsConfig
 from service.codecs.attributes import is_uri_reference
 from service.codecs.selector import Selector
 from service.config.cloudwatch import CloudWatchConfig
+from service.config.tracing import TracingConfig
 from service.sinks.contract import Format
 from service.units import ByteSize, ConfigPath, Duration, Host
 
@@ -277,6 +278,7 @@ class Tree(Settings):
     cloudwatch: CloudWatchConfig = CloudWatchConfig()
     journal: JournalConfig = JournalConfig()
     logs: LogConfig = LogConfig()
+    tracing: TracingConfig = TracingConfig()
     sinks: dict[str, Any] = Field(default={}, description="Destinations by name.")
     routes: dict[str, RouteConfig] = Field(default={}, description="Streams of events by name.")
     sources: dict[str, Any] = Field(default={}, description="Where events come from, beside HTTP, by name.")

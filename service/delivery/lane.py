@@ -54,6 +54,7 @@ class Lane:
         self.capacity = settings.memory
         """Bytes this lane may hold."""
         self.fallback: Fallback | None = None
+        self.attempt = attempt.write
         self.calls = Calls(sink.limits, settings.memory)
         self.breaker = Breaker(name, rng)
         self.limiter = Limiter(min(settings.concurrency_floor, settings.concurrency), settings.concurrency)
@@ -237,7 +238,7 @@ class Lane:
         events = Batch([entry.event for entry in batch])
         silent = self.breaker.failures > 0
         generation = self._placing.generation
-        outcomes = await attempt.write(self.name, self.sink, events, started, self.settings.call_timeout, silent)
+        outcomes = await self.attempt(self.name, self.sink, events, started, self.settings.call_timeout, silent)
         digest = Digest(batch, outcomes, self.partitioned)
         if moved := generation != self._placing.generation:
             self._placing.renew(digest.left)

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from service.codecs.draft import Draft, Refusal
-from service.codecs.tracecontext import of_message
 from service.delivery.entry import Entry
 from service.delivery.intake import Intake
 from service.delivery.route import Route
@@ -177,7 +176,7 @@ class Flow:
 
     def _read_one(self, received: Received, number: int, intake: Intake) -> None:
         handover, message = self._handover, received.message
-        trace = of_message(message.headers) if message.headers else None
+        trace = handover.trace(message) if message.headers or handover.poll is not None else None
         origin = Origin(handover.source, handover.now, handover.address, received.place, trace)
         headers = handover.texts(message)
         drafts = 0

@@ -14,14 +14,16 @@ from time import perf_counter, time
 from typing import TYPE_CHECKING, Final
 
 from service.codecs.draft import Draft, Refusal
+from service.codecs.tracecontext import of_message
 from service.delivery.deadletter import DeadLetters
 from service.delivery.intake import Intake
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route, Router
+from service.delivery.spans import PollSpan, Spans
 from service.envelopes.contract import Codec, Found, Message, Why
 from service.errors import Busy, Code, Draining, IngestError, InvalidEvent, NotFound
-from service.event import Event
+from service.event import Event, Trace
 from service.outcome import Reason
 from service.receiving.dedupe import Dedupe, DedupeWindow
 from service.telemetry.meter import REFUSED, Meter
@@ -60,9 +62,11 @@ class Handover:
         targets: Collection[str] | None = None,
         dead_letters: DeadLetters | None = None,
         dedupe: Dedupe | None = None,
+        spans: Spans | None = None,
+        system: str = "",
     ) -> None:
         """`targets`: the routes that it brings events to, by name; all, if it is not given. `dead_letters`: of what has
-        no route."""
+        no route. `spans`: where it is recorded what is handed over, and `system` what that came from."""
         self.source = source
         self.address = ""
         """Where the source receives from: the producer, so to speak."""
@@ -73,6 +77,9 @@ class Handover:
         self.dedupe = DedupeWindow(dedupe) if dedupe is not None else None
         self.now = time()
         """Unix time of this turn."""
+        self.poll: PollSpan | None = None
+        """Of what is handed over now, where that may be recorded."""
+        self._spans, self._system = spans, system
         self._router = Router(self.routes.values())
         self._pipeline = pipeline
         self._codec = codec
@@ -136,7 +143,7 @@ class Handover:
         while self._ready:
             flow = next(iter(self._ready))
             del self._ready[flow]
-            if flow.advance():
+            if flow.advance() if self._spans is None else self._recorded(flow, self._spans):
                 self._ready[flow] = None
             elif flow.blocked:
                 self._blocked[flow] = None
@@ -147,6 +154,15 @@ class Handover:
         if self._blocked and self._timer is None:
             self._timer = self._loop.call_later(AGAIN_SECONDS, self._ring)
 
+    def _recorded(self, flow: "Flow", spans: Spans) -> bool:
+        """`flow.advance()`, in a span."""
+        self.poll = poll = spans.poll(self.source, self._system)
+        try:
+            return flow.advance()
+        finally:
+            self.poll = None
+            poll.end(flow.name)
+
     def _ring(self) -> None:
         self._timer = None
         self._wake(len(self._blocked))
@@ -156,6 +172,11 @@ class Handover:
         return None if name == RESERVED_ROUTE else self.routes[name]
 
     # --- what a flow needs
+
+    def trace(self, message: Message) -> Trace | None:
+        """Where a message is in a distributed trace."""
+        found = of_message(message.headers)
+        return found if self.poll is None else self.poll.of(found)
 
     def decode(self, message: Message) -> Iterable[Found]:
         """What the codec finds in a message."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from service.config.settings import ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route
+from service.delivery.spans import Spans
 from service.errors import Busy, Code, Draining, Unreadable
 from service.sources.head import Head
 from service.sources.ingest import Ingest
@@ -19,10 +20,14 @@ ENDED = "this replica ended before the request had arrived; nothing was taken"
 class Admission:
     """The gate of the HTTP source."""
 
-    def __init__(self, pipeline: Pipeline, server: ServerConfig, keys: Keys, meter: Meter) -> None:
+    def __init__(
+        self, pipeline: Pipeline, server: ServerConfig, keys: Keys, meter: Meter, spans: Spans | None = None
+    ) -> None:
+        """`spans`: where requests are recorded."""
         self.pipeline = pipeline
         self.server = server
         self.meter = meter
+        self.spans = spans
         self.ingest = Ingest(pipeline, server, meter)
         self._keys = keys
         self._room = Room(meter, server.body_memory, server.max_requests)

@@ -9,7 +9,7 @@ would be refused from its head alone, goes through FastAPI, where the same inges
 import asyncio
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -32,6 +32,9 @@ _COUNTED: Final = frozenset({b"host"})
 
 class DirectProtocol(BoundedProtocol):
     """A connection whose plain requests are taken the short way."""
+
+    exchange: ClassVar[type[Exchange]] = Exchange
+    """What each of them is."""
 
     def __init__(self, exchanges: Exchanges, port: Connections, *args: Any, **named: Any) -> None:
         super().__init__(port, *args, **named)
@@ -75,7 +78,7 @@ class DirectProtocol(BoundedProtocol):
             return False  # the long way refuses it the same
         self._between = False
         self._idle_until = inf
-        exchange = Exchange(self, self._exchanges, head, hold, self._address(head.headers), keep_alive=True)
+        exchange = self.exchange(self, self._exchanges, head, hold, self._address(head.headers), keep_alive=True)
         self._begin(exchange)
         exchange.take(body)
         return True
@@ -140,7 +143,7 @@ class DirectProtocol(BoundedProtocol):
         keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
         if not keep_alive:
             self._whole = None
-        return Exchange(self, self._exchanges, head, hold, self._address(headers), keep_alive)
+        return self.exchange(self, self._exchanges, head, hold, self._address(headers), keep_alive)
 
     def _address(self, headers: Mapping[str, str]) -> str:
         """The producer's address: what a trusted proxy says it is, else the other end of the connection."""

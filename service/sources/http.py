@@ -20,7 +20,7 @@ from service.sources.answer import Answer
 from service.sources.arrival import Arrival
 from service.sources.cors import ALLOW, cors_headers, preflight
 from service.sources.head import header_map
-from service.sources.observed import Observed, request_id, until_answered
+from service.sources.observed import Observed, own_trace, request_id, until_answered
 from service.sources.reading import Request as Asked
 from service.sources.unread import EarlyResponse, Incoming, closing
 
@@ -81,7 +81,8 @@ class Http:
                 raise refusal
             address = request.client.host if request.client else ""
             body = await arrival.read(incoming)
-            asked = Asked(head, body, identity, address, hold.demand, head.trace)
+            trace = own_trace(request.scope) or head.trace
+            asked = Asked(head, body, identity, address, hold.demand, trace)
             pending = await self._admission.ingest.taken(asked)
         except asyncio.CancelledError:
             hold.charge(0)

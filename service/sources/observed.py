@@ -8,13 +8,19 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.event import uuid7
+from service.codecs.tracecontext import of_headers
+from service.delivery.spans import RequestSpan
+from service.event import Trace, uuid7
 from service.sources.admission import Admission
+from service.sources.head import header_map
 from service.sources.preferences import plain_id
 from service.sources.protocol import UNSENT_BYTES
 
 _NAME = "penstock.request_id"
 _HELD = "penstock.held"
+_TRACE = "penstock.trace"
+_PATH_CHARACTERS = 256
+"""Of a path, which may be anything, in a span."""
 
 
 def request_id(scope: Scope) -> str:
@@ -26,6 +32,12 @@ def until_answered(scope: Scope) -> ExitStack:
     """What a request that came through `Observed` holds until its answer is sent, or nobody is left to read it."""
     held: ExitStack = scope[_HELD]
     return held
+
+
+def own_trace(scope: Scope) -> Trace | None:
+    """The span of a request that came through `Observed`, if it is recorded."""
+    found: Trace | None = scope[_TRACE]
+    return found
 
 
 class Observed:
@@ -43,6 +55,8 @@ class Observed:
         given = [value for name, value in scope["headers"] if name == b"x-request-id"]
         identity = (plain_id(given[0].decode("latin-1")) if len(given) == 1 else None) or uuid7()
         scope[_NAME] = identity
+        span = self._begun(scope) if self._admission.spans is not None else None
+        scope[_TRACE] = span.trace if span is not None else None
         status, answered = 500, 0.0
 
         async def answering(message: Message) -> None:
@@ -64,3 +78,13 @@ class Observed:
         finally:
             route = scope["path"].removeprefix("/v1/")
             self._admission.observe(route, status, (answered or perf_counter()) - began)
+            if span is not None:
+                known = scope["raw_path"] in self._admission.targets
+                span.end(scope["method"], scope["path"][:_PATH_CHARACTERS], status, identity, known=known)
+
+    def _begun(self, scope: Scope) -> RequestSpan | None:
+        """The span of a request that begins; None if it is not recorded, as those that ask for health are not."""
+        spans = self._admission.spans
+        if spans is None or scope["method"] != "POST":
+            return None
+        return spans.request(of_headers(header_map(scope["headers"])))

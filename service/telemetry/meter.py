@@ -118,6 +118,8 @@ class Meter:
     """Datums that CloudWatch took, or standard output."""
     cloudwatch_dropped: int = 0
     """Datums that neither took, given up."""
+    spans_dropped: int = 0
+    """Spans of traces that no collector took."""
 
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request. `route` is a configured name, or empty for everything else."""
@@ -151,6 +153,7 @@ class Meter:
         self.journal_queued.update(other.journal_queued)
         self.journal_damaged += other.journal_damaged
         self.journal_failures += other.journal_failures
+        self.spans_dropped += other.spans_dropped
         self.journal_commit_seconds.add(other.journal_commit_seconds)
         self.journal_commit_events.add(other.journal_commit_events)
         self.cloudwatch_published += other.cloudwatch_published

@@ -157,6 +157,9 @@ class MeterCollector(Collector):
         yield CounterMetricFamily(
             "penstock_cloudwatch_datums_dropped", "Datums that were given up.", value=meter.cloudwatch_dropped
         )
+        yield CounterMetricFamily(
+            "penstock_spans_dropped", "Spans of traces that no collector took.", value=meter.spans_dropped
+        )
 
     def _times(self) -> Iterable[Metric]:
         lanes = self._meter.lanes
