@@ -87,16 +87,21 @@ def attributes(span: Span) -> dict[str, str]:
     return _attributes(span)
 
 
+def named(traceparent: str) -> str:
+    """The trace and the span of a `traceparent`: its flags are not sent to a collector."""
+    return traceparent[3:52]
+
+
 def place(span: Span) -> str:
-    """Its `traceparent`."""
-    return f"00-{span.trace_id.hex()}-{span.span_id.hex()}-{span.flags & 0xFF:02x}"
+    """The same of a span."""
+    return f"{span.trace_id.hex()}-{span.span_id.hex()}"
 
 
 def parent(span: Span) -> str:
-    """That of the span above it, which is recorded too; of its flags no more is told."""
-    return f"00-{span.trace_id.hex()}-{span.parent_span_id.hex()}-01"
+    """That of the span above it."""
+    return f"{span.trace_id.hex()}-{span.parent_span_id.hex()}"
 
 
 def links(span: Span) -> list[str]:
     """Those of the spans that it is linked to."""
-    return [f"00-{link.trace_id.hex()}-{link.span_id.hex()}-{link.flags & 0xFF:02x}" for link in span.links]
+    return [f"{link.trace_id.hex()}-{link.span_id.hex()}" for link in span.links]

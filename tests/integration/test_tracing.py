@@ -13,7 +13,7 @@ import pytest
 import yaml
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.integration.collector import Collector, attributes, links, parent, place
+from tests.integration.collector import Collector, attributes, links, named, parent, place
 from tests.integration.command import Serving, penstock
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -80,10 +80,10 @@ def test_a_request_is_a_span_and_the_write_of_its_events_is_linked_to_it(
     assert (len(requests), len(writes)) == (2, 2)
     for request, write, event in zip(requests, writes, written(tmp_path), strict=True):
         assert request.name == "POST /v1/orders"
-        assert (parent(request), request.trace_state) == (PARENT, "a=1")
+        assert (parent(request), request.trace_state) == (named(PARENT), "a=1")
         assert write.name == "send out"
         assert links(write) == [place(request)] == [parent(write)]
-        assert event["traceparent"] == place(request)
+        assert named(event["traceparent"]) == place(request)
         assert event["tracestate"] == "a=1"
         assert request.start_time_unix_nano <= write.start_time_unix_nano <= write.end_time_unix_nano
         assert write.end_time_unix_nano <= request.end_time_unix_nano
@@ -117,9 +117,9 @@ def test_a_part_of_what_comes_without_a_trace_is_recorded_and_who_has_one_says_i
         requests = of_kind(spans, Span.SPAN_KIND_SERVER)
         assert len(requests) == recorded
         assert not any(request.parent_span_id for request in requests)
-        said = [event.get("traceparent") for event in written(tmp_path / str(sample))]
-        ours = [place(request) for request in requests] or [None] * 3
-        assert said == [*ours[:2], UNSAMPLED, ours[2]]
+        said = [named(event.get("traceparent", "")) for event in written(tmp_path / str(sample))]
+        ours = [place(request) for request in requests] or [""] * 3
+        assert said == [*ours[:2], named(UNSAMPLED), ours[2]]
 
 
 def test_what_is_refused_has_its_status_and_other_paths_no_name_of_their_own(

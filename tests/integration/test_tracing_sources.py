@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from confluent_kafka import KafkaError
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from deploy.local.mock_cluster import PRODUCE, MockCluster
@@ -16,13 +17,12 @@ from service.config import load
 from service.telemetry.meter import Meter
 from service.telemetry.tracing import MOST_LINKS
 from tests.contract.mock_kafka import received
-from tests.integration.collector import Collector, attributes, links, parent, place
+from tests.integration.collector import Collector, attributes, links, named, parent, place
 from tests.integration.consuming import QUICK, produce
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OTHER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 UNSAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-00"
-POLICY_VIOLATION = 44
 
 
 @pytest.fixture
@@ -90,9 +90,9 @@ async def test_messages_stay_in_their_traces_and_the_spans_of_many_are_linked_to
     assert said == [PARENT, UNSAMPLED, OTHER, ""]
     spans = collector.until(lambda spans: len(spans) >= 2)
     polls, writes = of_kind(spans, Span.SPAN_KIND_CONSUMER), of_kind(spans, Span.SPAN_KIND_CLIENT)
-    assert [each for poll in polls for each in links(poll)] == [PARENT, OTHER]
-    assert [each for write in writes for each in links(write)] == [PARENT, OTHER]
-    assert parent(writes[0]) == PARENT
+    assert [each for poll in polls for each in links(poll)] == [named(PARENT), named(OTHER)]
+    assert [each for write in writes for each in links(write)] == [named(PARENT), named(OTHER)]
+    assert parent(writes[0]) == named(PARENT)
     told = attributes(polls[0])
     assert (polls[0].name, told["messaging.system"], told["penstock.source"]) == ("process raw", "kafka", "incoming")
     assert (told["messaging.destination.name"], told["messaging.destination.partition.id"]) == ("raw", "0")
@@ -107,7 +107,7 @@ async def test_messages_without_a_trace_are_in_that_of_our_span(
 ) -> None:
     said = await through(tmp_path, cluster, collector, 1, "", "")
     polls = of_kind(collector.until(lambda spans: len(spans) >= 2), Span.SPAN_KIND_CONSUMER)
-    assert set(said) == {place(poll) for poll in polls}
+    assert set(map(named, said)) == {place(poll) for poll in polls}
 
 
 async def test_links_are_bounded(cluster: MockCluster, collector: Collector, tmp_path: Path) -> None:
@@ -120,15 +120,18 @@ async def test_links_are_bounded(cluster: MockCluster, collector: Collector, tmp
 async def test_a_call_that_fails_says_why_and_each_attempt_is_a_span(
     cluster: MockCluster, collector: Collector, tmp_path: Path
 ) -> None:
-    cluster.fail_requests(PRODUCE, POLICY_VIOLATION)
-    await asyncio.to_thread(produce_one_past, cluster)
+    await asyncio.to_thread(produce, cluster.bootstrap, "raw", [b'{"n":1}'], headers={"traceparent": PARENT})
+    cluster.fail_requests(PRODUCE, KafkaError.TOPIC_AUTHORIZATION_FAILED)
     async with moving(tmp_path, cluster, collector, 0) as meter:
-        spans = await asyncio.to_thread(collector.until, failed)
+        await asyncio.to_thread(collector.until, lambda spans: len(of_kind(spans, Span.SPAN_KIND_CLIENT)) >= 1)
         cluster.stop_failing_requests(PRODUCE)
         await delivered(meter, 1)
-    (bad, *_) = [span for span in spans if span.status.code == Status.STATUS_CODE_ERROR]
-    assert attributes(bad)["error.type"] == "refused_content"
-    assert attributes(bad)["penstock.events.failed"] == "1"
-    assert links(bad) == [PARENT]
-    last = of_kind(collector.spans, Span.SPAN_KIND_CLIENT)[-1]
+    *failed, last = of_kind(collector.spans, Span.SPAN_KIND_CLIENT)
+    for bad in failed:
+        assert bad.status.code == Status.STATUS_CODE_ERROR
+        assert attributes(bad)["error.type"] == "access_denied"
+        assert attributes(bad)["penstock.events.failed"] == "1"
+        assert links(bad) == [named(PARENT)]
+    assert failed
     assert last.status.code == Status.STATUS_CODE_UNSET
+    assert attributes(last)["penstock.events.failed"] == "0"

@@ -6,7 +6,8 @@ import sys
 CODE = """
 import sys
 import service.app, service.cli, service.gateway, service.workers.worker
-print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter", "service.otlp"))])
+unasked = ("opentelemetry.sdk", "opentelemetry.exporter", "service.otlp")
+print([name for name in sys.modules if name.startswith(unasked)])
 """
 
 
