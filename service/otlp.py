@@ -29,7 +29,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace import Span as ApiSpan
 
 from service import __version__
-from service.telemetry.tracing import MOST_LINKS, Attributes, Kind
+from service.telemetry.tracing import CLOSE_SECONDS, MOST_LINKS, Attributes, Kind
 from service.threads import off_loop
 
 log = logging.getLogger(__name__)
@@ -40,8 +40,6 @@ BATCH_SPANS: Final = 512
 DELAY_MILLISECONDS: Final = 1000
 EXPORT_SECONDS: Final = 5.0
 """Longest time of one request to the collector, with all attempts."""
-CLOSE_SECONDS: Final = 2.0
-"""How long the end of the service waits for the last spans."""
 
 _KINDS: Final = {Kind.SERVER: SpanKind.SERVER, Kind.CONSUMER: SpanKind.CONSUMER, Kind.CLIENT: SpanKind.CLIENT}
 _SDK_LOGGERS: Final = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "opentelemetry.sdk._shared_internal")

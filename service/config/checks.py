@@ -22,6 +22,7 @@ from service.delivery.route import RESERVED_ROUTE
 from service.errors import ConfigError
 from service.sinks.contract import LEAST_LANE_MEMORY, Sink, SinkConfig
 from service.sinks.stdout import Stdout
+from service.telemetry.tracing import CLOSE_SECONDS
 from service.units import format_duration, format_size, is_loopback
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -159,8 +160,8 @@ def _ports(document: Document, tree: Tree) -> None:
         document.add(("admin", "port"), f"{admin.port} is the server's port too")
 
 
-def _time_outs(document: Document, server: ServerConfig, sinks: Mapping[str, SinkConfig]) -> None:
-    """The chain of design section 5: each link ends before the next one gives up."""
+def _time_outs(document: Document, server: ServerConfig, sinks: Mapping[str, SinkConfig], spans: float) -> None:
+    """The chain of design section 5: each link ends before the next one gives up. `spans`: seconds for the last."""
     for sink_name, sink in sinks.items():
         if sink.call_timeout * 2 > sink.patience:
             document.add(
@@ -189,16 +190,17 @@ def _time_outs(document: Document, server: ServerConfig, sinks: Mapping[str, Sin
 
 
 def _grace(document: Document, tree: Tree) -> None:
-    server, last = tree.server, f"{format_duration(LAST_ANSWERS_SECONDS)} for the last answers"
-    seconds = server.deregister_delay + server.drain_timeout + LAST_ANSWERS_SECONDS
+    server, last = tree.server, [(LAST_ANSWERS_SECONDS, "answers")]
     if tree.cloudwatch.mode != "off":
-        last += f" and {format_duration(FLUSH_SECONDS)} for the last metrics"
-        seconds += FLUSH_SECONDS
-    if seconds > server.grace:
+        last.append((FLUSH_SECONDS, "metrics"))
+    if tree.tracing.on:
+        last.append((CLOSE_SECONDS, "spans"))
+    if server.deregister_delay + server.drain_timeout + sum(seconds for seconds, _ in last) > server.grace:
+        each = " and ".join(f"{format_duration(seconds)} for the last {what}" for seconds, what in last)
         document.add(
             ("server", "drain_timeout"),
             f"deregister_delay ({format_duration(server.deregister_delay)}) and drain_timeout "
-            f"({format_duration(server.drain_timeout)}), with {last}, must together be at most grace "
+            f"({format_duration(server.drain_timeout)}), with {each}, must together be at most grace "
             f"({format_duration(server.grace)})",
         )
 

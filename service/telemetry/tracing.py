@@ -1,5 +1,5 @@
 """What records spans of a distributed trace, if anything does: with tracing off there is no tracer at all, and nothing
-of OpenTelemetry is loaded. `otlp.py` is the one there is.
+of OpenTelemetry is loaded. `service.otlp` is the one there is.
 """
 
 from collections.abc import Mapping
@@ -8,6 +8,9 @@ from typing import Final, Protocol
 
 MOST_LINKS: Final = 128
 """Of one span, OpenTelemetry's own limit (OTEL_SPAN_LINK_COUNT_LIMIT): what is beyond is left out, and said so."""
+
+CLOSE_SECONDS: Final = 2.0
+"""How long the end of the service waits for the last spans."""
 
 Attributes = Mapping[str, str | int]
 
@@ -44,4 +47,4 @@ class Tracer(Protocol):
         """A span that begins now: below that one, or without one the first of a new trace. It is always recorded."""
 
     async def close(self) -> None:
-        """Send what has ended, for a bounded time, and no more after it. Never raises."""
+        """Send what has ended, for CLOSE_SECONDS at most, and no more after it. Never raises."""
