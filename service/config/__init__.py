@@ -1,5 +1,6 @@
 """The configuration: read, checked as a whole, and every mistake listed with its place."""
 
-from service.config.load import Config, find, load
+from service.config.effective import Config
+from service.config.load import find, load
 
 __all__ = ["Config", "find", "load"]

@@ -160,8 +160,8 @@ def _ports(document: Document, tree: Tree) -> None:
         document.add(("admin", "port"), f"{admin.port} is the server's port too")
 
 
-def _time_outs(document: Document, server: ServerConfig, sinks: Mapping[str, SinkConfig], spans: float) -> None:
-    """The chain of design section 5: each link ends before the next one gives up. `spans`: seconds for the last."""
+def _time_outs(document: Document, server: ServerConfig, sinks: Mapping[str, SinkConfig]) -> None:
+    """The chain of design section 5: each link ends before the next one gives up."""
     for sink_name, sink in sinks.items():
         if sink.call_timeout * 2 > sink.patience:
             document.add(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,11 +11,10 @@ from service import plugins
 from service.aws.settings import AwsConfig
 from service.codecs.draft import Caps
 from service.config import checks, receiving, ways
-from service.config.cloudwatch import CloudWatchConfig
+from service.config.effective import Config
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
-from service.config.settings import AdminConfig, Auth, JournalConfig, LogConfig, RouteConfig, ServerConfig, Tree
-from service.config.tracing import TracingConfig
+from service.config.settings import Auth, RouteConfig, Tree
 from service.envelopes.contract import Codec
 from service.errors import ConfigError, SettingErrors
 from service.receiving.contract import SourceConfig
@@ -36,40 +34,6 @@ _WITHOUT_CONFIGURATION: dict[str, Any] = {
     "sinks": {"data": {"type": "file", "path": DEFAULT_FOLDER}},
     "routes": {"default": {"types": ["*"], "to": ["data"]}},
 }
-
-
-@dataclass(frozen=True)
-class Config:
-    """The effective configuration, checked."""
-
-    server: ServerConfig
-    admin: AdminConfig
-    aws: AwsConfig
-    cloudwatch: CloudWatchConfig
-    journal: JournalConfig
-    logs: LogConfig
-    tracing: TracingConfig
-    sinks: Mapping[str, SinkConfig]
-    routes: Mapping[str, RouteConfig]
-    sources: Mapping[str, SourceConfig]
-    codecs: Mapping[str, Codec]
-    """Of each source."""
-    started: frozenset[str]
-    """The sinks that are started, because routes or other sinks name them."""
-    max_event: Mapping[str, int]
-    """Most bytes of one event, by route."""
-    schemas: Mapping[str, Schema]
-    """The compiled schema of each route that has one."""
-    schema_settings: Mapping[str, SchemaConfig]
-    """What it was compiled from."""
-    origin: Path | None
-    """The file; None when there was none."""
-    tree: Mapping[str, Any]
-    """What all of it was made of: values as YAML has them, the environment's among them. Secrets stand in clear."""
-    warnings: tuple[str, ...] = ()
-    """What is allowed, but hardly meant."""
-    worker: int = 0
-    """Which of `server.workers` this is."""
 
 
 def find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from service import plugins
 from service.aws.settings import AwsConfig
 from service.config.cloudwatch import CloudWatchConfig
-from service.config.load import Config
+from service.config.effective import Config
 from service.config.settings import (
     AdminConfig,
     Auth,
@@ -71,8 +71,8 @@ each with its file, line, path and what is allowed; `penstock config` prints wha
 - Relative paths start at the folder of the configuration file.
 - Time-outs hang together: twice `call_timeout` is at most `patience`; `patience` and a second more at most
   `request_timeout`; then `load_balancer_idle`, then `keep_alive`, each longer than the one before it;
-  `deregister_delay`, `drain_timeout` and 2s, and 2s more each with `cloudwatch` and with `tracing`, together are at most
-  `grace`.
+  `deregister_delay`, `drain_timeout` and 2s, and 2s more each with `cloudwatch` and with `tracing`, are together at
+  most `grace`.
 - A dead letter takes 4/3 of its event and 16KiB, and must fit its sink. No dead letter may come back to where it came
   from, over however many routes, and a sink of dead letters has no `fallback`.
 """

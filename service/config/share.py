@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from service.config.load import Config
+from service.config.effective import Config
 
 
 def share(config: Config, workers: int, worker: int = 0) -> Config:
