@@ -131,6 +131,19 @@ class Kafka:
             """See `SourceConfig`."""
             return {("topics", topic): route for topic, route in self.topics.items()}
 
+        def route_of(self, topic: str) -> str:
+            """The route, or `events`, of a topic. Raises LookupError if none of the patterns is found in its name."""
+            name = self.topics.get(topic)
+            if name is None:
+                # as librdkafka does: `^a|b` is found in the midst of a name too
+                found = (
+                    route for pattern, route in self.topics.items() if pattern[0] == "^" and re.search(pattern, topic)
+                )
+                name = next(found, None)
+            if name is None:
+                raise LookupError(f"topic {topic!r} has no route: its pattern is read in another way here; simplify it")
+            return name
+
         def share(self, workers: int, worker: int) -> Self:
             """See `SourceConfig`: static members need a name each."""
             shared = super().share(workers, worker)
@@ -192,12 +205,8 @@ class Kafka:
         return [f"^({topic[1:]}).*" if topic.startswith("^") else topic for topic in topics]
 
     def _route(self, topic: str) -> Route | None:
-        """The route that a topic goes to; None for `events`."""
-        topics = self._config.topics
-        name = topics.get(topic)
-        if name is None:
-            name = next(route for pattern, route in topics.items() if pattern[0] == "^" and re.match(pattern, topic))
-        return self._handover.route(name)
+        """The route that a topic goes to; None for `events`. Raises LookupError as `Config.route_of` does."""
+        return self._handover.route(self._config.route_of(topic))
 
     @property
     def gauges(self) -> SourceGauges:

@@ -18,7 +18,7 @@ from service.receiving.flow import Flow
 from service.receiving.handover import Handover
 from service.sources.kafka_consumer import MOST_BATCHES, Polling, batch_messages
 from service.sources.kafka_lag import Lag
-from service.sources.kafka_partition import Key, Partition, by_partition
+from service.sources.kafka_partition import LONGEST_AGAIN, SHORTEST_AGAIN, Key, Partition, by_partition
 from service.telemetry.source import SourceGauges
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ RESUME_PART: Final = 2
 """A paused partition goes on when it is ahead by this part of what it may be, a half."""
 LOOK_SECONDS: Final = 0.1
 """Between looks at whether what goes is settled."""
-SHORTEST_AGAIN_SECONDS: Final = 1.0
-LONGEST_AGAIN_SECONDS: Final = 60.0
-"""After which a partition is read again of which something was not kept (the journal's disk failed)."""
 
 
 class Assignment:
@@ -46,6 +43,7 @@ class Assignment:
         """`route`: of a topic."""
         self.name = name
         self._config = config
+        self._latest = config.start == "latest"
         window = config.window_messages
         # what has been polled when a partition is paused comes on top
         self._most_messages = max(1, window - MOST_BATCHES * batch_messages(window))
@@ -112,8 +110,7 @@ class Assignment:
         """Messages came."""
         self._batches += 1
         for key, each in by_partition(messages):
-            partition = self._partitions.get(key)
-            if partition is not None:
+            if (partition := self._partitions.get(key)) is not None:
                 try:
                     partition.receive(each)
                 except Exception as error:
@@ -133,7 +130,10 @@ class Assignment:
     def assigned(self, keys: Sequence[Key]) -> None:
         """Partitions came."""
         for key in keys:
-            self._begin(key)
+            try:
+                self._begin(key)
+            except LookupError as unknown:
+                self._stuck[key] = str(unknown)  # its messages are passed over, and none is committed
 
     def restarted(self, key: Key) -> None:
         """A partition is read again."""
@@ -146,7 +146,7 @@ class Assignment:
             if before.paused and self._polling is not None:
                 self._polling.resume([key])
         flow = Flow(f"{key[0]}/{key[1]}", self._route(key[0]), self._handover, self)
-        partition = Partition(key, flow, self._most_messages, self._config.window_bytes)
+        partition = Partition(key, flow, self._most_messages, self._config.window_bytes, commits_start=self._latest)
         self._partitions[key] = self._flows[flow] = partition
         if self._stopped:
             partition.halt()
@@ -178,8 +178,10 @@ class Assignment:
 
     def gone(self, keys: Sequence[Key]) -> None:
         """Partitions are somebody else's."""
-        for partition in [self._partitions[key] for key in keys if key in self._partitions]:
-            self._drop(partition)
+        for key in keys:
+            self._stuck.pop(key, None)
+            if (partition := self._partitions.get(key)) is not None:
+                self._drop(partition)
         self._look_for_room()
 
     def _drop(self, partition: Partition) -> None:
@@ -210,11 +212,9 @@ class Assignment:
 
     def _look_for_room(self) -> None:
         """Let the poll go on, unless partitions are too far ahead; if that does not end soon, they are paused."""
-        if not self._batches:
-            return
         if self._stopped or next(iter(self._too_far()), None) is None:
             self._free()
-        elif self._waiting is None:
+        elif self._batches and self._waiting is None:
             self._waiting = self._loop.call_later(PATIENCE_SECONDS, self._pause)
 
     def _free(self) -> None:
@@ -277,8 +277,8 @@ class Assignment:
             return
         partition.halt()
         if partition.key not in self._again:
-            seconds = self._again_seconds.get(partition.key, SHORTEST_AGAIN_SECONDS)
-            self._again_seconds[partition.key] = min(2 * seconds, LONGEST_AGAIN_SECONDS)
+            seconds = self._again_seconds.get(partition.key, SHORTEST_AGAIN)
+            self._again_seconds[partition.key] = min(2 * seconds, LONGEST_AGAIN)
             self._again[partition.key] = self._loop.call_later(seconds, self._rewind, partition)
 
     def _rewind(self, partition: Partition) -> None:
@@ -287,7 +287,7 @@ class Assignment:
         offset = partition.first_unsettled
         if self._polling is not None and offset is not None:
             self._polling.rewind(partition.key, offset)
-        self._again[partition.key] = self._loop.call_later(LONGEST_AGAIN_SECONDS, self._rewind, partition)
+        self._again[partition.key] = self._loop.call_later(LONGEST_AGAIN, self._rewind, partition)
 
     def commit(self) -> None:
         """Have committed what is settled since this was last asked."""

@@ -15,6 +15,9 @@ from service.receiving.received import Received
 
 PER_MESSAGE_BYTES = 700
 """What a message takes of memory beside its value and key: librdkafka's, confluent-kafka's and our own objects."""
+SHORTEST_AGAIN = 1.0
+LONGEST_AGAIN = 60.0
+"""Seconds after which a partition is read again of which something was not kept (the journal's disk failed)."""
 _NO_HEADERS: dict[str, bytes] = {}
 
 Key = tuple[str, int]
@@ -24,7 +27,11 @@ Key = tuple[str, int]
 class Partition:
     """An assignment. Only the event loop's thread calls it."""
 
-    def __init__(self, key: Key, flow: Flow, most_messages: int, most_bytes: int) -> None:
+    def __init__(
+        self, key: Key, flow: Flow, most_messages: int, most_bytes: int, *, commits_start: bool = False
+    ) -> None:
+        """`commits_start`: where it begins is committed before anything is settled. A group without an offset would
+        else begin at the end again, beyond all that was received and is not settled."""
         self.key = key
         self.flow = flow
         self.paused = False
@@ -36,6 +43,7 @@ class Partition:
         """Received, and not within the settled prefix."""
         self._most_messages = most_messages
         self._most_bytes = most_bytes
+        self._commits_start = commits_start
         self._ahead: deque[tuple[int, int]] = deque()
         """Offset and bytes of the same."""
         self._popped = 0
@@ -51,6 +59,8 @@ class Partition:
         received = [_received(message) for message in messages]
         ahead = self._ahead
         self._end = None
+        if self._commits_start and self.position is None:
+            self.position = messages[0].offset()
         for message, found in zip(messages, received, strict=True):
             self._last = message.offset()  # type: ignore[assignment]  # what was received has one
             ahead.append((self._last, found.size))

@@ -108,9 +108,14 @@ class Receiving:
         self.handover = Handover("source", pipeline, codec, self.meter, dedupe=dedupe)
         given = {"type": "kafka", "brokers": "b:9092", "group": "g", "topics": {TOPIC: "r"}, **settings}
         self.asked = Asked()
-        routes = self.handover.routes
-        self.assignment = Assignment("source", Kafka.Config.model_validate(given), self.handover, lambda _: routes["r"])
+        self.unrouted: set[str] = set()
+        self.assignment = Assignment("source", Kafka.Config.model_validate(given), self.handover, self._routed)
         self.assignment.begin(self.asked)  # type: ignore[arg-type]
+
+    def _routed(self, topic: str) -> Route:
+        if topic in self.unrouted:
+            raise LookupError(f"no route for {topic}")
+        return self.handover.routes["r"]
 
     async def assigned(self, *partitions: int) -> None:
         self.assignment.assigned([(TOPIC, each) for each in partitions])

@@ -24,6 +24,16 @@ async def test_what_is_committed_is_the_settled_prefix_in_the_order_of_delivery_
 
 
 @simulated
+async def test_a_partition_that_began_at_its_end_is_committed_there_before_anything_is_settled() -> None:
+    receiving = Receiving(start="latest")
+    await receiving.assigned(0)
+    await receiving.received(0, [7, 8])
+    assert receiving.commits() == {0: 7}, "without an offset the next to read it would begin at the end again"
+    await receiving.answered(0, 7)
+    assert receiving.commits() == {0: 8}
+
+
+@simulated
 async def test_an_end_that_is_older_than_what_came_takes_nothing_back() -> None:
     receiving = Receiving()
     receiving.out.open = True
@@ -252,4 +262,17 @@ async def test_a_message_that_nothing_takes_stands_in_the_way_and_says_so() -> N
     assert receiving.commits() == {0: 1}
     assert "orders/0" in (receiving.assignment.gauges.trouble or "")
     await receiving.gone(0)
+    assert receiving.assignment.gauges.trouble is None
+
+
+@simulated
+async def test_a_topic_without_a_route_is_told_and_keeps_no_other_from_being_received() -> None:
+    receiving = Receiving()
+    receiving.out.open = True
+    receiving.unrouted.add("other")
+    receiving.assignment.assigned([("other", 0), (TOPIC, 0)])
+    await receiving.received(0, range(3))
+    assert receiving.commits() == {0: 3}
+    assert "no route" in (receiving.assignment.gauges.trouble or "")
+    receiving.assignment.gone([("other", 0)])
     assert receiving.assignment.gauges.trouble is None

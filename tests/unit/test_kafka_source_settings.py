@@ -49,6 +49,15 @@ def test_what_cannot_work_is_refused(tmp_path: Path, more: str, told: str) -> No
     assert told in mistake
 
 
+def test_a_pattern_is_found_in_a_topic_as_librdkafka_finds_it(tmp_path: Path) -> None:
+    text = written().replace("topics: {t: orders}", "topics: {'^t|audit': orders}")
+    source = load(write(tmp_path, text), {}).sources["k"]
+    assert isinstance(source, Kafka.Config)
+    assert (source.route_of("t1"), source.route_of("my.audit")) == ("orders", "orders")
+    with pytest.raises(LookupError, match="has no route"):
+        source.route_of("other")
+
+
 def test_a_file_sink_takes_dead_letters_of_8_mib_and_a_queue_does_not(tmp_path: Path) -> None:
     assert mistakes(tmp_path, written(", max_message: 8MiB, memory: 32MiB")) == []
     queue = "{type: sqs, queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead', region: eu-west-1}"
