@@ -143,7 +143,7 @@ class DeadLetters:
 
     def bury(
         self, entry: Entry, sink: str, reason: Reason, detail: str, done: Callable[[bool], None]
-    ) -> Callable[[], None]:
+    ) -> Callable[[], object]:
         """Write a dead letter as soon as there is room.
 
         `done(True)` is called once its sink has acknowledged it, `done(False)` if it never will. Calling the
@@ -153,13 +153,19 @@ class DeadLetters:
             _Letter(entry.original, sink, reason, detail, entry.attempts, done, stored=entry.terms.stored)
         )
 
-    def _bury(self, letter: _Letter) -> Callable[[], None]:
+    def _bury(self, letter: _Letter) -> Callable[[], bool]:
         if self._closed or not self._fits(letter):
             letter.done(False)
             return _nothing
         self._waiting[letter] = None
         self._advance()
-        return lambda: self._waiting.pop(letter, None)
+        return lambda: self._withdraw(letter)
+
+    def _withdraw(self, letter: _Letter) -> bool:
+        if letter not in self._waiting:
+            return False
+        del self._waiting[letter]
+        return True
 
     def bury_at_once(self, entry: Entry, sink: str, reason: Reason, detail: str, done: Callable[[bool], None]) -> bool:
         """The same; False, having done nothing, if there is no room now."""
@@ -184,10 +190,11 @@ class DeadLetters:
         errors: Sequence[Mapping[str, str]],
         done: Callable[[bool], None],
         reason: Reason = Reason.INVALID,
-    ) -> None:
+    ) -> Callable[[], bool]:
         """The same of an event that whoever brought it holds until `done`: it waits for room. `done(False)` at once if
-        the sink could never take it."""
-        self._bury(_Letter(event, "", reason, detail, 0, done, errors, stored=True))
+        the sink could never take it. Returns what withdraws a letter as `bury` does, and says whether it still waited.
+        """
+        return self._bury(_Letter(event, "", reason, detail, 0, done, errors, stored=True))
 
     def close(self) -> None:
         """Take no more letters, and give up those that still wait for room: the lane is ending."""
@@ -236,8 +243,8 @@ class DeadLetters:
         return True
 
 
-def _nothing() -> None:
-    return None
+def _nothing() -> bool:
+    return False
 
 
 def _enveloped(letter: _Letter) -> Event:

@@ -19,6 +19,7 @@ from service.outcome import Reason
 from service.receipt import Fate, Settlement
 from service.receiving.handover import Handover
 from service.receiving.identities import Identities
+from service.receiving.letters import Letters
 from service.receiving.progress import Progress
 from service.receiving.received import Received, flawed, refused, too_large, whole
 
@@ -45,7 +46,7 @@ class Flow:
         self.name = name
         self.route = route
         self.closed = False
-        self._unread_bytes = self._chunk_bytes = self._refused_bytes = 0
+        self._unread_bytes = self._chunk_bytes = 0
         self._handover = handover
         self._acknowledger = acknowledger
         self._waiting: deque[Received] = deque()
@@ -57,6 +58,7 @@ class Flow:
         """What comes after it."""
         self._offered = 0
         self._progress = Progress()
+        self._letters = Letters(handover, self._buried)
         self._identities = Identities(handover.dedupe, name) if handover.dedupe is not None else None
 
     # --- what comes in
@@ -79,7 +81,7 @@ class Flow:
     @property
     def waiting_bytes(self) -> int:
         """Of messages that no lane has, neither theirs nor that of dead letters."""
-        return self._unread_bytes + self._chunk_bytes + self._refused_bytes
+        return self._unread_bytes + self._chunk_bytes + self._letters.bytes
 
     @property
     def unsettled(self) -> int:
@@ -105,8 +107,14 @@ class Flow:
         intakes = [intake for intake in (self._intake, *self._parts) if intake is not None]
         # first: what is told on the way may halt it again
         self._discard()
-        withdrawn = [number for intake in intakes for number in self._withdraw(intake)]
-        return sorted(withdrawn) + left
+        refused = [(number, 1) for number in self._letters.withdraw()]
+        parts = [(number, part.expected) for intake in intakes for number, part in intake.split().items()]
+        withdrawn = [each for each in refused + parts if each[1]]
+        for number, fewer in withdrawn:
+            self._progress.withdraw(number, fewer)
+            if self._identities is not None:
+                self._identities.let_go(number)
+        return sorted({number for number, _ in withdrawn}) + left
 
     def _discard(self) -> None:
         self._waiting.clear()
@@ -114,19 +122,11 @@ class Flow:
         self._intake, self._chunk = None, {}
         self._unread_bytes = self._chunk_bytes = 0
 
-    def _withdraw(self, intake: Intake) -> list[int]:
-        parts = {number: part for number, part in intake.split().items() if part.expected}
-        for number, part in parts.items():
-            self._progress.withdraw(number, part.expected)
-            if self._identities is not None:
-                self._identities.let_go(number)
-        return list(parts)
-
     def close(self) -> None:
         """Hand nothing more over, and hear nothing more of what was. What is settled stays so."""
         self.closed = True
         self._discard()
-        self._refused_bytes = 0
+        self._letters.close()
         self._handover.forget(self)
         if self._identities is not None:
             self._identities.let_all_go()
@@ -245,21 +245,15 @@ class Flow:
     def _refuse(
         self, letter: Event, error: IngestError, route: Route | None, number: int, reason: Reason = Reason.INVALID
     ) -> None:
-        charge = letter.charge
         self._progress.expect(number)
-        self._refused_bytes += charge
+        self._letters.write(letter, error, route, number, reason)
 
-        def done(kept: bool) -> None:
-            if self.closed:
-                return
-            self._refused_bytes -= charge
-            if kept:
-                self._count([number])
-            else:
-                detail = "there can be no dead letter of it: its sink does not take one so large, or the service stops"
-                self._fail(number, Settlement(Fate.REJECTED, Reason.INVALID, detail))
-
-        self._handover.refuse(letter, error, route, done, reason)
+    def _buried(self, number: int, kept: bool) -> None:
+        if kept:
+            self._count([number])
+        else:
+            detail = "there can be no dead letter of it: its sink does not take one so large, or the service stops"
+            self._fail(number, Settlement(Fate.REJECTED, Reason.INVALID, detail))
 
     # --- what became of them
 

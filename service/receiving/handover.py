@@ -222,8 +222,11 @@ class Handover:
         route: Route | None,
         done: Callable[[bool], None],
         reason: Reason = Reason.INVALID,
-    ) -> None:
-        """Write a dead letter, as soon as there is room. `done(False)` if there never can be one."""
+    ) -> Callable[[], bool]:
+        """Write a dead letter, as soon as there is room. `done(False)` if there never can be one.
+
+        Calling the result withdraws a letter for which there was no room yet; it returns whether that was so.
+        """
         label = route.name if route is not None else ""
         self._meter.edge_received[self.source, label] += 1
         self._meter.edge_rejected[self.source, label, error.code.value] += 1
@@ -231,8 +234,8 @@ class Handover:
         letters = route.dead_letters if route is not None else self._dead_letters
         if letters is None:
             done(False)
-        else:
-            letters.bury_refused(letter, error.detail, error.members.get("errors", ()), done, reason)
+            return lambda: False
+        return letters.bury_refused(letter, error.detail, error.members.get("errors", ()), done, reason)
 
     # --- counters
 

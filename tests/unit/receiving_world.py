@@ -57,6 +57,7 @@ class ReceivingWorld:
         self.meter = Meter()
         self.good, self.lane = self._lane("good", memory, batch, largest)
         self.dead, grave = self._lane("dead", dead_memory, 1, dead_largest)
+        self.dead_lane = grave
         letters = DeadLetters(grave)
         leg = Leg(self.lane, Terms("orders", required=True, patient=False, graveyard=letters), "original")
         self.route = Route("orders", (leg,), dead_letters=letters, schema=schema)

@@ -162,6 +162,30 @@ def test_refused_messages_wait_for_room_among_the_dead_letters_and_are_counted_u
     run(main())
 
 
+def test_letters_without_room_are_withdrawn_with_their_flow_for_their_messages_come_again() -> None:
+    async def main() -> None:
+        world = ReceivingWorld(dead_memory=64 * KIB, dead_largest=60 * KIB)
+        world.dead.hold()
+        for ends in ("halt", "close"):
+            flow = world.flow(ends)
+            flow.offer([raw(BROKEN + b"x" * 20 * KIB) for _ in range(10)])
+            await world.until(lambda flow=flow: flow.under_way == 10)  # type: ignore[misc]
+            held = world.dead_lane.held_events
+            if ends == "halt":
+                assert flow.halt() == list(range(held, 10))
+                assert flow.under_way == held
+                assert flow.waiting_bytes < (held + 1) * 21 * KIB
+            else:
+                flow.close()
+        world.dead.deliver()
+        await world.until(lambda: not world.dead_lane.held_events)
+        await world.idle()
+        assert len(world.dead.taken) == held, "the letters of ten messages that came twice have not piled up"
+        assert world.ear.failures == []
+
+    run(main())
+
+
 def test_a_message_that_can_be_neither_delivered_nor_buried_fails() -> None:
     async def main() -> None:
         world = ReceivingWorld(dead_largest=32 * KIB)
