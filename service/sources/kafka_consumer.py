@@ -136,9 +136,10 @@ class Polling:
                 continue
             try:
                 self._consume(consumer)
-            except KafkaException as error:
+            except Exception as error:  # what a call-back raises comes through here too; the thread must not end by it
                 log.exception("a Kafka consumer failed, and is built anew", extra={"source": self._name})
-                self._condition.say(f"the consumer failed, and is built anew: {error.args[0].str()}")
+                why = error.args[0].str() if isinstance(error, KafkaException) else repr(error)
+                self._condition.say(f"the consumer failed, and is built anew: {why}")
             finally:
                 self._leave(consumer)
             if not self._ending.is_set():
@@ -147,7 +148,7 @@ class Polling:
     def _leave(self, consumer: Consumer) -> None:
         try:
             consumer.close()  # takes the partitions away, by the call-back
-        except (KafkaException, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 - as above
             log.warning("a Kafka consumer did not leave its group", extra={"source": self._name, "detail": str(error)})
         self._membership.end()
         self._commands.clear()

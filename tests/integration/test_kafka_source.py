@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, Message
 
 from deploy.local.mock_cluster import MockCluster
 from service.sinks.contract import ProbeError
+from service.sources import kafka_consumer
 from tests.integration.consuming import all_committed, consuming, numbered, offsets, produce, unique
 
 TOPIC = "orders"
@@ -40,6 +42,30 @@ async def test_brokers_that_are_away_are_trouble_and_none_any_more_when_they_are
         cluster.up()
         await running.until(lambda: running.gauges.trouble is None)
         assert running.health.readyz() == (200, {"status": "ready"})
+
+
+class _FailsOnce(Consumer):
+    """Raises once what is no error of Kafka, when it has been polled some times."""
+
+    polls = 0
+
+    def poll(self, timeout: float | None = None) -> Message | None:
+        _FailsOnce.polls += 1
+        if _FailsOnce.polls == 20:
+            raise ValueError("a defect")
+        return super().poll(timeout)  # type: ignore[arg-type]
+
+
+async def test_a_consumer_that_fails_in_a_way_nobody_thought_of_is_built_anew(
+    cluster: MockCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_consumer, "Consumer", _FailsOnce)
+    monkeypatch.setattr(kafka_consumer, "REBUILD_SECONDS", 0.05)
+    async with consuming(tmp_path, cluster.bootstrap, TOPIC) as running:
+        await running.until(lambda: _FailsOnce.polls > 20)
+        produce(cluster.bootstrap, TOPIC, numbered(range(3)))
+        await running.delivered(3)
+        await running.until(lambda: running.gauges.trouble is None)
 
 
 async def test_while_a_sink_is_away_nothing_is_committed_and_only_its_partitions_stand(
