@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.units import Duration
 
-Identity = tuple[str, str]
-"""CloudEvents `source` and `id`."""
+Identity = tuple[str, ...]
+"""The route, and CloudEvents `source` and `id`: what went to one route is not at the sinks of another."""
 
 
 class Dedupe(BaseModel):

@@ -235,7 +235,7 @@ class Flow:
                 self._fail(number, Settlement(Fate.EXPIRED, Reason.SHUTDOWN, "what it is a duplicate of was not safe"))
 
         self._progress.expect(number)
-        if identities.meet((event.attributes["source"], event.id), number, joined):
+        if identities.meet((event.route, event.attributes["source"], event.id), number, joined):
             return True
         self._progress.expect(number, -1)
         return False

@@ -1,7 +1,10 @@
 """Duplicates: known for a while, joined while under way, let go when the first one fails."""
 
+from dataclasses import replace
+
 from service.outcome import Reason
 from service.receiving.dedupe import Dedupe, DedupeWindow
+from service.receiving.flow import Flow
 from service.receiving.identities import Identities
 from tests.flow.simulated import run
 from tests.unit.receiving_world import ReceivingWorld, message, numbers, raw
@@ -119,5 +122,20 @@ def test_a_refused_event_with_an_id_is_no_duplicate_of_itself_when_its_message_c
         again = world.flow("again")
         again.offer([message(0, id="e0")])
         await world.until(lambda: world.good.calls == 2)
+
+    run(main())
+
+
+def test_an_event_that_goes_to_two_routes_is_no_duplicate_on_the_second() -> None:
+    async def main() -> None:
+        world = ReceivingWorld(dedupe=True)
+        first = world.flow()
+        first.offer([message(0, id="e1")])
+        await world.until(lambda: first.settled_before == 1)
+        route = replace(world.handover.routes["orders"], name="others", source="")
+        other = Flow("other", route, world.handover, world.ear)
+        other.offer([message(1, id="e1")])
+        await world.until(lambda: other.settled_before == 1)
+        assert numbers(world.good) == [0, 1]
 
     run(main())
