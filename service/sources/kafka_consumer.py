@@ -176,7 +176,16 @@ class Polling:
     def _polled(self, consumer: Consumer) -> list[KafkaMessage]:
         """What is there: as soon as there is something, and not more than is handed over at once."""
         first = consumer.poll(POLL_SECONDS)
-        return [] if first is None else [first, *consumer.consume(self._most - 1, 0)]
+        if first is None:
+            return []
+        before = self._membership.assignments
+        others = consumer.consume(self._most - 1, 0)
+        if self._membership.assignments != before:
+            # its partition may have gone and come again meanwhile: then it is read again, maybe after what is before it
+            key: Key = (first.topic(), first.partition())  # type: ignore[assignment]
+            if not self._membership.still([key], before):
+                return others
+        return [first, *others]
 
     def _sort_out(self, messages: Sequence[KafkaMessage]) -> None:
         """Tell what came; the slot that was taken for messages goes on to the loop."""

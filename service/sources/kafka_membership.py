@@ -33,7 +33,8 @@ class Membership:
         self.paused: set[Key] = set()
         self.heard = 0
         """Assignments that the loop has heard of."""
-        self._assignments = 0
+        self.assignments = 0
+        """All of them."""
         self._ours: dict[Key, int] = {}
         """The partitions that are ours, and the number of the assignment that each came with."""
         self._name = name
@@ -52,8 +53,8 @@ class Membership:
     def assigned(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         """These are ours from now on."""
         keys = self._told("partitions assigned", partitions)
-        self._assignments += 1
-        self._ours.update(dict.fromkeys(keys, self._assignments))
+        self.assignments += 1
+        self._ours.update(dict.fromkeys(keys, self.assignments))
         tell(self._loop, self._hear, keys)
         self._condition.receives()
         if self._start_ms is not None and partitions:
@@ -68,13 +69,16 @@ class Membership:
         """Where each begins: at what the group committed, else at that time, else at the end."""
         try:
             known = consumer.committed(list(partitions), timeout=ASK_SECONDS)
-            fresh = [TopicPartition(each.topic, each.partition, start_ms) for each in known if each.offset < 0]
+            # of what cannot be told librdkafka asks for the committed offset itself
+            told = [each for each in known if each.error is None]
+            fresh = [TopicPartition(each.topic, each.partition, start_ms) for each in told if each.offset < 0]
             found = consumer.offsets_for_times(fresh, timeout=ASK_SECONDS) if fresh else []
+            starts = {(each.topic, each.partition): each for each in (*told, *found) if each.error is None}
         except KafkaException as error:
             # nothing may be left out: as `auto.offset.reset` says, which is `earliest`
             self._warn("where to start could not be found out: partitions begin at their beginning", error)
             return list(partitions)
-        return [*(each for each in known if each.offset >= 0), *found]
+        return [starts.get((each.topic, each.partition), each) for each in partitions]
 
     def revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         """These go, once the listener has said what to commit.

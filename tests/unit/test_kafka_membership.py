@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,10 +39,13 @@ class Told:
 class Scripted:
     """A consumer that notes what is asked of it, and fails what it is told to."""
 
-    def __init__(self, failing: str = "", committed: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self, failing: str = "", committed: Mapping[int, int] | None = None, untold: Sequence[int] | set[int] = ()
+    ) -> None:
         self.asked: list[tuple[str, list[tuple[int, int]]]] = []
         self._failing = failing
         self._committed = committed or {}
+        self._untold = untold
 
     def _note(self, what: str, partitions: Sequence[TopicPartition]) -> None:
         self.asked.append((what, [(each.partition, each.offset) for each in partitions]))
@@ -61,7 +65,12 @@ class Scripted:
     def committed(self, partitions: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
         del timeout
         self._note("committed", [])
-        return [TopicPartition(p.topic, p.partition, self._committed.get(p.partition, -1001)) for p in partitions]
+        found: list[Any] = []
+        for p in partitions:
+            error = KafkaError(KafkaError.COORDINATOR_LOAD_IN_PROGRESS) if p.partition in self._untold else None
+            offset = self._committed.get(p.partition, -1001)
+            found.append(SimpleNamespace(topic=p.topic, partition=p.partition, offset=offset, error=error))
+        return found
 
     def offsets_for_times(self, partitions: Sequence[TopicPartition], timeout: float) -> list[TopicPartition]:
         del timeout
@@ -116,6 +125,13 @@ async def test_what_goes_is_committed_and_resumed_before_it_is_gone() -> None:
     assert ours.paused == set(keys(1))
 
 
+async def test_a_partition_whose_offset_cannot_be_told_does_not_begin_at_a_time() -> None:
+    consumer = Scripted(committed={0: 5}, untold={1})
+    ours = membership(Told({}), start_ms=1000)
+    await in_thread(ours.assigned, consumer, parts(0, 1, 2))
+    assert consumer.asked[-2:] == [("times", [(2, 1000)]), ("assign", [(0, 5), (1, -1001), (2, 77)])]
+
+
 async def test_what_is_lost_is_gone_without_a_commit() -> None:
     told, consumer = Told({("t", 0): 5}), Scripted()
     ours = membership(told)
@@ -145,7 +161,7 @@ async def test_a_loop_that_does_not_answer_does_not_keep_the_thread(monkeypatch:
 async def test_a_partition_begins_at_a_time_only_if_the_group_has_committed_nothing() -> None:
     consumer = Scripted(committed={1: 40})
     await in_thread(membership(Told({}), start_ms=1234).assigned, consumer, parts(0, 1))
-    assert consumer.asked[-2:] == [("times", [(0, 1234)]), ("assign", [(1, 40), (0, 77)])]
+    assert consumer.asked[-2:] == [("times", [(0, 1234)]), ("assign", [(0, 77), (1, 40)])]
 
 
 async def test_where_the_time_cannot_be_found_out_nothing_is_left_out() -> None:
