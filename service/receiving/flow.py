@@ -183,7 +183,8 @@ class Flow:
         if received.refusal is not None:
             self._refuse(whole(received, origin, self.route), received.refusal, self.route, number, received.reason)
             return
-        for found in handover.decode(message):
+        items = handover.decode(message)
+        for item, found in enumerate(items):
             if type(found) is Draft:
                 route = self.route
                 named = f"{received.place}/{drafts}" if drafts else received.place
@@ -203,7 +204,9 @@ class Flow:
                     continue
                 self._progress.expect(number, len(route.required))
             elif type(found) is Refusal:
-                letter = refused(received, origin, self.route, found, received.place)
+                # a name of its own: a FIFO queue takes two letters of one name for one
+                named = f"{received.place}/refused/{item}" if len(items) > 1 else received.place
+                letter = refused(received, origin, self.route, found, named)
                 self._refuse(letter, found.error, self.route, number)
             else:
                 assert type(found) is Skip

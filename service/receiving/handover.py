@@ -7,7 +7,7 @@ of a lane, so that requests, which are answered, find room beside them.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from time import perf_counter, time
@@ -178,7 +178,7 @@ class Handover:
         found = of_message(message.headers)
         return found if self.poll is None else self.poll.of(found)
 
-    def decode(self, message: Message) -> Iterable[Found]:
+    def decode(self, message: Message) -> Sequence[Found]:
         """What the codec finds in a message."""
         try:
             return list(self._codec.decode(message))

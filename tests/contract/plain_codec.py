@@ -15,7 +15,8 @@ NOT_JSON = "application/octet-stream"
 
 
 class Plain:
-    """`BROKEN` is refused, `TEST` passed over, `RAISES` raises. An array is an event for each of its objects."""
+    """`BROKEN` is refused, `TEST` passed over, `RAISES` raises. An array is an event for each of its objects, and
+    what else stands there is refused."""
 
     class Config(CodecConfig):
         """No settings."""
@@ -40,8 +41,10 @@ class Plain:
         return [_draft(each, message) for each in (data if isinstance(data, list) else [data])]
 
 
-def _draft(data: dict[str, object], message: Message) -> Draft:
+def _draft(data: dict[str, object] | str, message: Message) -> Draft | Refusal:
     """An event with the identity that it says it has, `id`, or without one."""
+    if isinstance(data, str):
+        return Refusal(data.encode(), NOT_JSON, InvalidEvent(Code.MALFORMED_EVENT, "scripted", errors=[]))
     id_ = data.get("id")
     attributes = {"specversion": "1.0", "id": str(id_), "source": "/test", "type": "test"} if id_ is not None else {}
     return Draft(json.dumps(data).encode(), "application/json", attributes, data, message.key)

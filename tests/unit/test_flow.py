@@ -162,6 +162,19 @@ def test_refused_messages_wait_for_room_among_the_dead_letters_and_are_counted_u
     run(main())
 
 
+def test_what_is_refused_of_one_message_has_a_letter_of_its_own_name_each() -> None:
+    async def main() -> None:
+        world = ReceivingWorld(schema=_Refusing())
+        flow = world.flow()
+        # an array: two items that are none, and one that the schema refuses
+        flow.offer([raw(b'["bad", {"number": 1}, "bad"]', place="orders/0/7")])
+        await world.until(lambda: flow.settled_before == 1)
+        ids = [event.id for event in world.dead.taken]
+        assert len(ids) == len(set(ids)) == 3, ids
+
+    run(main())
+
+
 def test_letters_without_room_are_withdrawn_with_their_flow_for_their_messages_come_again() -> None:
     async def main() -> None:
         world = ReceivingWorld(dead_memory=64 * KIB, dead_largest=60 * KIB)
@@ -287,6 +300,13 @@ def test_a_closed_flow_hears_nothing_more() -> None:
         assert (world.ear.numbers, world.ear.failures) == ([], [])
 
     run(main())
+
+
+class _Refusing:
+    def violations(self, data: Any) -> list[Violation]:
+        """Nothing conforms."""
+        del data
+        return [Violation("#/", "scripted", "scripted")]
 
 
 class _Nobody:
