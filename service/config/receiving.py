@@ -2,7 +2,7 @@
 cannot be delivered needs a place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from service.config import ways
@@ -35,8 +35,24 @@ def everything(
                 )
         for below, route in source.targets().items():
             _target(document, (*place, *below), route, tree, source, sinks)
+        for sink in sorted(_given(source, tree.routes, settings)):
+            if source.reads(settings[sink]):
+                detail = f"it reads what sink {sink!r} writes, and brings it there again, for ever: keep them apart"
+                document.add(place, detail)
         for below, mistake in source.mistakes(tree.server).items():
             document.add((*place, *below), mistake)
+
+
+def _given(
+    source: SourceConfig, routes: Mapping[str, RouteConfig], settings: Mapping[str, SinkConfig]
+) -> Iterable[str]:
+    """The sinks that get something of what a source brings, dead letters and what is diverted too."""
+    brought = [routes[name] for name in reached(source, routes) if name in routes]
+    named = {to.sink for route in brought for to in route.to}
+    named |= {route.dead_letter.sink for route in brought if route.dead_letter is not None}
+    named |= {source.dead_letter} if source.dead_letter is not None else set()
+    named |= {other for name in named & settings.keys() if (other := settings[name].fallback) is not None}
+    return named & settings.keys()
 
 
 def keyed(tree: Tree, sources: Mapping[str, SourceConfig]) -> set[str]:

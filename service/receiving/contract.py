@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.receiving.dedupe import Dedupe
 from service.receiving.handover import Handover
+from service.sinks.contract import SinkConfig
 from service.telemetry.source import SourceGauges
 from service.units import ByteSize
 
@@ -71,6 +72,11 @@ class SourceConfig(BaseModel):
     def targets(self) -> Mapping[tuple[str | int, ...], str]:
         """The routes, or `events`, that it brings events to, by the path of the setting that names each."""
         raise NotImplementedError
+
+    def reads(self, sink: SinkConfig) -> bool:
+        """Whether what this sink is given would be received by this source again."""
+        del sink
+        return False
 
     def mistakes(self, port: PublicPort) -> Mapping[tuple[str | int, ...], str]:
         """What of it cannot be at this public port, in words, by the path of the setting. Most are not called there."""

@@ -22,7 +22,7 @@ from service.kafka.trial import refusals
 from service.outcome import Reason
 from service.receiving.contract import SourceConfig
 from service.receiving.handover import Handover
-from service.sinks.contract import ProbeError
+from service.sinks.contract import ProbeError, SinkConfig
 from service.sources.kafka_assignment import Assignment
 from service.sources.kafka_condition import no_topic
 from service.sources.kafka_consumer import Polling, batch_messages
@@ -143,6 +143,18 @@ class Kafka:
             if name is None:
                 raise LookupError(f"topic {topic!r} has no route: its pattern is read in another way here; simplify it")
             return name
+
+        def reads(self, sink: SinkConfig) -> bool:
+            """See `SourceConfig`: a topic of ours, at a broker of ours."""
+            topic = getattr(sink, "topic", None)
+            if not isinstance(sink, KafkaConfig) or not isinstance(topic, str):
+                return False
+            if not {*self.brokers.split(",")} & {*sink.brokers.split(",")}:
+                return False
+            try:
+                return bool(self.route_of(topic))
+            except LookupError:
+                return False
 
         def share(self, workers: int, worker: int) -> Self:
             """See `SourceConfig`: static members need a name each."""

@@ -17,7 +17,7 @@ from service.aws.session import client
 from service.aws.settings import AwsConfig
 from service.receiving.contract import SourceConfig
 from service.receiving.handover import Handover
-from service.sinks.contract import ProbeError
+from service.sinks.contract import ProbeError, SinkConfig
 from service.sources.sqs_calls import CALL_SECONDS, Calls
 from service.sources.sqs_condition import Condition
 from service.sources.sqs_deletion import Deletion
@@ -115,6 +115,21 @@ class Sqs:
         def targets(self) -> Mapping[tuple[str | int, ...], str]:
             """See `SourceConfig`."""
             return {("route",): self.route}
+
+        def reads(self, sink: SinkConfig) -> bool:
+            """See `SourceConfig`: this queue, as far as the settings tell."""
+            named = getattr(sink, "queue", None)
+            if not isinstance(sink, AwsConfig) or not isinstance(named, str):
+                return False
+            ours, theirs = Queue.parse(self.queue), Queue.parse(named)
+            return (
+                ours.name == theirs.name
+                and self.endpoint_url == sink.endpoint_url
+                and self.named_region() == sink.named_region()
+                and (None in (ours.url, theirs.url) or ours.url == theirs.url)
+                and (None in (ours.account, theirs.account) or ours.account == theirs.account)
+                and self.role_arn == sink.role_arn
+            )
 
         def share(self, workers: int, worker: int) -> Self:
             """See `SourceConfig`: the first worker asks for the length of the queue, which they have in common."""

@@ -58,6 +58,21 @@ def test_a_pattern_is_found_in_a_topic_as_librdkafka_finds_it(tmp_path: Path) ->
         source.route_of("other")
 
 
+@pytest.mark.parametrize("sink", ["out", "other", "dead"])
+def test_a_source_does_not_read_what_its_own_sinks_write(tmp_path: Path, sink: str) -> None:
+    kafka = "type: kafka, brokers: 'c:9092,b:9092', topic"
+    text = (
+        f"sinks: {{out: {{{kafka}: of_out, fallback: other}}, other: {{{kafka}: of_other}}, "
+        f"dead: {{{kafka}: of_dead, max_message: 8MiB}}}}\n"
+        "routes: {orders: {to: [out], dead_letter: dead}}\n"
+        "sources: {k: {type: kafka, brokers: 'b:9092', group: g, topics: {'^TOPIC$': orders}, codec: json}}\n"
+    )
+    assert mistakes(tmp_path, text) == []
+    (mistake,) = mistakes(tmp_path, text.replace("TOPIC", f"of_{sink}"))
+    assert f"it reads what sink {sink!r} writes" in mistake
+    assert mistakes(tmp_path, text.replace("TOPIC", f"of_{sink}").replace("brokers: 'b:", "brokers: 'z:")) == []
+
+
 def test_a_file_sink_takes_dead_letters_of_8_mib_and_a_queue_does_not(tmp_path: Path) -> None:
     assert mistakes(tmp_path, written(", max_message: 8MiB, memory: 32MiB")) == []
     queue = "{type: sqs, queue: 'https://sqs.eu-west-1.amazonaws.com/123456789012/dead', region: eu-west-1}"

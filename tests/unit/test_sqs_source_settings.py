@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.sinks.contract import ProbeError
+from service.sinks.sqs import Sqs as SqsSink
 from service.sources.sqs import Sqs
 from tests.contract.fake_aws import Refusal
 from tests.contract.fake_sqs import FakeSqs
@@ -50,3 +51,15 @@ def test_workers_divide_what_is_held_and_one_asks_for_the_lag() -> None:
 
 def test_the_region_of_an_arn_wins() -> None:
     assert _config(queue="arn:aws:sqs:us-west-2:123456789012:q", region="eu-west-1").named_region() == "us-west-2"
+
+
+def test_a_queue_that_a_sink_fills_is_known_as_far_as_the_settings_tell() -> None:
+    source = _config(queue="orders", region="eu-west-1")
+    for queue, same in (
+        ("orders", True),
+        ("arn:aws:sqs:eu-west-1:123456789012:orders", True),
+        ("arn:aws:sqs:us-east-1:123456789012:orders", False),
+        ("others", False),
+    ):
+        sink = SqsSink.Config(type="sqs", queue=queue, region="eu-west-1")
+        assert source.reads(sink) is same
