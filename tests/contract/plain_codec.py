@@ -11,12 +11,13 @@ from service.errors import Code, InvalidEvent
 BROKEN = b"broken"
 TEST = b"test"
 RAISES = b"raises"
+ALIEN = b"alien"
 NOT_JSON = "application/octet-stream"
 
 
 class Plain:
-    """`BROKEN` is refused, `TEST` passed over, `RAISES` raises. An array is an event for each of its objects, and
-    what else stands there is refused."""
+    """`BROKEN` is refused, `TEST` passed over, `RAISES` raises, of `ALIEN` is found what may not be. An array is an
+    event for each of its objects, and what else stands there is refused."""
 
     class Config(CodecConfig):
         """No settings."""
@@ -33,6 +34,8 @@ class Plain:
         value = message.value
         if value == RAISES:
             raise RuntimeError("scripted")
+        if value == ALIEN:
+            return [value]  # type: ignore[list-item]
         if value == TEST:
             return [Skip(Why.TEST)]
         if value.startswith(BROKEN):

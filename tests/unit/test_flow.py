@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from service.event import Event
 from service.outcome import Reason
 from service.receipt import Fate
+from service.receiving.flow import Flow
 from service.receiving.received import Received
 from service.schemas.contract import Violation
-from tests.contract.plain_codec import BROKEN, RAISES, TEST
+from tests.contract.plain_codec import ALIEN, BROKEN, RAISES, TEST
 from tests.flow.simulated import run
 from tests.unit.receiving_world import ReceivingWorld, message, numbers, raw
 
@@ -164,13 +166,39 @@ def test_refused_messages_wait_for_room_among_the_dead_letters_and_are_counted_u
 
 def test_what_is_refused_of_one_message_has_a_letter_of_its_own_name_each() -> None:
     async def main() -> None:
-        world = ReceivingWorld(schema=_Refusing())
+        world = ReceivingWorld(schema=_Refusing())  # type: ignore[arg-type]  # as far as it goes
         flow = world.flow()
         # an array: two items that are none, and one that the schema refuses
         flow.offer([raw(b'["bad", {"number": 1}, "bad"]', place="orders/0/7")])
         await world.until(lambda: flow.settled_before == 1)
         ids = [event.id for event in world.dead.taken]
         assert len(ids) == len(set(ids)) == 3, ids
+
+    run(main())
+
+
+def test_what_a_codec_finds_that_is_no_event_is_a_dead_letter() -> None:
+    async def main() -> None:
+        world = ReceivingWorld()
+        flow = world.flow()
+        flow.offer([raw(ALIEN), message(1)])
+        await world.until(lambda: flow.settled_before == 2)
+        assert numbers(world.good) == [1]
+        assert [json.loads(event.body)["detail"] for event in world.dead.taken] == ["it could not be read: TypeError"]
+
+    run(main())
+
+
+def test_a_defect_while_messages_are_handed_over_fails_them_and_stops_no_other_flow() -> None:
+    async def main() -> None:
+        world = ReceivingWorld()
+        route = replace(world.handover.routes["orders"], keeper=_Defective())
+        broken, sound = Flow("broken", route, world.handover, world.ear), world.flow()
+        broken.offer([message(0)])
+        sound.offer([message(1)])
+        await world.until(lambda: sound.settled_before == 1)
+        ((number, why),) = world.ear.failures
+        assert (number, why.fate, broken.settled_before, broken.under_way) == (0, Fate.EXPIRED, 0, 0)
 
     run(main())
 
@@ -300,6 +328,15 @@ def test_a_closed_flow_hears_nothing_more() -> None:
         assert (world.ear.numbers, world.ear.failures) == ([], [])
 
     run(main())
+
+
+class _Defective:
+    def demand_room(self, size: int) -> None:
+        """Has a defect."""
+        raise ZeroDivisionError
+
+    def store(self, kept: object, owner: object) -> None:
+        """Is never asked."""
 
 
 class _Refusing:
