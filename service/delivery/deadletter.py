@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2s
 from typing import Any
 
 import orjson
@@ -114,7 +115,7 @@ def _rfc3339(seconds: float) -> str:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Letter:
+class Letter:
     """What is to be written, before it is."""
 
     event: Event
@@ -137,7 +138,7 @@ class DeadLetters:
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
         self._terms: dict[tuple[str, bool], Terms] = {}
-        self._waiting: dict[_Letter, None] = {}
+        self._waiting: dict[Letter, None] = {}
         """In the order of their coming; a dict, because any of them may be withdrawn."""
         self._closed = False
 
@@ -149,19 +150,17 @@ class DeadLetters:
         `done(True)` is called once its sink has acknowledged it, `done(False)` if it never will. Calling the
         result withdraws a letter that still waits for room: whoever held its event holds it no longer.
         """
-        return self._bury(
-            _Letter(entry.original, sink, reason, detail, entry.attempts, done, stored=entry.terms.stored)
-        )
+        return self._bury(Letter(entry.original, sink, reason, detail, entry.attempts, done, stored=entry.terms.stored))
 
-    def _bury(self, letter: _Letter) -> Callable[[], bool]:
+    def _bury(self, letter: Letter) -> Callable[[], bool]:
         if self._closed or not self._fits(letter):
             letter.done(False)
-            return _nothing
+            return lambda: False
         self._waiting[letter] = None
         self._advance()
         return lambda: self._withdraw(letter)
 
-    def _withdraw(self, letter: _Letter) -> bool:
+    def _withdraw(self, letter: Letter) -> bool:
         if letter not in self._waiting:
             return False
         del self._waiting[letter]
@@ -169,7 +168,7 @@ class DeadLetters:
 
     def bury_at_once(self, entry: Entry, sink: str, reason: Reason, detail: str, done: Callable[[bool], None]) -> bool:
         """The same; False, having done nothing, if there is no room now."""
-        letter = _Letter(entry.original, sink, reason, detail, entry.attempts, done, stored=entry.terms.stored)
+        letter = Letter(entry.original, sink, reason, detail, entry.attempts, done, stored=entry.terms.stored)
         return self._fits(letter) and self._put(letter)
 
     def bury_invalid(
@@ -180,7 +179,7 @@ class DeadLetters:
         done: Callable[[bool], None],
     ) -> bool:
         """A copy of an event that was refused before any lane took it; False if there is no room now."""
-        letter = _Letter(event, "", Reason.INVALID, detail, 0, done, errors)
+        letter = Letter(event, "", Reason.INVALID, detail, 0, done, errors)
         return self._fits(letter) and self._put(letter)
 
     def bury_refused(
@@ -194,7 +193,7 @@ class DeadLetters:
         """The same of an event that whoever brought it holds until `done`: it waits for room. `done(False)` at once if
         the sink could never take it. Returns what withdraws a letter as `bury` does, and says whether it still waited.
         """
-        return self._bury(_Letter(event, "", reason, detail, 0, done, errors, stored=True))
+        return self._bury(Letter(event, "", reason, detail, 0, done, errors, stored=True))
 
     def close(self) -> None:
         """Take no more letters, and give up those that still wait for room: the lane is ending."""
@@ -218,18 +217,18 @@ class DeadLetters:
                 return
             del self._waiting[letter]
 
-    def _fits(self, letter: _Letter) -> bool:
+    def _fits(self, letter: Letter) -> bool:
         """Whether the sink could ever take the letter. Only events refused as too large do not pass."""
         return self.lane.fits(largest_envelope(len(letter.event.body)))
 
-    def _put(self, letter: _Letter) -> bool:
+    def _put(self, letter: Letter) -> bool:
         """Hand the letter to the lane; an empty lane takes one of any size that its sink takes."""
         lane = self.lane
         if self._closed:
             return False
         if lane.held_events and not lane.has_room(len(letter.event.body)):
             return False
-        event = _enveloped(letter)
+        event = enveloped(letter)
         if lane.held_events and not lane.has_room(event.charge):
             return False
         terms = self._terms.get((event.route, letter.stored))
@@ -243,13 +242,12 @@ class DeadLetters:
         return True
 
 
-def _nothing() -> bool:
-    return False
-
-
-def _enveloped(letter: _Letter) -> Event:
-    """The event that carries the letter. Its id differs by sink, so that a FIFO queue keeps each one."""
+def enveloped(letter: Letter) -> Event:
+    """The event that carries the letter. Its id differs by sink, and its source by that of its event, so that a FIFO
+    queue keeps each one."""
     event = letter.event
+    source = event.attributes.get("source")
+    of = f"?of={blake2s(source.encode(errors='replace'), digest_size=8).hexdigest()}" if source else ""
     identity = f"{event.id}/{letter.sink or 'invalid'}"
     return Event(
         id=identity,
@@ -268,7 +266,7 @@ def _enveloped(letter: _Letter) -> Event:
         attributes={
             "specversion": "1.0",
             "id": identity,
-            "source": f"/routes/{event.route}/dead-letters",
+            "source": f"/routes/{event.route}/dead-letters{of}",
             "type": DEAD_LETTER,
         },
         origin=event.origin,

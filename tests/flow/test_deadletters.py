@@ -200,8 +200,8 @@ def test_a_letter_that_cannot_be_written_holds_up_no_other(monkeypatch: pytest.M
             raise RuntimeError("scripted")
         return whole(letter)
 
-    whole = deadletter._enveloped
-    monkeypatch.setattr(deadletter, "_enveloped", enveloped)
+    whole = deadletter.enveloped
+    monkeypatch.setattr(deadletter, "enveloped", enveloped)
 
     async def main() -> None:
         w = World(memory="64KiB")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.delivery.deadletter import ENVELOPE_BYTES, envelope, largest_envelope
+from service.delivery.deadletter import ENVELOPE_BYTES, Letter, envelope, enveloped, largest_envelope
 from service.event import NO_ATTRIBUTES, Event, Origin
 from service.outcome import Reason
 
@@ -114,3 +114,16 @@ def test_a_letter_keeps_no_more_memory_than_its_bytes() -> None:
     finally:
         tracemalloc.stop()
     assert held < 1.2 * sum(map(len, letters))
+
+
+def test_letters_of_events_with_one_id_from_two_sources_have_two_names_for_a_fifo_queue() -> None:
+    def named(source: str | None) -> tuple[str, str]:
+        attributes = {"id": "A1"} if source is None else {"id": "A1", "source": source}
+        found = enveloped(Letter(event(attributes=attributes), "lake", Reason.TOO_LARGE, "", 1, lambda kept: None))
+        return found.attributes["source"], found.id
+
+    names = [named(source) for source in (None, "/shop/1", "/shop/2", "/shop/1")]
+    assert names[0] == ("/routes/orders/dead-letters", "A1/lake")
+    assert names[1] == names[3]
+    assert len(set(names)) == 3
+    assert all(len(source) < 60 for source, _ in (*names, named("/" + "x" * 10_000)))
