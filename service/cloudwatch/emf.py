@@ -62,7 +62,7 @@ class Emf:
                 yield self._line(dimensions, part, milliseconds)
                 part = {}
             if not part:
-                size = 2 * len(_encode(dimensions)) + len(self._settings.namespace) + 200
+                size = len(_encode([dimensions, list(dimensions), self._settings.namespace])) + 100
             part[datum.metric.name] = target
             size += grows
         yield self._line(dimensions, part, milliseconds)

@@ -77,7 +77,7 @@ def test_lines_are_short_and_lose_nothing(chosen: list[tuple[Any, int]], high: b
             data.append(Datum(metric, of, tuple(BOUNDS), (1000,) * len(BOUNDS)))
         elif of or index == 0:
             data.append(Datum(metric, of, (index,), (1,)))
-    dimensions = {f"Dimension{index}": "x" * 200 for index in range(more)}
+    dimensions = {f"Dimension{index}": "x" * 1000 for index in range(more)}
     found = Counter[tuple[str, str]]()
     for line in lines_of(packer(high_resolution=high, dimensions=dimensions).packed(data, MOMENT)):
         assert len(line) <= LINE_BYTES
@@ -107,6 +107,14 @@ def test_of_more_than_that_each_percentile_is_told(counts: list[int]) -> None:
             if seen >= rank:
                 assert told[percent - 1] == value, f"p{percent}"
                 break
+
+
+def test_a_line_ends_where_log_drivers_cut() -> None:
+    data = difference(read(everywhere()))
+    dimensions = {f"Dimension{index}": "x" * 1000 for index in range(10)}
+    lines = lines_of(packer(dimensions=dimensions).packed(data, MOMENT))
+    assert max(map(len, lines)) <= LINE_BYTES
+    assert len(data) > len(lines) > len(lines_of(packer().packed(data, MOMENT))), "as few as can be"
 
 
 def test_a_dimension_with_the_name_of_a_metric_is_a_mistake() -> None:
