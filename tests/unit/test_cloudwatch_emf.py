@@ -111,8 +111,9 @@ def test_of_more_than_that_each_percentile_is_told(counts: list[int]) -> None:
 
 def test_a_line_ends_where_log_drivers_cut() -> None:
     spreads = [metric for metric in METRICS if metric.by is By.SINK and metric.kind is Kind.SPREAD]
-    data = [Datum(metric, "lake", tuple(BOUNDS), (1000,) * len(BOUNDS)) for metric in spreads]
-    dimensions = {f"Dimension{index}": "x" * 1000 for index in range(12)}
+    long = tuple(1.0 + value / 1_000_001 for value in range(100))
+    data = [Datum(metric, "lake", long, (1000,) * len(long)) for metric in spreads]
+    dimensions = {f"D{index}": "x" * 1024 for index in range(10)}
     lines = lines_of(packer(dimensions=dimensions).packed(data, MOMENT))
     assert max(map(len, lines)) <= LINE_BYTES
     assert len(data) > len(lines) > 1, "as few as can be"
