@@ -50,20 +50,21 @@ async def run(
     `opened` is called with the addresses of both ports (`http://127.0.0.1:8080`) once they are open. Raises
     ConfigError if a sink, the keys or a port cannot be used as configured.
     """
-    return await gateway.run(config, _AdminPort(config, opened), stop, now)
+    return await gateway.run(config, _AdminPort(config, opened, now), stop, now)
 
 
 class _AdminPort:
     """Shows the process at an admin port of its own."""
 
-    def __init__(self, config: Config, opened: Callable[[str, str], None] | None) -> None:
+    def __init__(self, config: Config, opened: Callable[[str, str], None] | None, now: asyncio.Event) -> None:
         self._config = config
+        self._now = now
         self._opened = opened
         self._address = ""
 
     async def watch(self, stack: AsyncExitStack, process: Process) -> Sequence[Server]:
         server, self._address = await open_admin(stack, self._config, process, process.meter)
-        await stack.enter_async_context(publishing(self._config.cloudwatch, process.snapshot, process.meter))
+        await stack.enter_async_context(publishing(self._config.cloudwatch, process.snapshot, process.meter, self._now))
         return [server]
 
     def serving(self, address: str) -> None:

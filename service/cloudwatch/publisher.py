@@ -56,14 +56,17 @@ class Publisher:
         meter: Meter,
         interval: float,
         *,
+        now: asyncio.Event | None = None,
         apart: Apart = off_loop,
         rng: random.Random | None = None,
     ) -> None:
-        """`taken` gives a snapshot, `meter` counts what is published. `interval` in seconds."""
+        """`taken` gives a snapshot, `meter` counts what is published. `interval` in seconds. `now`: set, the end waits
+        for nothing."""
         self._way = way
         self._taken = taken
         self._meter = meter
         self._interval = interval
+        self._now = now or asyncio.Event()
         self._apart = apart
         self._rng = rng or random.Random()
         self._before: Totals | None = None
@@ -180,6 +183,15 @@ class Publisher:
             self._fails_since = None
             log.info("metrics are published again", extra={"failed_seconds": seconds, "datums_dropped": self._lost})
 
+    async def _last(self) -> None:
+        """Flush once more, and return when all is sent."""
+        await self._turns
+        try:
+            await self.flush()
+        except Exception:
+            log.exception("metrics could not be taken")
+        await self._idle.wait()
+
     async def __aenter__(self) -> Self:
         self._turns = asyncio.create_task(self._take_turns(), name="cloudwatch turns")
         self._sending = asyncio.create_task(self._send(), name="cloudwatch sending")
@@ -187,14 +199,13 @@ class Publisher:
 
     async def __aexit__(self, *_: object) -> None:
         self._ending.set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FLUSH_SECONDS):
-                await self._turns
-                await self.flush()
-                await self._idle.wait()
-        for task in (self._turns, self._sending):
+        last = asyncio.create_task(self._last(), name="cloudwatch last")
+        hurried = asyncio.create_task(self._now.wait())
+        await asyncio.wait([last, hurried], timeout=FLUSH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        tasks = (last, hurried, self._turns, self._sending)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(self._turns, self._sending, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         left = [*([self._in_flight] if self._in_flight else []), *self._pending]
         for packed in left:
             self._give_up(packed)
@@ -203,8 +214,10 @@ class Publisher:
 
 
 @asynccontextmanager
-async def publishing(settings: CloudWatchConfig, taken: Taken, meter: Meter) -> AsyncIterator[None]:
-    """Publishes as `settings` say, or not at all. Raises ConfigError."""
+async def publishing(
+    settings: CloudWatchConfig, taken: Taken, meter: Meter, now: asyncio.Event | None = None
+) -> AsyncIterator[None]:
+    """Publishes as `settings` say, or not at all; see `Publisher`. Raises ConfigError."""
     async with AsyncExitStack() as stack:
         match settings.mode:
             case "off":
@@ -218,5 +231,5 @@ async def publishing(settings: CloudWatchConfig, taken: Taken, meter: Meter) -> 
                 from service.cloudwatch import emf
 
                 way = await stack.enter_async_context(emf.opened(settings))
-        await stack.enter_async_context(Publisher(way, taken, meter, settings.interval_seconds))
+        await stack.enter_async_context(Publisher(way, taken, meter, settings.interval_seconds, now=now))
         yield

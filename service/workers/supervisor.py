@@ -43,7 +43,7 @@ async def serve(config: Config) -> bool:
         crew = Crew(config, seats)
         async with AsyncExitStack() as stack:
             _, admin_address = await open_admin(stack, config, crew, crew.meter)
-            await stack.enter_async_context(publishing(config.cloudwatch, crew.snapshot, crew.meter))
+            await stack.enter_async_context(publishing(config.cloudwatch, crew.snapshot, crew.meter, now))
             gateway.freeze_later()
             keeping = {asyncio.create_task(seat.keep(), name=f"worker {seat.number}") for seat in seats}
             try:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
 
 from service.cloudwatch import publisher as published_by
+from service.cloudwatch.datum import Datum
 from service.cloudwatch.publisher import PENDING, PENDING_BYTES, Publisher
 from service.cloudwatch.way import Packed, Unsent
 from service.config.cloudwatch import FLUSH_SECONDS
@@ -131,6 +132,18 @@ def test_what_was_given_up_is_told_in_cloudwatch_too() -> None:
 
 
 @simulated
+async def test_few_large_requests_are_bounded_in_bytes() -> None:
+    class Large(Cloud):
+        def packed(self, data: Sequence[Datum], moment: float) -> list[Packed]:
+            del data, moment
+            return [Packed(b"x" * 10**6, 1)]
+
+    async with publisher(Large(trouble=GONE), Meter(), 10.0) as publishing:
+        await asyncio.sleep(600)
+        assert PENDING_BYTES - 10**6 < publishing.pending_bytes <= PENDING_BYTES
+
+
+@simulated
 async def test_a_request_that_is_refused_as_it_is_holds_up_no_other() -> None:
     cloud, meter = Cloud(trouble=Unsent("misconfigured", "InvalidParameterValue", hopeless=True)), Meter()
     async with publisher(cloud, meter, 10.0):
@@ -216,6 +229,20 @@ def test_the_end_is_bounded_and_what_is_lost_then_is_counted(trouble: str, caplo
 
     run(main())
     assert warnings(caplog)[-1] == "the last metrics were not published"
+
+
+@simulated
+async def test_the_end_waits_for_nothing_when_it_must_be_now() -> None:
+    loop, now = asyncio.get_running_loop(), asyncio.Event()
+
+    async def taken() -> Snapshot:
+        return snapshot(Meter())
+
+    async with Publisher(Cloud(hangs=True), taken, Meter(), 10.0, now=now, apart=at_once):
+        await asyncio.sleep(25)
+        began = loop.time()
+        loop.call_later(0.5, now.set)
+    assert loop.time() - began == 0.5
 
 
 @simulated
