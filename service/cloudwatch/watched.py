@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from service.cloudwatch.names import METRICS, By, Named
 from service.config import Config
+from service.receiving.contract import SourceConfig
 
 METRIC: Final[Mapping[str, Named]] = {each.name: each for each in METRICS}
 """By name."""
@@ -95,10 +96,15 @@ def watched(config: Config) -> Watched:
             for name, sink in config.sinks.items()
             if name in config.started
         },
-        sources=tuple(name for name, source in config.sources.items() if source.type in _LAGGING),
+        sources=tuple(name for name, source in config.sources.items() if _lags(source)),
         stores=any(route.ack == "stored" for route in config.routes.values()),
     )
 
 
 def _with_fallbacks(sinks: set[str], config: Config) -> set[str]:
     return sinks | {fallback for name in sinks if (fallback := config.sinks[name].fallback) is not None}
+
+
+def _lags(source: SourceConfig) -> bool:
+    asked: float = getattr(source, "lag_interval", 1.0)
+    return source.type in _LAGGING and asked > 0

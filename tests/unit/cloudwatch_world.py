@@ -37,6 +37,7 @@ MIXED: dict[str, Any] = {
             "max_message": "64KiB",
         },
         "uploads": {"type": "sqs", "queue": "uploads", "route": "orders", "max_message": "64KiB"},
+        "unasked": {"type": "sqs", "queue": "other", "route": "orders", "max_message": "64KiB", "lag_interval": 0},
         "clicks": {"type": "firehose", "route": "orders", "max_message": "64KiB"},
     },
 }
