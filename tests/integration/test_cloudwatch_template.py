@@ -70,13 +70,15 @@ def alarms(cloudwatch: Any, stack: str) -> dict[str, Any]:
 
 
 def heard(sqs: Any, queue: str) -> Iterator[dict[str, Any]]:
-    """What comes to the queue, without an end."""
+    """What comes to the queue; AssertionError after 30 s of silence."""
+    end = time.monotonic() + 30
     while True:
-        for message in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10).get(
-            "Messages", []
-        ):
+        asked = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        for message in asked.get("Messages", []):
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            end = time.monotonic() + 30
             yield json.loads(json.loads(message["Body"])["Message"])
+        assert time.monotonic() < end
 
 
 def listening(client: Client, topic: str, name: str) -> str:
