@@ -22,6 +22,7 @@ from service.event import uuid7
 from service.journal.journals import Journals
 from service.receiving.contract import Source
 from service.receiving.handover import Handover
+from service.receiving.sampling import sampling
 from service.sinks.contract import ProbeError, Sink
 from service.telemetry.meter import Meter
 
@@ -88,6 +89,7 @@ def sources(config: Config, pipeline: Pipeline, meter: Meter, spans: Spans | Non
             dedupe=settings.dedupe,
             spans=spans,
             system=SYSTEMS.get(settings.type, settings.type),
+            sampling=sampling(config.logs.sample_rejected, config.logs.values),
         )
         found[name] = plugins.load("sources", settings.type)(name, settings, handover)
     return found

@@ -194,7 +194,7 @@ def _run(config: "Config") -> None:
     else:
         from service.workers.supervisor import serve as run
 
-    logs.setup(config.logs.level, config.logs.form)
+    logs.setup(config.logs.level, config.logs.form, values=config.logs.values)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             everything_settled = runner.run(run(config))

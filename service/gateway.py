@@ -22,6 +22,7 @@ from service.delivery.pipeline import Pipeline
 from service.doctor import probe
 from service.ports import Server, listen, raise_descriptors
 from service.receiving.contract import Mounted, Source
+from service.receiving.sampling import sampling
 from service.sinks.contract import Sink
 from service.sources.admission import Admission
 from service.sources.connections import Connections
@@ -71,7 +72,8 @@ async def run(
         spans = tracing(config, meter, stack)
         pipeline = await build(config, meter, stack, spans=spans)
         health.lanes, health.stored = pipeline.lanes, pipeline.stored
-        admission = Admission(pipeline, config.server, keys, meter, spans)
+        sample = sampling(config.logs.sample_rejected, config.logs.values)
+        admission = Admission(pipeline, config.server, keys, meter, spans, sample)
         http = Http(admission, health)
         health.sources = receiving = sources(config, pipeline, meter, spans)
         for name, source in receiving.items():

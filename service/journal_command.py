@@ -117,7 +117,7 @@ async def _drained(config: "Config", heir: str | None, seconds: float | None) ->
         damaged = f", {unreadable} of them cannot be read" if unreadable else ""
         typer.echo(f"... {name}: {left} left{damaged}", err=True)
 
-    logs.setup(config.logs.level, config.logs.form)
+    logs.setup(config.logs.level, config.logs.form, values=config.logs.values)
     stop = asyncio.Event()
     with heard(stop.set, stop.set):
         await drained(config, heir, seconds, stop, told)

@@ -208,6 +208,16 @@ class LogConfig(Settings):
     form: Literal["auto", "json", "text"] = Field(
         default="auto", description="`auto` is text on a terminal, JSON elsewhere."
     )
+    sample_rejected: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of refused events that are logged, 5 a second at most: code, pointer, names and types.",
+    )
+    values: bool = Field(
+        default=False,
+        description="Log what may quote events too: the value of sampled ones, the words of unexpected errors.",
+    )
 
 
 class To(Settings):

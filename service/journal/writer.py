@@ -154,8 +154,11 @@ class Writer:
         if self._store is not None:
             try:
                 self._store.close()
-            except sqlite3.Error:
-                log.warning("the journal could not be closed cleanly; its log is read at the next start", exc_info=True)
+            except sqlite3.Error as error:
+                log.warning(
+                    "the journal could not be closed cleanly; its log is read at the next start",
+                    extra={"detail": str(error)},
+                )
 
     def _next(self) -> tuple[list[Request], dict[int, list[tuple[int, int]]], bool]:
         """What is to be committed now; waits for something, or for the next look."""
@@ -188,8 +191,10 @@ class Writer:
             self._store.commit(rows_of(requests), settled)
         except Exception as trouble:
             # whatever an event, or the file, is found to be: the thread serves all others, and must not end
-            error = str(trouble) or type(trouble).__name__
-            if not isinstance(trouble, sqlite3.Error | Unusable | OSError):
+            error = type(trouble).__name__
+            if isinstance(trouble, sqlite3.Error | Unusable | OSError):
+                error = str(trouble) or error
+            else:
                 log.critical("a commit of the journal could not be made", exc_info=True)
             with self._changed:
                 for leg, ranges in settled.items():

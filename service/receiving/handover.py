@@ -26,6 +26,7 @@ from service.errors import Busy, Code, Draining, IngestError, InvalidEvent, NotF
 from service.event import Event, Trace
 from service.outcome import Reason
 from service.receiving.dedupe import Dedupe, DedupeWindow
+from service.receiving.sampling import Sampling
 from service.telemetry.meter import REFUSED, Meter
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Handover:
         dedupe: Dedupe | None = None,
         spans: Spans | None = None,
         system: str = "",
+        sampling: Sampling | None = None,
     ) -> None:
         """`targets`: the routes that it brings events to, by name; all, if it is not given. `dead_letters`: of what has
         no route. `spans`: where it is recorded what is handed over, and `system` what that came from."""
@@ -84,6 +86,7 @@ class Handover:
         self._pipeline = pipeline
         self._codec = codec
         self._meter = meter
+        self._sampling = sampling
         self._dead_letters = dead_letters
         self._headers = any(
             selector is not None and selector.of_header
@@ -231,6 +234,8 @@ class Handover:
         self._meter.edge_received[self.source, label] += 1
         self._meter.edge_rejected[self.source, label, error.code.value] += 1
         self._meter.note_last(self.source, label, REFUSED, error.code.value, letter.id, error.detail)
+        if self._sampling is not None:
+            self._sampling.note(self.source, label, error, letter.body, letter.origin.request_id)
         letters = route.dead_letters if route is not None else self._dead_letters
         if letters is None:
             done(False)

@@ -7,6 +7,7 @@ from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route
 from service.delivery.spans import Spans
 from service.errors import Busy, Code, Draining, Unreadable
+from service.receiving.sampling import Sampling
 from service.sources.head import Head
 from service.sources.ingest import Ingest
 from service.sources.keys import Keys
@@ -21,14 +22,20 @@ class Admission:
     """The gate of the HTTP source."""
 
     def __init__(
-        self, pipeline: Pipeline, server: ServerConfig, keys: Keys, meter: Meter, spans: Spans | None = None
+        self,
+        pipeline: Pipeline,
+        server: ServerConfig,
+        keys: Keys,
+        meter: Meter,
+        spans: Spans | None = None,
+        sampling: Sampling | None = None,
     ) -> None:
-        """`spans`: where requests are recorded."""
+        """`spans`: where requests are recorded. `sampling`: which refused events are logged."""
         self.pipeline = pipeline
         self.server = server
         self.meter = meter
         self.spans = spans
-        self.ingest = Ingest(pipeline, server, meter)
+        self.ingest = Ingest(pipeline, server, meter, sampling)
         self._keys = keys
         self._room = Room(meter, server.body_memory, server.max_requests)
         self._labels = frozenset(pipeline.routes) | {RESERVED_ROUTE}

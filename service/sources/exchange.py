@@ -178,13 +178,18 @@ class Exchange:
             self.refuse(error)
         except Exception:
             # Ours: above is the parser, which would make a 400 of it.
-            log.exception("a request could not be read")
+            log.exception("a request could not be read", extra=self._fields)
             self.refuse(Defect())
         else:
             if pending is None:
                 self._wire.loop.call_soon(self._go_on, take)
             else:
                 self._accepted(pending)
+
+    @property
+    def _fields(self) -> dict[str, str]:
+        """What a line about this request names it by."""
+        return {"request_id": self._identity, "route": self.head.route}
 
     def _accepted(self, pending: Pending | PendingOne) -> None:
         self._pending = pending
@@ -208,7 +213,7 @@ class Exchange:
             found = pending.answer()
         except Exception:
             # Ours: its events have ended, and nobody else would tell the producer.
-            log.exception("a request could not be answered")
+            log.exception("a request could not be answered", extra=self._fields)
             self.refuse(Defect())
         else:
             self._hold.charge(len(found.body))

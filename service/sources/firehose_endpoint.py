@@ -88,7 +88,8 @@ class Endpoint:
         except IngestError as error:
             return self._refused(error, headers, incoming)
         except Exception:
-            log.exception("a firehose request failed", extra={"source": self._handover.source})
+            of = {"source": self._handover.source, "request_id": plain_request_id(headers)}
+            log.exception("a firehose request failed", extra=of)
             return self._refused(Defect(), headers, incoming)
         return answered(headers)
 

@@ -1,6 +1,7 @@
 """The HTTP source: FastAPI around the ingest endpoint, health checks, and the API's documentation."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
@@ -23,6 +24,8 @@ from service.sources.head import header_map
 from service.sources.observed import Observed, own_trace, request_id, until_answered
 from service.sources.reading import Request as Asked
 from service.sources.unread import EarlyResponse, Incoming, closing
+
+log = logging.getLogger(__name__)
 
 RouteName = Annotated[str, Path(description=f"A route's name, or `{RESERVED_ROUTE}` to route CloudEvents by type.")]
 
@@ -66,6 +69,10 @@ class Http:
         except ClientDisconnect:
             # Nobody is left to read an answer, and nothing was taken.
             return Response(status_code=HTTPStatus.BAD_REQUEST)
+        except Exception:
+            # Ours: its line in the log must name the request as its answer does
+            log.exception("a request could not be answered", extra={"request_id": identity})
+            return _response(answer.of_error(Defect(), identity), cors)
         return _response(found, cors)
 
     async def _taken(

@@ -16,6 +16,7 @@ from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route
 from service.errors import Code, Forbidden, IngestError, NotFound, Unavailable
 from service.event import Origin
+from service.receiving.sampling import Sampling
 from service.sources.head import Head
 from service.sources.pending import Pending, PendingOne
 from service.sources.preferences import idempotency_key, plain_id, preferences
@@ -67,9 +68,12 @@ def advance(taking: Generator[None, None, Pending]) -> Pending | None:
 class Ingest:
     """Takes requests on behalf of the pipeline."""
 
-    def __init__(self, pipeline: Pipeline, server: ServerConfig, meter: Meter) -> None:
+    def __init__(
+        self, pipeline: Pipeline, server: ServerConfig, meter: Meter, sampling: Sampling | None = None
+    ) -> None:
         self._pipeline = pipeline
         self._meter = meter
+        self._sampling = sampling
         routes = pipeline.routes.values()
         most = {route.name: route.max_event for route in routes}
         most[RESERVED_ROUTE] = max(most.values(), default=0)
@@ -112,7 +116,7 @@ class Ingest:
             draft = items[0]
             if type(draft) is Draft and (one := self._take_one(request, target, draft)) is not None:
                 return one
-        reading = Reading(self._pipeline.router, request, many=type(items) is not tuple)
+        reading = Reading(self._pipeline.router, request, type(items) is not tuple, self._sampling)
         for item in items:
             reading.add(item)
         return self._accepted(reading, request)
@@ -138,7 +142,7 @@ class Ingest:
     def take(self, request: Request) -> Generator[None, None, Pending]:
         """The same of any body: yields to let others run."""
         items = request.head.read(request.body)
-        reading = Reading(self._pipeline.router, request, many=type(items) is not tuple)
+        reading = Reading(self._pipeline.router, request, type(items) is not tuple, self._sampling)
         began = perf_counter()
         for found in items:
             reading.add(found)

@@ -117,7 +117,7 @@ class Assignment:
                     # a defect, ours or confluent-kafka's: nothing is to be committed beyond it
                     log.exception("messages could not be read", extra={"source": self.name})
                     partition.halt()
-                    self._stuck[key] = f"partition {partition.flow.name} stands still: {error!r}"
+                    self._stuck[key] = f"partition {partition.flow.name} stands still: {type(error).__name__}"
         self._look_for_room()
 
     def ended(self, ends: Sequence[tuple[Key, int]]) -> None:

@@ -45,6 +45,8 @@ class BoundedProtocol(PipeliningProtocol):
 
     def __init__(self, port: Connections, *args: Any, **named: Any) -> None:
         super().__init__(port, *args, **named)
+        self._broken_identity = ""
+        """The id of the request that could not be read, where it has one before its answer."""
         self._in_head = False
         self._head_bytes = 0
         self._hosts = 0
@@ -114,8 +116,9 @@ class BoundedProtocol(PipeliningProtocol):
             self._break_unreadable("this is no HTTP/1.1 request")
         else:
             # a defect of ours, in a callback of the parser: never a 4xx
-            log.error("a request could not be read", exc_info=cause)
-            self._break(Defect())
+            identity = uuid7()
+            log.error("a request could not be read", exc_info=cause, extra={"request_id": identity})
+            self._break(Defect(), identity)
 
     def _grow_head(self, size: int) -> None:
         if self._head_bytes + size > MOST_HEAD_BYTES:
@@ -230,11 +233,12 @@ class BoundedProtocol(PipeliningProtocol):
     def _break_unreadable(self, why: str) -> None:
         self._break(Unreadable(Code.MALFORMED_HEADER, why))
 
-    def _break(self, error: IngestError) -> None:
-        """Read no more. Answer now, or once what came before is answered."""
+    def _break(self, error: IngestError, identity: str = "") -> None:
+        """Read no more. Answer now, or once what came before is answered; `identity`: the request's."""
         if self._broken is not None:
             return
         self._broken = error
+        self._broken_identity = identity
         self._drop_ahead()
         if self.cycle is None or self.cycle.response_complete:
             self._write_broken(error)
@@ -245,7 +249,7 @@ class BoundedProtocol(PipeliningProtocol):
             self._write_broken(error)
 
     def _write_broken(self, error: IngestError) -> None:
-        identity = uuid7()
+        identity = self._broken_identity or uuid7()
         self.transport.write(answer.alone(answer.of_error(error, identity), identity))
         self._part()
 

@@ -12,6 +12,7 @@ from service.delivery.intake import Intake
 from service.delivery.route import RESERVED_ROUTE, Route, Router
 from service.errors import Code, Forbidden, IngestError, NotFound, StrictlyRefused, TooLarge
 from service.event import NO_ATTRIBUTES, STRUCTURED, Event, Origin, Trace, uuid7
+from service.receiving.sampling import Sampling
 from service.sources.head import Head
 
 SOURCE = "http"
@@ -50,8 +51,8 @@ class Taken(Struct):
 class Reading:
     """What is known of a request while its body is read."""
 
-    def __init__(self, router: Router, request: Request, many: bool) -> None:
-        """`many`: the body is a batch, though it may have one item."""
+    def __init__(self, router: Router, request: Request, many: bool, sampling: Sampling | None = None) -> None:
+        """`many`: the body is a batch, though it may have one item. `sampling` is told of what is refused."""
         self.items: list[Refused | Taken] = []
         self.intake = Intake()
         self.rejected: dict[tuple[str, Code], int] = {}
@@ -59,6 +60,7 @@ class Reading:
         self._refused: dict[str, int] = {}
         """The same by route."""
         self._router = router
+        self._sampling = sampling
         self.head = head = request.head
         self._batch_key = head.key if many else None
         self._origin = Origin(SOURCE, time(), request.address, request.request_id, request.trace)
@@ -161,6 +163,8 @@ class Reading:
     ) -> None:
         label = route.name if route is not None else ""
         self._count(label, error.code)
+        if self._sampling is not None:
+            self._sampling.note(SOURCE, label, error, found.body, self._origin.request_id)
         letter = None
         if route is not None and route.bury_invalid:
             # the answer names what the dead letter is called, so that the two can be brought together

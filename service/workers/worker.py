@@ -51,7 +51,8 @@ async def _work(end: socket.socket) -> None:
         obeying = asyncio.create_task(_obey(channel, reports, stop, now), name="supervisor")
         try:
             config = _config(assignment)
-            logs.setup(config.logs.level, config.logs.form, worker=assignment.worker)
+            told = config.logs
+            logs.setup(told.level, told.form, worker=assignment.worker, values=told.values)
             reports.end(await gateway.run(config, reports, stop, now, shared_port=True))
         except ConfigError as error:
             channel.send(Misconfigured(error.mistakes))

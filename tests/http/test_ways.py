@@ -88,6 +88,8 @@ async def test_a_defect_is_500_holds_nothing_and_the_service_lives_on(
         assert (answer.status, answer.code) == (500, "internal")
         assert (answer.json["retryable"], answer.json["may_duplicate"]) == (True, True)
         assert "ZeroDivisionError" in caplog.text
+        (line,) = caplog.records
+        assert vars(line)["request_id"] == answer.json["request_id"] == answer.headers["x-request-id"]
         caplog.clear()
     await service.idle()
     assert (await service.post("/v1/broken", GOOD)).status == 200

@@ -1,5 +1,7 @@
 """Logs: one event a line, as JSON for machines and as text for a terminal."""
 
+import asyncio
+import gc
 import io
 import json
 import logging
@@ -51,15 +53,36 @@ def test_no_value_breaks_a_line_or_loses_it(value: object) -> None:
     assert json.loads(line)["message"] == "event"
 
 
-def test_an_exception_stays_on_its_line() -> None:
+@pytest.mark.parametrize("values", [False, True])
+def test_an_exception_stays_on_its_line_and_its_words_are_told_where_that_is_set(values: bool) -> None:
     stream = io.StringIO()
-    logs.setup(stream=stream)
+    logs.setup(stream=stream, values=values)
     try:
-        raise RuntimeError("defect")
+        raise RuntimeError("card 4000-1234")
     except RuntimeError:
         logging.getLogger("x").exception("failed")
     (line,) = stream.getvalue().splitlines()
-    assert "RuntimeError: defect" in json.loads(line)["exception"]
+    assert "RuntimeError" in json.loads(line)["exception"]
+    assert "test_logs.py" in json.loads(line)["exception"]
+    assert ("4000-1234" in line) is values
+
+
+@pytest.mark.parametrize("values", [False, True])
+@pytest.mark.parametrize("stream", [io.StringIO, _Terminal])
+async def test_what_nobody_awaited_is_told_without_its_words(values: bool, stream: type[io.StringIO]) -> None:
+    written = stream()
+    logs.setup(stream=written, values=values)
+
+    async def failing() -> None:
+        raise ValueError("card 4000-1234")
+
+    task = asyncio.create_task(failing())
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+    assert "Task exception was never retrieved" in written.getvalue()
+    assert "ValueError" in written.getvalue()
+    assert ("4000-1234" in written.getvalue()) is values
 
 
 def test_a_terminal_gets_text_without_control_characters() -> None:
