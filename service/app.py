@@ -11,6 +11,7 @@ from functools import partial
 
 from service import __version__, gateway
 from service.admin import app as admin
+from service.admin.status import configuration
 from service.admin.subject import Process, Subject
 from service.cloudwatch.publisher import publishing
 from service.config import Config
@@ -79,7 +80,7 @@ async def open_admin(stack: AsyncExitStack, config: Config, subject: Subject, me
     connections = Connections("admin", ADMIN_CONNECTIONS, ADMIN_HEAD_BYTES, LAST_ANSWERS_SECONDS, meter)
     return await listen(
         stack,
-        admin.build(subject, config.routes, token),
+        admin.build(subject, config.routes, token, configuration(config.origin, config.tree)),
         "admin",
         config.admin.host,
         config.admin.port,

@@ -33,6 +33,7 @@ from service.sources.keys import open_keys
 from service.sources.protocol import BoundedProtocol
 from service.sources.traced import TracedProtocol
 from service.telemetry.meter import Meter
+from service.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ async def run(
         hurry = asyncio.create_task(_hurry(now, given_back, servers), name="second signal")
         stack.callback(hurry.cancel)  # first in, last out: it is heard until the ports are closed and the sinks left
         meter = Meter()
-        health = Health(strict=config.server.readiness == "strict")
+        health = Health(strict=config.server.readiness == "strict", meter=meter)
         spans = tracing(config, meter, stack)
         pipeline = await build(config, meter, stack, spans=spans)
         health.lanes, health.stored = pipeline.lanes, pipeline.stored
@@ -96,6 +97,7 @@ async def run(
         for name, source in receiving.items():
             with placed(f"sources.{name}"):
                 await stack.enter_async_context(source)
+        stack.enter_context(Watchdog(health.beat))
         health.phase = Phase.SERVING
         watcher.serving(address)
         async with asyncio.TaskGroup() as probes:

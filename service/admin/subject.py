@@ -71,6 +71,8 @@ class Process:
             },
             troubles=self._health.troubles(),
             sources=[source.gauges for source in self._health.sources.values()],
+            loop=self._health.loop,
+            recent=self._health.recent,
             journal=stored.state if (stored := self._pipeline.stored) is not None else None,
         )
 

@@ -49,7 +49,8 @@ class Breaker:
         self._asks_at = 0.0
         self._sink = sink
         self._rng = rng
-        self._since = 0.0
+        self.since = 0.0
+        """When it began to fail, while it does."""
 
     @property
     def diverts(self) -> bool:
@@ -83,14 +84,14 @@ class Breaker:
     def fail(self, retry: Retry, now: float, idle: bool = False) -> None:
         """The destination gave nothing but trouble. `idle`: it was only asked, for no event waits."""
         if not self.failures:
-            self._since = now
+            self.since = now
             fields = {"sink": self._sink, "reason": retry.reason.value, "detail": retry.detail}
             log.warning("the destination fails", extra=fields)
         self.failures += 1
         self.reason = retry.reason
         pause = delay(self.failures, retry.after, self._rng)
         self.resumes_at = now + (max(pause, IDLE_SECONDS * self._rng.uniform(0.5, 1.0)) if idle else pause)
-        sustained = self.failures >= OPENS_AFTER_CALLS and now - self._since >= OPENS_AFTER_SECONDS
+        sustained = self.failures >= OPENS_AFTER_CALLS and now - self.since >= OPENS_AFTER_SECONDS
         if self.state is State.CLOSED and sustained:
             log.warning("the breaker opens", extra={"sink": self._sink, "reason": retry.reason.value})
         if sustained:

@@ -27,6 +27,8 @@ REQUEST_SECONDS: Final = (
 
 COMMIT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """For the journal's commits, in seconds."""
+LOOP_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""For how long the event loop lets wait, in seconds."""
 EVENTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 """For events in one of something."""
 RETRIES: Final = (0, 1, 2, 3, 4, 5, 10, 20, 50)

@@ -11,7 +11,15 @@ from time import time
 from msgspec import Struct
 from msgspec import field as part
 
-from service.telemetry.histogram import COMMIT_SECONDS, EVENTS, LANE_SECONDS, REQUEST_SECONDS, RETRIES, Histogram
+from service.telemetry.histogram import (
+    COMMIT_SECONDS,
+    EVENTS,
+    LANE_SECONDS,
+    LOOP_SECONDS,
+    REQUEST_SECONDS,
+    RETRIES,
+    Histogram,
+)
 
 REFUSED = "refused"
 """The outcome of what no lane took, beside those of `receipt.Fate`."""
@@ -96,6 +104,8 @@ class Meter:
     """HTTP requests whose answer is not sent yet."""
     body_bytes: int = 0
     """Memory of HTTP bodies that are being read, and of answers that are being sent, now."""
+    loop_lag_seconds: Histogram = field(default_factory=lambda: Histogram(LOOP_SECONDS))
+    """How long the event loop took to answer the watchdog, which asks four times a second."""
     request_seconds: dict[tuple[str, int], Histogram] = field(default_factory=dict)
     """Duration of HTTP requests from the end of the head to the answer, by (route, status)."""
 
@@ -148,6 +158,7 @@ class Meter:
         self.connections_refused.update(other.connections_refused)
         self.requests_open += other.requests_open
         self.body_bytes += other.body_bytes
+        self.loop_lag_seconds.add(other.loop_lag_seconds)
         self.journal_stored.update(other.journal_stored)
         self.journal_failed.update(other.journal_failed)
         self.journal_queued.update(other.journal_queued)

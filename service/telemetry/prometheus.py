@@ -150,6 +150,9 @@ class MeterCollector(Collector):
         yield refused
         yield _gauge("penstock_http_requests_open", "Requests that are being answered.", meter.requests_open)
         yield _gauge("penstock_http_body_bytes", "Memory of bodies and answers on the wire.", meter.body_bytes)
+        lag = HistogramMetricFamily("penstock_loop_lag_seconds", "How long the event loop lets wait.")
+        lag.add_metric([], meter.loop_lag_seconds.cumulated(), meter.loop_lag_seconds.total)
+        yield lag
         yield self._requests()
         yield CounterMetricFamily(
             "penstock_cloudwatch_datums_published", "Datums that CloudWatch took.", value=meter.cloudwatch_published

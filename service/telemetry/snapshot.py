@@ -7,7 +7,9 @@ from typing import Any
 from msgspec import Struct
 
 from service.telemetry import journal, source
+from service.telemetry.histogram import Histogram
 from service.telemetry.journal import JournalGauges
+from service.telemetry.lag import LoopGauges, worst
 from service.telemetry.meter import Loss, Meter
 from service.telemetry.prometheus import BREAKER_STATES, LaneGauges
 from service.telemetry.source import SourceGauges
@@ -27,6 +29,9 @@ class Snapshot(Struct):
     journal: JournalGauges | None = None
     """What is stored; None where nothing ever is."""
     sources: list[SourceGauges] = []
+    loop: LoopGauges = LoopGauges()
+    recent: dict[str, Histogram] = {}
+    """Delivery times of the last minute, by sink."""
 
     def close(self, loss: Loss) -> None:
         """Its process is gone: only what was counted stays; see `Meter.close`."""
@@ -35,6 +40,8 @@ class Snapshot(Struct):
         self.troubles = []
         self.journal = None
         self.sources = []
+        self.loop = LoopGauges()
+        self.recent = {}
 
 
 def summed(phase: str, parts: Iterable[Snapshot]) -> Snapshot:
@@ -47,10 +54,13 @@ def summed(phase: str, parts: Iterable[Snapshot]) -> Snapshot:
         result.troubles += part.troubles
         for lane in part.lanes:
             lanes.setdefault(lane.sink, []).append(lane)
+        for sink, times in part.recent.items():
+            result.recent.setdefault(sink, Histogram(times.bounds)).add(times)
         for sink, bill in part.bills.items():
             total = result.bills.setdefault(sink, {})
             for name, count in bill.items():
                 total[name] = total.get(name, 0) + count
+    result.loop = worst([part.loop for part in parts])
     result.journal = journal.summed([part.journal for part in parts if part.journal is not None])
     sources: dict[str, list[SourceGauges]] = {}
     for part in parts:

@@ -1,12 +1,14 @@
 """All workers as one: what the admin port shows of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from service.admin.subject import Answer
 from service.config import Config
 from service.delivery.health import Phase, verdict
+from service.delivery.remedies import WORKER_AWAY
+from service.delivery.troubles import Trouble, rfc3339
 from service.outcome import Reason
 from service.receipt import Fate
 from service.telemetry.meter import Meter
@@ -24,6 +26,8 @@ class Crew:
         self.phase = Phase.STARTING
         self.meter = Meter()
         """The supervisor's own: the connections of the admin port."""
+        self.lag: Callable[[float], None] = self.meter.loop_lag_seconds.observe
+        """Told of each answer of the supervisor's own event loop."""
         self._config = config
         self._seats = seats
 
@@ -40,10 +44,20 @@ class Crew:
             if seat.snapshot is not None:
                 parts.append(seat.snapshot)
         result = summed(self.phase.value, parts)
-        result.troubles = self._troubles()
+        result.troubles = [*self._away(), *self._troubles()]
         return result
 
-    def _troubles(self) -> list[dict[str, Any]]:
+    def _away(self) -> list[Trouble]:
+        """The workers that do not serve; none before all have, nor in the drain."""
+        if self.phase is not Phase.SERVING:
+            return []
+        return [
+            {"worker": seat.number, "state": seat.state, "since": rfc3339(seat.away_since), "do": WORKER_AWAY}
+            for seat in self._seats
+            if seat.state != Phase.SERVING.value
+        ]
+
+    def _troubles(self) -> list[Trouble]:
         return [
             {"worker": seat.number, **trouble}
             for seat in self._seats
@@ -61,10 +75,7 @@ class Crew:
         if self.phase is not Phase.SERVING:
             return 503, {"status": self.phase.value}
         troubles = self._troubles()
-        away = [
-            {"worker": seat.number, "state": seat.state} for seat in self._seats if seat.state != Phase.SERVING.value
-        ]
-        if away:
+        if away := self._away():
             return 503, {"status": "short_of_workers", "reasons": [*away, *troubles]}
         return verdict(troubles, self._config.server.readiness == "strict")
 

@@ -49,6 +49,8 @@ class Seat:
         self._channel: Channel | None = None
         self._heard_at = 0.0
         self._serving_since = 0.0
+        self._turned_at = time.time()
+        """When its worker was started, or ended."""
         self._asked: asyncio.Future[None] | None = None
         self._mistakes: list[str] = []
         self._stopping = asyncio.Event()
@@ -86,6 +88,7 @@ class Seat:
     async def _live(self) -> int:
         """One worker, from its start to its end. Returns its exit code."""
         self.clean, self._mistakes, self._heard_at, self._serving_since = False, [], 0.0, 0.0
+        self._turned_at = time.time()
         try:
             ours, self._process = _started()
         except OSError as error:
@@ -102,6 +105,7 @@ class Seat:
         self._channel = None
         code = await self._left()
         self._bury()
+        self._turned_at = time.time()
         return code
 
     def _hear(self, message: Message) -> None:
@@ -182,6 +186,11 @@ class Seat:
     def stuck(self) -> bool:
         """Whether it has served, and reports no more."""
         return self.snapshot is not None and time.monotonic() - self._heard_at > SILENT_SECONDS
+
+    @property
+    def away_since(self) -> float:
+        """Unix time since which its worker has not served, if it does not."""
+        return time.time() - (time.monotonic() - self._heard_at) if self.stuck else self._turned_at
 
     def shown(self) -> dict[str, Any]:
         """What `/status` says of it."""

@@ -18,6 +18,7 @@ from service.config.settings import LAST_ANSWERS_SECONDS
 from service.delivery.health import Phase
 from service.ports import address, bound, let_others_bind
 from service.signals import heard
+from service.watchdog import Watchdog
 from service.workers.channel import Assignment, Command
 from service.workers.crew import Crew, loss
 from service.workers.seat import Seat
@@ -42,6 +43,7 @@ async def serve(config: Config) -> bool:
         seats = [Seat(each, partial(loss, config)) for each in _assignments(config, listener.getsockname()[1])]
         crew = Crew(config, seats)
         async with AsyncExitStack() as stack:
+            stack.enter_context(Watchdog(crew.lag))
             _, admin_address = await open_admin(stack, config, crew, crew.meter)
             await stack.enter_async_context(publishing(config.cloudwatch, crew.snapshot, crew.meter, now))
             gateway.freeze_later()

@@ -80,7 +80,9 @@ async def test_status_tells_what_stands_where_and_why() -> None:
     async with service.client() as client:
         found: dict[str, Any] = (await client.get("/status")).json()
     assert (found["version"], found["phase"]) == (__version__, "serving")
-    assert found["troubles"] == [{"sink": "lake", "state": "failing", "reason": "unavailable"}]
+    (trouble,) = found["troubles"]
+    assert (trouble["sink"], trouble["state"], trouble["reason"]) == ("lake", "failing", "unavailable")
+    assert trouble["do"] == "Wait, and look at the destination's own health."
     assert found["routes"] == {
         "orders": {
             "types": ["com.example.*"],
@@ -130,7 +132,8 @@ async def test_readiness_comes_with_reasons_here() -> None:
         alive = await client.get("/livez")
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
     assert degraded.status_code == 200
-    assert degraded.json()["reasons"] == [{"sink": "lake", "state": "failing", "reason": "unavailable"}]
+    (reason,) = degraded.json()["reasons"]
+    assert (reason["sink"], reason["state"], reason["reason"]) == ("lake", "failing", "unavailable")
     assert (draining.status_code, draining.json()) == (503, {"status": "draining"})
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
 

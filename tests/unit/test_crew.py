@@ -60,7 +60,12 @@ def test_it_is_ready_when_every_worker_serves(tmp_path: Path) -> None:
     assert all_of_them.readyz() == (200, {"status": "ready"})
     second.said = "down"
     status, body = all_of_them.readyz()
-    assert (status, body) == (503, {"status": "short_of_workers", "reasons": [{"worker": 1, "state": "down"}]})
+    (reason,) = body["reasons"]
+    assert (status, body["status"]) == (503, "short_of_workers")
+    assert (reason["worker"], reason["state"]) == (1, "down")
+    assert reason["since"].endswith("+00:00")
+    assert reason["do"].startswith("Read the log")
+    assert all_of_them.known().troubles == body["reasons"]
 
 
 @pytest.mark.parametrize("phase", [Phase.STARTING, Phase.DRAINING])

@@ -65,8 +65,16 @@ def test_a_destination_that_fails_degrades_and_the_reason_is_told(strict: bool, 
         target = lane(destination, Meter())
         health = _serving({"s": target}, strict)
         await all_settled(_put(target, 1))
-        trouble = {"sink": "s", "state": "failing", "reason": Reason.UNAVAILABLE.value}
-        assert health.readyz() == (status, {"status": "degraded", "reasons": [trouble]})
+        found, body = health.readyz()
+        (trouble,) = body.pop("reasons")
+        assert (found, body) == (status, {"status": "degraded"})
+        assert trouble.pop("since").endswith("+00:00")
+        assert trouble == {
+            "sink": "s",
+            "state": "failing",
+            "reason": Reason.UNAVAILABLE.value,
+            "do": "Wait, and look at the destination's own health.",
+        }
         assert health.livez()[0] == 200
 
         destination.dead = False
@@ -99,7 +107,8 @@ def test_a_lane_with_less_than_a_tenth_of_its_room_is_full() -> None:
         receipt = _put(target, 20, 2570)
         assert health.troubles() == []
         more = _put(target, 2, 2570)
-        assert health.troubles() == [{"sink": "s", "state": "full"}]
+        (trouble,) = health.troubles()
+        assert (trouble["state"], trouble["do"]) == ("full", "Raise memory, or make the destination faster.")
         await all_settled(receipt)
         await all_settled(more)
         assert health.troubles() == []

@@ -49,6 +49,9 @@ def test_a_fresh_meter_shows_its_version_and_nothing_of_the_process() -> None:
         "penstock_cloudwatch_datums_published_total",
         "penstock_cloudwatch_datums_dropped_total",
         "penstock_spans_dropped_total",
+        "penstock_loop_lag_seconds_bucket",
+        "penstock_loop_lag_seconds_count",
+        "penstock_loop_lag_seconds_sum",
     }
     (build,) = [dict(labels) for name, labels in shown if name == "penstock_build_info"]
     assert build["version"] == __version__
