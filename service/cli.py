@@ -1,4 +1,4 @@
-"""The command line: `penstock serve | dev | check | doctor | config | send | key | dlq | journal | generate`.
+"""The command line: `penstock serve | dev | check | doctor | config | send | key | dlq | journal | generate | top`.
 
 Exit codes: 0 all is well; 1 something failed, and it was said what; 2 wrong usage; 3 the service ended with events
 that it had to give back.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service import __version__, dlq_command, generate_command, journal_command
+from service import __version__, dlq_command, generate_command, journal_command, top_command
 from service.errors import ConfigError, StartError
 from service.terminal import FAILED, File, fail, fail_with, loaded
 from service.units import counted
@@ -34,6 +34,7 @@ app = typer.Typer(
 app.add_typer(dlq_command.app, name="dlq")
 app.add_typer(journal_command.app, name="journal")
 app.add_typer(generate_command.app, name="generate")
+app.command()(top_command.top)
 
 
 def main() -> None:
