@@ -5,10 +5,9 @@ comparison. Attributes are those of OpenTelemetry's semantic conventions, for HT
 development, as of 1.37).
 """
 
-import asyncio
 import random
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
 
 from service.codecs.tracecontext import PARENT, of_event
 from service.delivery import attempt
@@ -137,29 +136,30 @@ class Writes:
             "penstock.sink": sink,
         }
 
-    async def write(
+    def write(
         self, name: str, sink: Sink, batch: Batch, started: float, seconds: float, silent: bool
-    ) -> Sequence[Outcome]:
+    ) -> Coroutine[Any, Any, Sequence[Outcome]]:
         """As `attempt.write`."""
+        call = attempt.write(name, sink, batch, started, seconds, silent)
         recorded = _recorded(batch.events)
-        if not recorded:
-            return await attempt.write(name, sink, batch, started, seconds, silent)
+        return self._write(call, recorded, len(batch)) if recorded else call
+
+    async def _write(
+        self, call: Coroutine[Any, Any, Sequence[Outcome]], recorded: Sequence[Trace], events: int
+    ) -> Sequence[Outcome]:
         first = recorded[0]
         # it is shown in the trace of the first, and linked to all
         span = self._spans.tracer.begin(Kind.CLIENT, first.parent, first.state)
         for trace in recorded:
             span.link(trace.parent, trace.state)
-        error, failed = _ENDED, len(batch)
+        error, failed = _ENDED, events
         try:
-            outcomes = await attempt.write(name, sink, batch, started, seconds, silent)
+            outcomes = await call
             bad = [each for each in outcomes if not isinstance(each, Delivered)]
             error, failed = _reason(bad), len(bad)
             return outcomes
-        except asyncio.CancelledError:
-            error = _ENDED
-            raise
         finally:
-            told = {**self._told, "messaging.batch.message_count": len(batch), "penstock.events.failed": failed}
+            told = {**self._told, "messaging.batch.message_count": events, "penstock.events.failed": failed}
             span.end(f"send {self._told['messaging.destination.name']}", told, error)
 
 

@@ -16,10 +16,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from service.errors import Draining, IngestError
 from service.sources.admission import ENDED
 from service.sources.connections import Connections
-from service.sources.exchange import Exchange
+from service.sources.exchange import Exchange, Wire
 from service.sources.exchanges import Exchanges
 from service.sources.head import Head, header_map
 from service.sources.protocol import MOST_HEADERS, UNSENT_BYTES, BoundedProtocol
+from service.sources.room import Hold
 
 MOST_BYTES: Final = 256 * 1024
 """Larger bodies take time enough that a task costs nothing beside them."""
@@ -33,8 +34,8 @@ _COUNTED: Final = frozenset({b"host"})
 class DirectProtocol(BoundedProtocol):
     """A connection whose plain requests are taken the short way."""
 
-    exchange: ClassVar[type[Exchange]] = Exchange
-    """What each of them is."""
+    exchange: "ClassVar[staticmethod[[Wire, Exchanges, Head, Hold, str, bool], Exchange]]" = staticmethod(Exchange)
+    """Makes what each of them is."""
 
     def __init__(self, exchanges: Exchanges, port: Connections, *args: Any, **named: Any) -> None:
         super().__init__(port, *args, **named)
@@ -78,7 +79,7 @@ class DirectProtocol(BoundedProtocol):
             return False  # the long way refuses it the same
         self._between = False
         self._idle_until = inf
-        exchange = self.exchange(self, self._exchanges, head, hold, self._address(head.headers), keep_alive=True)
+        exchange = self.exchange(self, self._exchanges, head, hold, self._address(head.headers), True)
         self._begin(exchange)
         exchange.take(body)
         return True

@@ -2,8 +2,9 @@
 nothing.
 """
 
-from typing import ClassVar
+from typing import Any
 
+from service.delivery.spans import RequestSpan
 from service.sources.answer import Answer
 from service.sources.direct import DirectProtocol
 from service.sources.exchange import Exchange, Wire
@@ -13,17 +14,23 @@ from service.sources.reading import Request
 from service.sources.room import Hold
 
 
+def exchange(wire: Wire, exchanges: Exchanges, head: Head, hold: Hold, address: str, keep_alive: bool) -> Exchange:
+    """The exchange of a request, which is a span if it is recorded."""
+    spans = exchanges.admission.spans
+    span = spans.request(head.trace) if spans is not None else None
+    if span is None:
+        return Exchange(wire, exchanges, head, hold, address, keep_alive)
+    return TracedExchange(span, wire, exchanges, head, hold, address, keep_alive)
+
+
 class TracedExchange(Exchange):
-    """An exchange that is a span, if it is recorded."""
+    """An exchange that is a span."""
 
     __slots__ = ("_span",)
 
-    def __init__(
-        self, wire: Wire, exchanges: Exchanges, head: Head, hold: Hold, address: str, keep_alive: bool
-    ) -> None:
-        super().__init__(wire, exchanges, head, hold, address, keep_alive)
-        spans = exchanges.admission.spans
-        self._span = spans.request(head.trace) if spans is not None else None
+    def __init__(self, span: RequestSpan, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._span: RequestSpan | None = span
 
     def _request(self) -> Request:
         request = super()._request()
@@ -41,4 +48,4 @@ class TracedExchange(Exchange):
 class TracedProtocol(DirectProtocol):
     """A connection whose plain requests are spans."""
 
-    exchange: ClassVar[type[Exchange]] = TracedExchange
+    exchange = staticmethod(exchange)
