@@ -13,6 +13,8 @@ from service import __version__, gateway
 from service.admin import app as admin
 from service.admin.status import configuration
 from service.admin.subject import Process, Subject
+from service.admin.topology import topology
+from service.admin.watch import Watch
 from service.cloudwatch.publisher import publishing
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
@@ -77,16 +79,19 @@ class _AdminPort:
 async def open_admin(stack: AsyncExitStack, config: Config, subject: Subject, meter: Meter) -> tuple[Server, str]:
     """The admin port, open until the stack unwinds, and its address. Raises ConfigError if it cannot be bound."""
     token = config.admin.token.get_secret_value() if config.admin.token else None
-    connections = Connections("admin", ADMIN_CONNECTIONS, ADMIN_HEAD_BYTES, LAST_ANSWERS_SECONDS, meter)
-    return await listen(
+    connections = Connections("admin", ADMIN_CONNECTIONS, ADMIN_HEAD_BYTES, LAST_ANSWERS_SECONDS, meter, endless=True)
+    watch = await stack.enter_async_context(Watch(subject, topology(config), config.admin.show_details))
+    opened = await listen(
         stack,
-        admin.build(subject, config.routes, token, configuration(config.origin, config.tree)),
+        admin.build(subject, config.routes, token, configuration(config.origin, config.tree), watch),
         "admin",
         config.admin.host,
         config.admin.port,
         partial(BoundedProtocol, connections),
         last_answers=LAST_ANSWERS_SECONDS,
     )
+    stack.callback(watch.end)  # before the port closes, which waits for answers to end
+    return opened
 
 
 def undriven() -> Http:

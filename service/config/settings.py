@@ -169,12 +169,15 @@ class ServerConfig(Settings):
 
 
 class AdminConfig(Settings):
-    """The admin port: /metrics, /status, health."""
+    """The admin port: /metrics, /status, /console, health."""
 
     host: Host = Field(default="127.0.0.1", description="Address to bind. Other than loopback demands `token`.")
     port: int = Field(default=9464, ge=0, le=65535, description="Port to bind; 0 lets the system pick.")
     token: SecretStr | None = Field(
         default=None, min_length=8, description="Bearer token, 8 characters at least; health checks need none."
+    )
+    show_details: bool = Field(
+        default=False, description="The console shows in full why events were refused: words that may quote them."
     )
 
 

@@ -14,14 +14,18 @@ PARTING: Final = 64
 class Connections:
     """The connections of one port."""
 
-    def __init__(self, port: str, most: int, head_memory: int, answer_seconds: float, meter: Meter) -> None:
+    def __init__(
+        self, port: str, most: int, head_memory: int, answer_seconds: float, meter: Meter, *, endless: bool = False
+    ) -> None:
         """`port` labels the metrics; `head_memory` in bytes, for what of all of them is not yet a request.
 
-        `answer_seconds`: how long a client may take to read an answer that it keeps waiting.
+        `answer_seconds`: how long a client may take to read an answer that it keeps waiting. `endless`: answers may
+        have no end, so that the time begins anew whenever the client has read.
         """
         self.port = port
         self.most = most
         self.answer_seconds = answer_seconds
+        self.endless = endless
         self._head_memory = head_memory
         self._head_bytes = 0
         self._meter = meter

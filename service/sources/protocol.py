@@ -216,7 +216,7 @@ class BoundedProtocol(PipeliningProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         # an answer that is still being written keeps its time: a client that sips is as slow as one that does not read
-        if not self._answering():
+        if self._port.endless or not self._answering():
             self._forget_answer()
 
     def _answering(self) -> bool:
