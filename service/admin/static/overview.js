@@ -1,0 +1,79 @@
+// The head of the page: one sentence, a few chips, the totals, and what is wrong.
+
+import { attribute, byId, el, keyed, setGlyph, text } from "./dom.js";
+import { bytes, count, rate, seconds, words } from "./format.js";
+
+const WORST_FIRST = ["full", "open", "failing", "throttled"];
+
+/** Returns a function that draws a picture. */
+export function overview() {
+  return (picture) => {
+    verdict(picture);
+    chips(picture);
+    tiles(picture);
+    keyed(byId("troubles"), picture.troubles, JSON.stringify, () => el("li"), (item, trouble) => text(item, sentence(trouble)));
+  };
+}
+
+function verdict(picture) {
+  const troubled = picture.lanes.filter((lane) => lane.state !== "healthy");
+  const worst = WORST_FIRST.find((state) => troubled.some((lane) => lane.state === state)) ?? "healthy";
+  const line = byId("verdict");
+  if (!line.querySelector(".sign")) line.replaceChildren(el("span", { class: "sign" }), el("span", { class: "words" }));
+  attribute(line, "data-state", worst);
+  setGlyph(line.querySelector(".sign"), worst);
+  const all = picture.lanes.length;
+  const names = troubled.map((lane) => `${lane.name} is ${lane.state}`);
+  const well = all === 1 ? "The lane is healthy" : `All ${all} lanes are healthy`;
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
+  text(line.querySelector(".words"), names.length ? names.slice(0, 3).join(", ") + more : well);
+  document.title = `${troubled.length ? `(${troubled.length}) ` : ""}Penstock console`;
+}
+
+function chips(picture) {
+  const shown = [
+    { key: "phase", words: picture.phase, well: picture.phase === "serving" },
+    picture.off.length
+      ? { key: "books", words: "books do not balance", well: false }
+      : { key: "books", words: "books balanced", well: true },
+  ];
+  if (picture.workers.length) {
+    const serving = picture.workers.filter((worker) => worker.state === "serving").length;
+    shown.push({ key: "workers", words: `${serving} of ${picture.workers.length} workers`, well: serving === picture.workers.length });
+  }
+  keyed(byId("chips"), shown, (chip) => chip.key, () => el("li"), (item, chip) => {
+    text(item, `${chip.well ? "✓" : "✕"} ${chip.words}`);
+    item.classList.toggle("bad", !chip.well);
+  });
+}
+
+function tiles(picture) {
+  const { total, lanes, journal } = picture;
+  const oldest = Math.max(0, ...lanes.map((lane) => lane.oldest_seconds));
+  const shown = [
+    ["Received", rate(total.received), "/s"],
+    ["Delivered", rate(total.delivered), "/s"],
+    ["Retried", rate(total.retried), "/s", total.retried > 0],
+    ["Refused", rate(total.refused), "/s", total.refused > 0],
+    ["Dead-lettered", rate(total.dead_lettered), "/s", total.dead_lettered > 0],
+    ["Held", count(total.held_events), ""],
+    ["Oldest held", seconds(oldest), ""],
+  ];
+  if (journal) shown.push(["Journal", bytes(journal.used_bytes), ""]);
+  keyed(byId("tiles"), shown, ([name]) => name, ([name]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("b"), el("span"))), (tile, [, value, unit, felt]) => {
+    text(tile.querySelector("b"), value);
+    text(tile.querySelector("span"), unit);
+    tile.classList.toggle("felt", Boolean(felt));
+  });
+}
+
+/** A trouble of `/status` in words. */
+function sentence(trouble) {
+  const { sink, source, journal, worker, state, reason, oldest_seconds, ...rest } = trouble;
+  const who = sink ? `Sink ${sink}` : source ? `Source ${source}` : journal ? "The journal" : "The service";
+  const what = journal ?? [state && words(state), reason && words(String(reason))].filter(Boolean).join(": ");
+  const where = worker === undefined ? "" : ` (worker ${worker})`;
+  const age = oldest_seconds === undefined ? "" : `, oldest event ${seconds(oldest_seconds)}`;
+  const more = Object.entries(rest).map(([name, value]) => `, ${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+  return `${who}${where}: ${what}${age}${more.join("")}`;
+}
