@@ -31,7 +31,8 @@ class World:
         """The service, without a path."""
         self._endpoint = endpoint
         self._proxy = proxy
-        self._admin = admin
+        self.admin = admin
+        """Its admin port, the same."""
 
     async def behave(self, target: str, behaviour: Behaviour) -> None:
         """Let a stream, delivery stream or queue behave so from now on."""
@@ -49,12 +50,12 @@ class World:
 
     async def metrics(self) -> str:
         """The text of /metrics."""
-        async with self.session.get(f"{self._admin}/metrics") as answer:
+        async with self.session.get(f"{self.admin}/metrics") as answer:
             return await answer.text()
 
     async def status(self, lane: str) -> Mapping[str, Any]:
         """What /status says of a lane."""
-        async with self.session.get(f"{self._admin}/status") as answer:
+        async with self.session.get(f"{self.admin}/status") as answer:
             lanes: Mapping[str, Any] = (await answer.json())["lanes"]
             return dict(lanes[lane])
 
