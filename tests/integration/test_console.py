@@ -27,7 +27,7 @@ PHONE = {"width": 400, "height": 800}
 
 
 @asynccontextmanager
-async def busy(folder: Path, clients: int = 4, **sinks: dict[str, Any]) -> AsyncIterator[World]:
+async def busy(folder: Path, sinks: dict[str, dict[str, Any]], clients: int = 4) -> AsyncIterator[World]:
     """A service with a route to each of these sinks, and producers that send to all until the end."""
     async with world(one_route_each(sinks), dict.fromkeys(sinks, Behaviour(delay=0.01)), folder) as running:
         producers = Producers(running.session, running.url)
@@ -44,7 +44,7 @@ async def busy(folder: Path, clients: int = 4, **sinks: dict[str, Any]) -> Async
 async def test_a_throttled_destination_turns_its_lane_amber_within_three_seconds_and_no_other(tmp_path: Path) -> None:
     executable()
     sinks = {"orders": kinesis("orders"), "lake": kinesis("lake"), "work": {"type": "sqs", "queue": "work"}}
-    async with busy(tmp_path, **sinks) as running, chromium() as browser, console(browser, running.admin) as seen:
+    async with busy(tmp_path, sinks) as running, chromium() as browser, console(browser, running.admin) as seen:
         for lane in sinks:
             await seen.state(lane, "healthy")
         await seen.page.wait_for_function("Number(document.querySelector('#tiles b').textContent) > 0")
@@ -82,8 +82,8 @@ async def test_a_dead_destination_and_a_lane_without_room_have_other_words_and_s
         "orders": kinesis("orders"),
         "work": {"type": "sqs", "queue": "work", "memory": "64KiB"},
     }
-    running_busy = busy(tmp_path, 16, **sinks)
-    async with running_busy as running, chromium() as browser, console(browser, running.admin) as seen:
+    many = busy(tmp_path, sinks, clients=16)
+    async with many as running, chromium() as browser, console(browser, running.admin) as seen:
         await seen.state("orders", "healthy")
         await running.behave("orders", Behaviour(dead=True))
         await running.behave("work", Behaviour(delay=5.0, servers=1))
@@ -100,7 +100,7 @@ async def test_a_dead_destination_and_a_lane_without_room_have_other_words_and_s
 async def test_everybody_can_use_it_by_day_and_by_night_on_a_phone_and_by_keyboard(tmp_path: Path, scheme: str) -> None:
     executable()
     sinks = {f"lane_{number:02}": kinesis(f"stream-{number}") for number in range(20)}
-    async with busy(tmp_path, **sinks) as running, chromium() as browser:
+    async with busy(tmp_path, sinks) as running, chromium() as browser:
         async with console(browser, running.admin, color_scheme=scheme, viewport=PHONE) as seen:
             await seen.state("lane_19", "healthy")
             assert await seen.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
