@@ -87,7 +87,7 @@ async def world(
     file, log = folder / "penstock.yaml", folder / "service.log"
     ports = {"server": {"port": 0, "deregister_delay": 0}, "admin": {"port": 0}}
     tree = {**configuration, **{name: {**configuration.get(name, {}), **more} for name, more in ports.items()}}
-    file.write_text(yaml.safe_dump(tree), "utf-8")
+    file.write_text(yaml.safe_dump(tree, sort_keys=False), "utf-8")
     behind = ("--upstream", upstream) if upstream else ()
     command = leashed("deploy.local.faultproxy", *behind)
     with Child("The fault proxy", command, folder / "proxy.log", announces=True) as proxy:

@@ -60,11 +60,11 @@ def _found(moments: Sequence[Moment], sink: str, tries: Tries) -> list[tuple[Sta
     share = now.held_bytes / now.capacity_bytes if now.capacity_bytes else 0.0
     if share > FULL_SHARE:
         found.append((State.FULL, f"{share:.0%} of its memory is taken"))
-    if now.breaker != "closed":
-        found.append((State.OPEN, f"nothing but failures: {now.last_failure or 'unavailable'}; it is tried every 2 s"))
     others = sorted(failures - {Reason.THROTTLED.value})
     failed = tries.retried - tries.throttled
-    if others or failed > tries.delivered:
+    if now.breaker != "closed":
+        found.append((State.OPEN, f"nothing but failures: {now.last_failure or 'unavailable'}; it is tried every 2 s"))
+    elif others or failed > tries.delivered:
         found.append((State.FAILING, f"calls fail: {', '.join(others)}" if others else "more events fail than succeed"))
     # a lane that knows the limit keeps to it: then little is throttled, and what waits becomes old
     felt = tries.throttled >= THROTTLED_SHARE * tries.count or now.oldest_seconds >= OLD_SECONDS

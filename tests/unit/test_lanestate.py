@@ -75,7 +75,6 @@ def test_all_that_holds_is_said_the_worst_first() -> None:
     assert told([before, past.moment(1)]).reasons == [
         "99% of its memory is taken",
         "nothing but failures: access_denied; it is tried every 2 s",
-        "calls fail: access_denied",
         "4 of 4 events tried in 4 s throttled",
     ]
 

@@ -107,6 +107,10 @@ function facts(item, found) {
 function lines(box, ways) {
   const drawing = byId("edges");
   if (getComputedStyle(drawing).display === "none") return;
+  for (const lane of byId("lane-nodes").children) {
+    // each destination beside its lane
+    box.querySelector(`[data-node="destination ${CSS.escape(lane.dataset.key)}"]`).style.height = `${lane.offsetHeight}px`;
+  }
   const origin = box.getBoundingClientRect();
   attribute(drawing, "viewBox", `0 0 ${origin.width} ${origin.height}`);
   const at = new Map([...box.querySelectorAll(".node")].map((item) => [item.dataset.node, rectangle(item, origin)]));

@@ -1,0 +1,1 @@
+"""A service with something to look at: `python -m examples.console`."""
