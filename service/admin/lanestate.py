@@ -1,6 +1,6 @@
 """How a lane does: one word, decided from what it has counted in the last seconds, and since when it holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -43,13 +43,18 @@ class Standing(Struct, frozen=True):
     """Each state that holds but `healthy`, in words, the worst first."""
 
 
-def standing(moments: Sequence[Moment], sink: str, before: Standing | None) -> Standing:
-    """How a lane does after these moments of the last SECONDS, the newest last. `before`: how it did."""
+def standings(moments: Sequence[Moment], before: Mapping[str, Standing]) -> dict[str, Standing]:
+    """By sink, how each lane does after these moments of the last SECONDS, the newest last. `before`: how they did."""
     now = moments[-1]
-    found = _found(moments, sink, Span(moments[0], now).tries().get(sink, Tries()))
-    state = found[0][0] if found else State.HEALTHY
-    since = before.since if before is not None and before.state is state else now.clock
-    return Standing(state, since, [words for _, words in found])
+    tries = Span(moments[0], now).tries()
+    result: dict[str, Standing] = {}
+    for sink in now.lanes:
+        found = _found(moments, sink, tries[sink])
+        state = found[0][0] if found else State.HEALTHY
+        known = before.get(sink)
+        since = known.since if known is not None and known.state is state else now.clock
+        result[sink] = Standing(state, since, [words for _, words in found])
+    return result
 
 
 def _found(moments: Sequence[Moment], sink: str, tries: Tries) -> list[tuple[State, str]]:

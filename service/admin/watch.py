@@ -12,7 +12,7 @@ import msgspec
 
 from service.admin.drawing import SHARE_SECONDS, draw
 from service.admin.history import History
-from service.admin.lanestate import SECONDS, Standing, standing
+from service.admin.lanestate import SECONDS, Standing, standings
 from service.admin.moment import Moment, Window, moment
 from service.admin.subject import Subject
 from service.admin.topology import Topology
@@ -115,7 +115,7 @@ class Watch:
         now = moment(found, time.monotonic(), time.time())
         self._window.add(now)
         recent = [each for each in self._window.moments if each.at > now.at - SECONDS - EVERY_SECONDS / 2]
-        self._standings = {sink: standing(recent, sink, self._standings.get(sink)) for sink in now.lanes}
+        self._standings = standings(recent, self._standings)
         new_point = self._history.add(now)
         if self.viewers:
             point = _event("point", msgspec.json.encode(self._history.shown(1))) if new_point else b""

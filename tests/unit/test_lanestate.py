@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from service.admin.lanestate import Standing, State, standing
+from service.admin.lanestate import Standing, State, standings
 from service.admin.moment import Moment
 from tests.unit.console_moments import EPOCH, Past
 
 
 def told(moments: list[Moment], before: Standing | None = None) -> Standing:
-    return standing(moments, "lake", before)
+    return standings(moments, {"lake": before} if before is not None else {})["lake"]
 
 
 def test_a_lane_that_does_nothing_is_healthy() -> None:
