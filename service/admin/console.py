@@ -34,6 +34,9 @@ _HEADERS: Final = {
     "Cache-Control": "no-cache",
 }
 
+_UNBUFFERED: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""The second is nginx's (ngx_http_proxy_module, proxy_buffering): else it would collect pictures."""
+
 Refusal = Callable[[str], Response]
 """The answer to a viewer for whom there is no room, of a sentence that says why."""
 
@@ -97,7 +100,7 @@ class EventStream(Response):
 
     def __init__(self, watch: Watch, refusal: Response) -> None:
         """`refusal` is the answer instead if there is no room."""
-        super().__init__(media_type="text/event-stream", headers={**_HEADERS, "Cache-Control": "no-store"})
+        super().__init__(media_type="text/event-stream", headers={**_HEADERS, **_UNBUFFERED})
         self._watch = watch
         self._refusal = refusal
         del self.headers["content-length"]

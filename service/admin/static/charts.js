@@ -7,7 +7,7 @@ const POINTS = 180;
 const PLOTS = [
   { title: "Events per second", unit: rate, series: [["received", "in"], ["delivered", "out"]] },
   { title: "Held events", unit: count, series: [["held", "held"]] },
-  { title: "Delivery time and age", unit: seconds, series: [["p99", "p99 to delivery"], ["oldest", "oldest held"]] },
+  { title: "Delivery time and age", unit: seconds, series: [["p99", "p99"], ["oldest", "oldest held"]] },
   { title: "Retries per second", unit: rate, series: [["retried", "retries"]] },
 ];
 const HEIGHT = 132;
