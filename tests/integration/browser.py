@@ -63,7 +63,8 @@ class Seen:
 @asynccontextmanager
 async def console(browser: Browser, admin: str, **context: Any) -> AsyncIterator[Seen]:
     """The page of a service's console; asserts that it did nothing that it should not."""
-    viewed = await browser.new_context(**context)
+    # lines that run are drawn sixty times a second, on cores that the service needs
+    viewed = await browser.new_context(reduced_motion="reduce", **context)
     seen = Seen(await viewed.new_page(), admin)
     await seen.page.goto(f"{admin}/console")
     yield seen

@@ -1,4 +1,4 @@
-"""The console's files: nothing from elsewhere, nothing inline, what is vendored as it was, and all of it in the wheel."""
+"""The console's files: nothing from elsewhere, nothing inline, what is vendored as it was, all of it in the wheel."""
 
 import hashlib
 import re
