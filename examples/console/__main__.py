@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -20,6 +20,8 @@ from deploy.local.emulator import emulator, isolated
 from deploy.local.faultproxy.behaviour import Behaviour
 from examples.console.traffic import Traffic
 from examples.quickstart.resources import Clients
+
+Scheme = Literal["dark", "light"]
 
 CONFIGURATION = Path(__file__).with_name("penstock.yaml")
 STREAMS = {"orders": 2, "sessions": 1}
@@ -87,7 +89,7 @@ async def _show(options: argparse.Namespace, running: World) -> None:
     await _photograph(f"{running.admin}/console", options.screenshot, options.scheme)
 
 
-async def _photograph(url: str, file: Path, scheme: str) -> None:
+async def _photograph(url: str, file: Path, scheme: Scheme) -> None:
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:

@@ -44,7 +44,8 @@ def test_whatever_the_page_names_exists() -> None:
 
 def test_what_is_not_ours_is_as_it_was_published_and_has_its_licence_beside_it() -> None:
     folder = STATIC / "vendor"
-    sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: digest for digest, name in lines}
     assert sums == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in VENDORED}
     told = (folder / "README.md").read_text("utf-8")
     assert [name for name in sums if name not in told] == []
