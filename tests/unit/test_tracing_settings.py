@@ -75,5 +75,5 @@ def test_values_of_headers_are_masked(tmp_path: Path) -> None:
 
 def test_the_last_spans_have_a_part_of_the_grace(tmp_path: Path) -> None:
     tight = f"server: {{grace: {27 + CLOSE_SECONDS - 1:g}s}}\n"
-    assert "for the last answers and spans" in mistakes(tmp_path, GOOD, tight)
+    assert "2s for the last answers and 2s for the last spans" in mistakes(tmp_path, GOOD, tight)
     assert not loaded(tmp_path, "exporter: none", tight).tracing.on
