@@ -6,8 +6,9 @@ from typing import Any
 from msgspec import Struct
 
 from service.cloudwatch.intrinsics import If, InLine, Ref, Sub
+from service.cloudwatch.names import BY_NAME
 from service.cloudwatch.parameters import Threshold
-from service.cloudwatch.watched import METRIC, Watched, WatchedSink
+from service.cloudwatch.watched import Watched, WatchedSink
 from service.cloudwatch.watches import WATCHES, Watch
 
 MOST_CHARACTERS = 1024
@@ -45,7 +46,7 @@ def alarms(watched: Watched, without: Collection[str] = (), expected: Collection
     for watch in WATCHES:
         if watch.name in without or (watch.stored and not watched.stores):
             continue
-        for subject in watched.subjects(METRIC[watch.metric].by):
+        for subject in watched.subjects(BY_NAME[watch.metric].by):
             if watch.wanted and subject not in expected:
                 continue
             if watch.sinks is not None and not watch.sinks(watched.sinks[subject]):

@@ -12,7 +12,9 @@ from msgspec import Struct
 
 from service.cloudwatch.alarms import Alarm, percentage
 from service.cloudwatch.graphs import ROWS, Graph, Row
-from service.cloudwatch.watched import METRIC, Watched
+from service.cloudwatch.names import BY_NAME
+from service.cloudwatch.totals import NO_ROUTE
+from service.cloudwatch.watched import Watched
 
 WIDTH = 24
 MOST_METRICS = 2500
@@ -85,7 +87,9 @@ def _side_by_side(row: Row, watched: Watched) -> Iterator[list[Widget]]:
 
 
 def _subjects(graph: Graph, watched: Watched) -> Sequence[str]:
-    subjects = watched.subjects(METRIC[graph.metrics[0]].by)
+    subjects = watched.subjects(BY_NAME[graph.metrics[0]].by)
+    if graph.strays:
+        return [*subjects, NO_ROUTE]
     return [each for each in subjects if watched.sinks[each].records] if graph.records else subjects
 
 

@@ -15,7 +15,9 @@ class Graph(Struct, frozen=True):
     share: tuple[str, str] | None = None
     """If the one metric is taken as a share, in percent, of the sum of these two."""
     records: bool = False
-    """Only for sinks that put records on the wire."""
+    """Only for sinks whose records are counted."""
+    strays: bool = False
+    """Beside the routes, also what found none."""
 
 
 class Row(Struct, frozen=True):
@@ -80,8 +82,8 @@ ROWS: Final = (
         "What comes in, what is refused?",
         "Rejected: the producer's to mend. Refused: for lack of room; it is to come again.",
         (
-            _sum("Received", "EventsReceived"),
-            _sum("Rejected", "EventsRejected"),
+            Graph("Received", ("EventsReceived",), ("Sum",), strays=True),
+            Graph("Rejected", ("EventsRejected",), ("Sum",), strays=True),
             _sum("Refused for lack of room", "EventsRefusedBusy"),
             _highest("Messages behind", "ConsumerLag"),
         ),

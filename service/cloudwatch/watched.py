@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from math import ceil
-from typing import Final
 
 from msgspec import Struct
 
-from service.cloudwatch.names import METRICS, By, Named
+from service.cloudwatch.names import BY_NAME, By
 from service.config import Config
 from service.receiving.contract import SourceConfig
-
-METRIC: Final[Mapping[str, Named]] = {each.name: each for each in METRICS}
-"""By name."""
 
 MINUTE = 60
 
@@ -65,7 +61,7 @@ class Watched(Struct, frozen=True):
 
     def dimensions(self, metric: str, subject: str) -> dict[str, str]:
         """Dimensions of the metric of that name for one route, sink or source, as they are published."""
-        by = METRIC[metric].by
+        by = BY_NAME[metric].by
         return {**self.own, **({by.value: subject} if by is not By.SERVICE else {})}
 
     @property

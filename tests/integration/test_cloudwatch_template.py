@@ -5,6 +5,8 @@ alarm when data comes, over one window and all dimensions.
 """
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +16,27 @@ import botocore.session
 import pytest
 from cfnlint.decode import cfn_yaml
 
+from deploy.local.emulator import isolated
 from service.cloudwatch.template import MOST_BYTES_SENT
-from tests.integration.command import penstock
-from tests.unit.cloudwatch_world import MIXED, large, written
+from tests.integration.command import Serving, penstock
+from tests.unit.cloudwatch_world import MIXED, large, lines, written
 
 Client = Callable[[str], Any]
+
+SERVING = {
+    "aws": {"region": "us-east-1"},
+    "journal": {"path": "journal", "volume": "ephemeral"},
+    "sinks": {
+        "data": {"type": "memory"},
+        "away": {"type": "sqs", "queue": "nobody-made-it", "patience": "2s", "call_timeout": "1s"},
+        "letters": {"type": "memory"},
+    },
+    "routes": {
+        "orders": {"to": ["data", {"sink": "away", "required": False}], "dead_letter": "letters"},
+        "lines": {"ack": "stored", "to": ["data"], "dead_letter": "letters"},
+    },
+}
+"""A service of which one sink refuses everything."""
 
 
 @pytest.fixture
@@ -147,6 +165,51 @@ def test_the_end_of_an_alarm_is_told_too(client: Client, tmp_path: Path) -> None
         )
     notices = heard(client("sqs"), queue)
     assert {next(notices)["NewStateValue"] for _ in range(2)} == {"ALARM", "OK"}
+
+
+def test_what_a_service_publishes_is_what_alarms_and_dashboards_look_at(
+    client: Client, emulator: str, tmp_path: Path
+) -> None:
+    """From an event that a sink refuses to the queue of who is on call."""
+    own = {
+        "mode": "api",
+        "namespace": "Serving",
+        "service": "serving",
+        "interval": "1s",
+        "dimensions": {"Stage": "live"},
+    }
+    settings = SERVING | {"cloudwatch": own}
+    text = generate(tmp_path, settings, "--without", "throttled")
+    outputs = made(client("cloudformation"), "serving", {"TemplateBody": text})
+    queue = listening(client, outputs["AlarmTopic"], "serving")
+    with Serving("serve", folder=tmp_path, more=isolated(os.environ, emulator)) as running:
+        assert running.post("orders", {"number": 1})[0] == 200
+        notice = next(each for each in heard(client("sqs"), queue) if each["AlarmName"] == "serving-dead-letters-away")
+        assert notice["NewStateValue"] == "ALARM"
+        running.signal(signal.SIGTERM)
+        assert running.end() == 0
+    listed = client("cloudwatch").list_metrics(Namespace="Serving")["Metrics"]
+    sent = {_identity(each) for each in listed}
+    body = client("cloudwatch").get_dashboard(DashboardName="serving")["DashboardBody"]
+    shown = {
+        ("Serving", line[1], frozenset(pairwise(line[2:])))
+        for widget in json.loads(body)["widgets"]
+        for line, _ in lines(widget)
+    }
+    assert sent <= shown
+    looked_at = {name: _identity(alarm) for name, alarm in alarms(client("cloudwatch"), "serving").items()}
+    levels = {"oldest-event-data", "oldest-event-letters", "unaccounted", "silent", "journal-full", "journal-old"}
+    assert {looked_at[name] for name in levels | {"dead-letters-away"}} <= sent
+
+
+def _identity(metric: dict[str, Any]) -> tuple[str, str, frozenset[tuple[str, str]]]:
+    dimensions = frozenset((each["Name"], each["Value"]) for each in metric["Dimensions"])
+    return metric["Namespace"], metric["MetricName"], dimensions
+
+
+def pairwise(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Names and values of dimensions, as a dashboard has them."""
+    return zip(words[::2], words[1::2], strict=True)
 
 
 def test_a_large_template_goes_by_way_of_a_bucket(client: Client, emulator: str, tmp_path: Path) -> None:

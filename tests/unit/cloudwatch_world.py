@@ -1,5 +1,6 @@
 """Services of several kinds to watch, each from a configuration as an operator writes it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,19 @@ def written(folder: Path, settings: dict[str, Any]) -> Path:
     return path
 
 
-def watching(folder: Path, settings: dict[str, Any], namespace: str = "Penstock", service: str = "shop") -> Watched:
-    """What is watched of a service with these settings."""
-    own = {"namespace": namespace, "service": service.replace("$", "$$")}
-    return watched(load(written(folder, settings | {"cloudwatch": own}), {}))
+def watching(folder: Path, settings: dict[str, Any], service: str = "shop", **own: Any) -> Watched:
+    """What is watched of a service with these settings, `own` being others of the section `cloudwatch`."""
+    section = {"service": service.replace("$", "$$"), **own}
+    return watched(load(written(folder, settings | {"cloudwatch": section}), {}))
+
+
+def lines(widget: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """What a graph shows, written out: `...` stands for what the line before it begins with."""
+    before: tuple[str, ...] = ()
+    for *words, options in widget["properties"].get("metrics", ()):
+        if words:
+            whole = (*before[:-1], *words[1:]) if words[0] == "..." else tuple(words)
+            before = whole
+            yield whole, options
+        else:
+            before = ()

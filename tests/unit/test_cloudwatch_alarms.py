@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from service.cloudwatch.alarms import MOST_CHARACTERS, Alarm, alarms, oldest_seconds, properties
 from service.cloudwatch.intrinsics import If, Ref
-from service.cloudwatch.names import By, Kind
-from service.cloudwatch.watched import METRIC, Watched, WatchedSink
+from service.cloudwatch.names import BY_NAME, By, Kind
+from service.cloudwatch.watched import Watched, WatchedSink
 from service.cloudwatch.watches import WATCHES, Missing, Watch
 from tests.unit.cloudwatch_world import MIXED, SMALL, large, watching
 
@@ -28,16 +27,16 @@ def made(watched: Watched, name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
 def test_every_metric_of_an_alarm_exists_and_is_taken_as_what_it_is(watch: Watch) -> None:
-    metric = METRIC[watch.metric]
+    metric = BY_NAME[watch.metric]
     taken = {Kind.COUNT: {"Sum"}, Kind.LEVEL: {"Maximum", "SampleCount"}}[metric.kind]
     assert watch.statistic in taken
     for other in watch.share or ():
-        assert (METRIC[other].by, METRIC[other].kind, METRIC[other].unit) == (metric.by, metric.kind, metric.unit)
+        assert (BY_NAME[other].by, BY_NAME[other].kind, BY_NAME[other].unit) == (metric.by, metric.kind, metric.unit)
 
 
 @pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
 def test_a_count_that_is_missing_was_0_and_a_level_is_as_it_was_unless_silence_is_the_alarm(watch: Watch) -> None:
-    usual = Missing.WELL if METRIC[watch.metric].kind is Kind.COUNT else Missing.STAYS
+    usual = Missing.WELL if BY_NAME[watch.metric].kind is Kind.COUNT else Missing.STAYS
     assert watch.missing == (Missing.AMISS if watch.below else usual)
 
 
@@ -97,7 +96,7 @@ def test_an_alarm_looks_at_the_metric_as_it_is_published(tmp_path: Path) -> None
 
 
 def test_dimensions_of_the_configuration_stand_in_each_metric(tmp_path: Path) -> None:
-    watched = replace(watching(tmp_path, MIXED), own={"Service": "shop", "Stage": "live"})
+    watched = watching(tmp_path, MIXED, dimensions={"Stage": "live"})
     for alarm in alarms(watched):
         found = properties(alarm, watched, TOLD)
         metrics = [each["MetricStat"]["Metric"] for each in found.get("Metrics", []) if "MetricStat" in each]
@@ -123,13 +122,13 @@ def test_the_throttled_share_is_computed_from_three_metrics_of_one_sink(tmp_path
 def test_metrics_that_come_seldom_are_looked_at_as_seldom(tmp_path: Path) -> None:
     watched = watching(tmp_path, MIXED)
     assert (made(watched, "silent")["Period"], made(watched, "nothing-received-orders")["Period"]) == (60, 300)
-    seldom = replace(watched, interval_seconds=90.0)
+    seldom = watching(tmp_path, MIXED, interval="90s")
     assert (made(seldom, "silent")["Period"], made(seldom, "nothing-received-orders")["Period"]) == (120, 300)
     assert made(seldom, "throttled-stream")["Metrics"][1]["MetricStat"]["Period"] == 120
 
 
 def test_no_alarm_looks_back_further_than_a_day(tmp_path: Path) -> None:
-    hourly = replace(watching(tmp_path, MIXED), interval_seconds=3600.0)
+    hourly = watching(tmp_path, MIXED, interval="1h")
     for alarm in alarms(hourly, expected=hourly.routes):
         found = properties(alarm, hourly, TOLD)
         period = found.get("Period") or found["Metrics"][1]["MetricStat"]["Period"]

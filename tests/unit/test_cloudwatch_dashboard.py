@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +13,12 @@ from service.cloudwatch.dashboard import MOST_ALARMS, MOST_LINES, WIDTH, dashboa
 from service.cloudwatch.graphs import ROWS
 from service.cloudwatch.names import METRICS, By, Kind
 from service.cloudwatch.watched import Watched
-from tests.unit.cloudwatch_world import MIXED, SMALL, large, watching
-
-Line = tuple[tuple[str, ...], dict[str, Any]]
+from tests.unit.cloudwatch_world import MIXED, SMALL, large, lines, watching
 
 
 def pages(watched: Watched) -> list[list[dict[str, Any]]]:
     """The widgets of each dashboard."""
     return [json.loads(body)["widgets"] for body in dashboards(watched, alarms(watched))]
-
-
-def lines(widget: dict[str, Any]) -> Iterator[Line]:
-    """What a graph shows, written out: `...` stands for what the line before it begins with."""
-    before: tuple[str, ...] = ()
-    for *words, options in widget["properties"].get("metrics", ()):
-        if words:
-            whole = (*before[:-1], *words[1:]) if words[0] == "..." else tuple(words)
-            before = whole
-            yield whole, options
-        else:
-            before = ()
 
 
 def shown(watched: Watched) -> set[tuple[str, ...]]:
@@ -42,10 +27,11 @@ def shown(watched: Watched) -> set[tuple[str, ...]]:
 
 def test_every_metric_of_every_sink_route_and_source_is_shown(tmp_path: Path) -> None:
     watched = watching(tmp_path, MIXED, namespace="Own", service="shop")
+    strays = {"EventsReceived": ["(none)"], "EventsRejected": ["(none)"]}
     published = {
         ("Own", metric.name, "Service", "shop", *((metric.by.value, subject) if subject else ()))
         for metric in METRICS
-        for subject in watched.subjects(metric.by)
+        for subject in (*watched.subjects(metric.by), *strays.get(metric.name, ()))
         if metric.name not in ("KinesisRecordsPut", "UserRecordsPerKinesisRecord") or subject == "stream"
     }
     assert shown(watched) == published
@@ -125,7 +111,7 @@ def test_the_largest_services_stay_within_the_limits(tmp_path: Path) -> None:
         assert all(len(each["properties"]["alarms"]) <= MOST_ALARMS for each in page if each["type"] == "alarm")
         assert len([each for each in page if each["type"] == "text"]) >= 1
     wanted = {line[-1] for line in shown(watched) if "Route" in line}
-    assert wanted == set(watched.subjects(By.ROUTE))
+    assert wanted == {*watched.subjects(By.ROUTE), "(none)"}
 
 
 def test_a_graph_has_no_more_subjects_than_can_be_told_apart(tmp_path: Path) -> None:
