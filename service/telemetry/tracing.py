@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 MOST_LINKS: Final = 128
-"""Of one span, OpenTelemetry's own limit (OTEL_SPAN_LINK_COUNT_LIMIT): what is beyond is left out, and said so."""
+"""Of one span, as many as OpenTelemetry's own limit (OTEL_SPAN_LINK_COUNT_LIMIT): the others are left out."""
 
 CLOSE_SECONDS: Final = 2.0
 """How long the end of the service waits for the last spans."""

@@ -38,11 +38,16 @@ def collector() -> Iterator[Collector]:
 
 
 @asynccontextmanager
-async def moving(folder: Path, cluster: MockCluster, collector: Collector, sample: float) -> AsyncIterator[Meter]:
+async def moving(
+    folder: Path, cluster: MockCluster, collector: Collector, sample: float, linger: str = "0s"
+) -> AsyncIterator[Meter]:
     """From one topic to another, recorded."""
     kafka = {"type": "kafka", "brokers": cluster.bootstrap}
     tree = {
-        "sinks": {"out": {**kafka, "topic": "orders"}, "dead": {"type": "file", "path": str(folder / "dead")}},
+        "sinks": {
+            "out": {**kafka, "topic": "orders", "linger": linger},
+            "dead": {"type": "file", "path": str(folder / "dead")},
+        },
         "routes": {"orders": {"to": ["out"], "dead_letter": "dead"}},
         "sources": {
             "incoming": {**kafka, "group": "g", "topics": {"raw": "orders"}, "codec": "json", "properties": QUICK},
@@ -68,12 +73,14 @@ async def delivered(meter: Meter, count: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def through(folder: Path, cluster: MockCluster, collector: Collector, sample: float, *parents: str) -> list[str]:
+async def through(
+    folder: Path, cluster: MockCluster, collector: Collector, sample: float, *parents: str, linger: str = "0s"
+) -> list[str]:
     """The `traceparent` of each message at the end."""
     for each in parents:
         headers: dict[str, Any] = {"traceparent": each} if each else {}
         await asyncio.to_thread(produce, cluster.bootstrap, "raw", [b'{"n":1}'], headers=headers)
-    async with moving(folder, cluster, collector, sample) as meter:
+    async with moving(folder, cluster, collector, sample, linger) as meter:
         await delivered(meter, len(parents))
     found = await asyncio.to_thread(received, cluster.bootstrap, "orders")
     return [each.headers.get("traceparent", "") for each in found]
@@ -112,9 +119,10 @@ async def test_messages_without_a_trace_are_in_that_of_our_span(
 
 async def test_links_are_bounded(cluster: MockCluster, collector: Collector, tmp_path: Path) -> None:
     parents = [f"{PARENT[:36]}{number:016x}-01" for number in range(1, 2 * MOST_LINKS)]
-    await through(tmp_path, cluster, collector, 0, *parents)
+    await through(tmp_path, cluster, collector, 0, *parents, linger="1s")
     spans = collector.until(lambda spans: len(of_kind(spans, Span.SPAN_KIND_CLIENT)) >= 1)
-    assert max(len(span.links) for span in spans) <= MOST_LINKS
+    assert max(len(span.links) for span in spans) == MOST_LINKS
+    assert not any(span.dropped_links_count for span in spans), "the SDK was given no more than it takes"
 
 
 async def test_a_call_that_fails_says_why_and_each_attempt_is_a_span(
