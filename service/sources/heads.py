@@ -2,14 +2,14 @@
 
 A producer's requests differ in little but their bodies. Where the head of one is known, and all of it came at once,
 what was found of those bytes, by the parser and by admission, holds for it. What differs in each of them is left out of
-what is compared: the digits of the Content-Length, and the value of a `traceparent`.
+what is compared: the digits of the Content-Length, and the values of `traceparent` and `tracestate`.
 """
 
 from typing import Final
 
 from msgspec.structs import replace
 
-from service.codecs.tracecontext import PARENT, PARENT_CHARACTERS, of_headers
+from service.codecs.tracecontext import PARENT, PARENT_CHARACTERS, STATE, of_headers
 from service.sources.head import Head
 
 MOST: Final = 512
@@ -20,8 +20,10 @@ _LENGTH: Final = b"ength: "
 """Where the digits begin, if the first one in a head is of that header; if not, `learn` sees it, and learns nothing."""
 _HEADER: Final = b"\r\ncontent-length: "
 _END: Final = b"\r\n\r\n"
+_LINE: Final = b"\r\n"
 _PARENTS: Final = (b"\r\ntraceparent: ", b"\r\nTraceparent: ")
-"""As producers write it."""
+_STATES: Final = (b"\r\ntracestate: ", b"\r\nTracestate: ")
+"""As producers write them."""
 
 
 class Heads:
@@ -45,15 +47,16 @@ class Heads:
         return head, data[head_end:]
 
     def _find_traced(self, key: bytes) -> Head | None:
-        """The head that is known but for its `traceparent`, with the one that stands in `key`."""
-        start = _value(key)
-        head = self._known.get(_without(key, start)) if start else None
-        if head is None:
+        """The head that is known but for its `traceparent` and `tracestate`, with those that stand in `key`."""
+        parted = _parted(key)
+        head = self._known.get(parted[0]) if parted is not None else None
+        if parted is None or head is None:
             return None
-        headers = {**head.headers, PARENT: key[start : start + PARENT_CHARACTERS].decode("latin-1")}
-        # one that is not sound might be anything, two lines even
+        headers = {**head.headers, **parted[1]}
         trace = of_headers(headers)
-        return None if trace is None else replace(head, headers=headers, trace=trace)
+        # what is not sound might be anything, two lines even
+        sound = trace is not None and (STATE not in parted[1] or trace.state)
+        return replace(head, headers=headers, trace=trace) if sound else None
 
     def learn(self, data: bytes, head: Head, body: bytes | bytearray) -> None:
         """`data` was the whole of a request that leaves its connection open; its parser has found `head` and `body`."""
@@ -68,21 +71,34 @@ class Heads:
             if len(self._known) >= MOST:
                 self._known.clear()
             key = data[:mark] + data[digits_end:head_end]
-            # of two the parser has made one, which is none: then each stands for itself
-            if head.trace is not None and (start := _value(key)):
-                key = _without(key, start)
+            parted = _parted(key) if head.trace is not None else None
+            # of two the parser has made one, and not what stands in the first line
+            if parted is not None and parted[1].items() <= head.headers.items():
+                key = parted[0]
                 self._traced = True
             self._known[key] = head
 
 
-def _value(key: bytes) -> int:
-    """Where the value of the `traceparent` begins that a head has, one of 55 characters; 0 if it has none."""
-    for name in _PARENTS:
-        start = key.find(name) + len(name)
-        if start >= len(name) and key[start + PARENT_CHARACTERS : start + PARENT_CHARACTERS + 2] == _END[:2]:
-            return start
+def _parted(key: bytes) -> tuple[bytes, dict[str, str]] | None:
+    """A head without the values of its `traceparent` and `tracestate`, and these; None if the first has not 55
+    characters, or the second none."""
+    start = _value(key, _PARENTS)
+    end = start + PARENT_CHARACTERS
+    if not start or key[end : end + 2] != _LINE:
+        return None
+    values = {PARENT: key[start:end].decode("latin-1")}
+    rest = key[:start] + key[end:]
+    start = _value(rest, _STATES)
+    if not start:
+        return rest, values
+    end = rest.find(_LINE, start)
+    values[STATE] = rest[start:end].decode("latin-1")
+    return (rest[:start] + rest[end:], values) if end > start else None
+
+
+def _value(key: bytes, names: tuple[bytes, ...]) -> int:
+    """Where the value of a header begins that has one of these names; 0 if there is none."""
+    for name in names:
+        if (at := key.find(name)) >= 0:
+            return at + len(name)
     return 0
-
-
-def _without(key: bytes, start: int) -> bytes:
-    return key[:start] + key[start + PARENT_CHARACTERS :]

@@ -63,10 +63,10 @@ async def test_a_head_that_differs_in_its_traceparent_is_not_parsed_again(
 
     monkeypatch.setattr(DirectProtocol, "_take", counted)
     async with await service.connect() as connection:
-        for parent in (PARENT, OTHER, PARENT):
-            await connection.send(request("/v1/orders", GOOD, {"traceparent": parent, "x-test": "1"}))
+        for parent, state in ((PARENT, "a=1"), (OTHER, "b=2"), (PARENT, "c=3")):
+            await connection.send(request("/v1/orders", GOOD, {"traceparent": parent, "tracestate": state}))
             assert (await connection.answer()).status == 200
-    assert known == ([Trace(OTHER), Trace(PARENT)] if way == "short" else [])
+    assert known == ([Trace(OTHER, "b=2"), Trace(PARENT, "c=3")] if way == "short" else [])
 
 
 async def test_a_key_that_is_a_traceparent_is_that_of_its_own_request(service: Service) -> None:

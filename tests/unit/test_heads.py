@@ -130,6 +130,29 @@ def test_nothing_else_of_the_head_may_differ(data: bytes) -> None:
     assert heads.find(whole(b"{}", data)) is None
 
 
+@pytest.mark.parametrize(
+    ("known", "state"), [("a=1", "b=2,c=3"), ("dd=s:1;p:b7ad6b7169203331", "dd=s:1;p:00f067aa0ba902b7")]
+)
+def test_nor_does_its_tracestate_matter(known: str, state: str) -> None:
+    data = whole(b"{}", with_parent(PARENT, more=f"\r\ntracestate: {known}"))
+    heads = learned(data, b"{}", head(traceparent=PARENT, tracestate=known))
+    found = heads.find(whole(b"[1]", with_parent(OTHER, more=f"\r\ntracestate: {state}")))
+    assert found is not None
+    assert found[0].trace == Trace(OTHER, state)
+    assert found[0].headers == {"traceparent": OTHER, "tracestate": state}
+    for other in ("", "A=1", "a=1,a=2", "a", "a=" + "x" * 600, "a=1\r\ntracestate: b=2", "a=1\nX: y"):
+        assert heads.find(whole(b"[1]", with_parent(OTHER, more=f"\r\ntracestate: {other}"))) is None
+    assert heads.find(whole(b"[1]", with_parent(OTHER))) is None
+
+
+def test_a_head_with_two_tracestates_stands_for_itself_but_for_its_traceparent() -> None:
+    two = "\r\ntracestate: a=1\r\ntracestate: b=2"
+    heads = learned(whole(b"{}", with_parent(PARENT, more=two)), b"{}", head(traceparent=PARENT, tracestate="a=1, b=2"))
+    assert heads.find(whole(b"{}", with_parent(PARENT, more=two))) is not None
+    assert heads.find(whole(b"{}", with_parent(PARENT, more=two.replace("a=1", "c=1")))) is None
+    assert heads.find(whole(b"{}", with_parent(OTHER, more=two))) is None
+
+
 def test_of_heads_whose_traceparent_is_not_followed_each_stands_for_itself() -> None:
     broken = whole(b"{}", with_parent("x" * 55))
     heads = learned(broken, b"{}", head(traceparent="x" * 55))
