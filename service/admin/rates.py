@@ -26,7 +26,7 @@ class Rates:
         self.stored = _rate(sum(grown(now.journal_taken, before.journal_taken).values()) / self._seconds)
         """Events that came to the journal, per second."""
         self._bills = {
-            sink: {name: count - before.bills.get(sink, bill).get(name, count) for name, count in bill.items()}
+            sink: {name: count - before.bills.get(sink, {}).get(name, count) for name, count in bill.items()}
             for sink, bill in now.bills.items()
         }
 

@@ -33,7 +33,7 @@ def test_points_are_bounded_and_the_oldest_go() -> None:
     for step in range(POINTS + 20):
         past.deliver(step)
         history.add(past.moment(5.0 * step))
-    shown = history.shown()
+    shown = history.shown(10 * POINTS)
     assert len(shown.at) == POINTS
     assert shown.at[-1] == EPOCH + 5 * (POINTS + 19)
     assert {len(values) for lane in shown.lanes.values() for values in lane.values()} == {POINTS}

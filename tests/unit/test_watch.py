@@ -97,6 +97,19 @@ async def test_one_picture_is_drawn_for_all_who_look() -> None:
     assert drawn <= looks
 
 
+async def test_whoever_comes_between_two_looks_gets_the_picture_that_there_is() -> None:
+    subject = Subject()
+    async with watched(subject) as watch:
+        await looked(subject, 2)
+        subject.shown.clear()
+        seen: list[dict[str, Any]] = []
+        for _ in range(3):
+            async with looking(watch) as stream:
+                seen += await pictures(stream, 1)
+        assert [seen[0]] * 3 == seen
+        assert watch.pictures == 1
+
+
 async def test_the_stream_begins_with_the_history_of_the_time_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.admin.history.EVERY_SECONDS", 0.5)  # half a second less is none: each look is a point
     subject = Subject()
