@@ -14,11 +14,13 @@ import orjson
 from msgspec import Struct, to_builtins
 
 from service import __version__
-from service.admin.balance import unbalanced
+from service.admin.balance import astray
+from service.admin.conservation import unbalanced
+from service.admin.ends import last_ends
+from service.admin.moment import moment
 from service.admin.subject import Subject
 from service.config.settings import RouteConfig
 from service.delivery.troubles import rfc3339
-from service.outcome import Reason
 from service.telemetry.histogram import Histogram
 from service.telemetry.journal import JournalGauges
 from service.telemetry.meter import REFUSED, Last
@@ -60,7 +62,8 @@ class Status:
         """All of it, as plain values."""
         found = await self._subject.snapshot()
         workers = self._subject.workers()
-        off = unbalanced(found, self._routes)
+        now = moment(found, time.monotonic(), time.time())
+        off = [*unbalanced(now), *astray(now, self._routes)]
         return {
             "version": __version__,
             "phase": found.phase,
@@ -85,18 +88,17 @@ class Status:
 
 def _ends(last: Mapping[tuple[str, str, str, str], Last]) -> list[dict[str, Any]]:
     """The last event of each bad end, the latest first; words only where they are not about what is in an event."""
-    latest = sorted(last.items(), key=lambda item: -item[1].at)[:MOST_ENDS]
     return [
         {
-            "at": rfc3339(each.at),
-            "source" if outcome == REFUSED else "sink": where,
-            "route": route,
-            "outcome": outcome,
-            "reason": reason,
-            "id": each.id,
-            **({"detail": each.detail} if outcome != REFUSED and reason != Reason.INVALID.value else {}),
+            "at": rfc3339(end.at),
+            "source" if end.outcome == REFUSED else "sink": end.where,
+            "route": end.route,
+            "outcome": end.outcome,
+            "reason": end.reason,
+            "id": end.id,
+            **({"detail": end.detail} if end.detail is not None else {}),
         }
-        for (where, route, outcome, reason), each in latest
+        for end in last_ends(last, details=False)[:MOST_ENDS]
     ]
 
 

@@ -50,7 +50,7 @@ def _head(status: Status) -> Text:
         text.append("books balance")
     else:
         off = status["conservation"]["off"][0]
-        where = f"{_plain(off['route'])} -> {_plain(off['sink'] or 'journal')}"
+        where = f"{_plain(off['route'])} -> {_plain(off['where'])}"
         text.append(f"\nBOOKS DO NOT BALANCE: {off['events']} events, {where}", BAD)
     origin = _plain(configuration["origin"] or "built-in configuration")
     text.append(f"\n{origin} {_plain(configuration['digest'])}")

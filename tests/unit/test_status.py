@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from service.admin.balance import unbalanced
+from service.admin.balance import astray
+from service.admin.conservation import Off
+from service.admin.moment import moment
 from service.admin.status import MOST_ENDS, Status, configuration
 from service.admin.subject import Answer
 from service.config.settings import RouteConfig
@@ -167,33 +169,35 @@ async def test_one_process_has_no_workers_no_journal_and_no_sources_to_tell_of()
 
 
 @pytest.mark.parametrize(
-    ("counter", "key", "route", "sink", "events"),
+    ("counter", "key", "where", "route", "events"),
     [
-        ("lane_held", ("lake", "orders"), "orders", "lake", -1),
-        ("lane_received", ("dead", "orders"), "orders", "dead", 1),
-        ("journal_stored", "audit", "audit", None, -1),
+        ("lane_held", ("lake", "orders"), "lake", "orders", -1),
+        ("lane_received", ("dead", "orders"), "dead", "orders", 1),
+        ("journal_stored", "audit", "journal", "audit", -1),
     ],
 )
-async def test_books_that_do_not_balance_say_where(
-    counter: str, key: Any, route: str, sink: str | None, events: int
-) -> None:
+async def test_books_that_do_not_balance_say_where(counter: str, key: Any, where: str, route: str, events: int) -> None:
     found = full()
     getattr(found.meter, counter)[key] += 1
     told = (await shown(found))["conservation"]
-    assert told == {"balanced": False, "off": [{"route": route, "sink": sink, "events": events}]}
+    assert told == {"balanced": False, "off": [{"where": where, "route": route, "events": events}]}
+
+
+def off_at_the_edge(found: Snapshot, routes: dict[str, RouteConfig]) -> list[Off]:
+    return astray(moment(found, 0.0, 0.0), routes)
 
 
 def test_an_event_that_never_came_to_a_lane_is_missed_there() -> None:
     found = full()
     found.meter.edge_received["http", "orders"] += 1
-    assert [(off.route, off.sink, off.events) for off in unbalanced(found, ROUTES)] == [("orders", "lake", 1)]
+    assert [(off.where, off.route, off.events) for off in off_at_the_edge(found, ROUTES)] == [("lake", "orders", 1)]
 
 
 def test_what_others_divert_or_bury_there_is_not_too_much() -> None:
     found = full()
     found.meter.lane_received["dead", "orders"] += 5
     found.meter.lane_held["dead", "orders"] += 5
-    assert unbalanced(found, ROUTES | {"dead": RouteConfig.model_validate({"to": ["dead"]})}) == []
+    assert off_at_the_edge(found, ROUTES | {"dead": RouteConfig.model_validate({"to": ["dead"]})}) == []
 
 
 def test_the_digest_is_that_of_the_configuration_whatever_its_order() -> None:
