@@ -174,6 +174,7 @@ async def test_one_process_has_no_workers_no_journal_and_no_sources_to_tell_of()
         ("lane_held", ("lake", "orders"), "lake", "orders", -1),
         ("lane_received", ("dead", "orders"), "dead", "orders", 1),
         ("journal_stored", "audit", "journal", "audit", -1),
+        ("edge_received", ("http", "orders"), "lake", "orders", 1),
     ],
 )
 async def test_books_that_do_not_balance_say_where(counter: str, key: Any, where: str, route: str, events: int) -> None:
@@ -193,11 +194,19 @@ def test_an_event_that_never_came_to_a_lane_is_missed_there() -> None:
     assert [(off.where, off.route, off.events) for off in off_at_the_edge(found, ROUTES)] == [("lake", "orders", 1)]
 
 
-def test_what_others_divert_or_bury_there_is_not_too_much() -> None:
+@pytest.mark.parametrize("fallback", ["dead", None])
+@pytest.mark.parametrize("letters", ["dead", None])
+def test_what_others_divert_or_bury_there_is_not_too_much(fallback: str | None, letters: str | None) -> None:
     found = full()
+    found.lanes = [lane("lake", fallback=fallback), lane("dead")]
     found.meter.lane_received["dead", "orders"] += 5
     found.meter.lane_held["dead", "orders"] += 5
-    assert off_at_the_edge(found, ROUTES | {"dead": RouteConfig.model_validate({"to": ["dead"]})}) == []
+    to = {"to": ["lake", "dead"]}
+    routes = {
+        "orders": RouteConfig.model_validate(to),
+        "other": RouteConfig.model_validate({"to": ["lake"], "dead_letter": letters}),
+    }
+    assert bool(off_at_the_edge(found, routes)) is (fallback is None and letters is None)
 
 
 def test_the_digest_is_that_of_the_configuration_whatever_its_order() -> None:
