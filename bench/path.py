@@ -22,10 +22,10 @@ from service.delivery.entry import Terms
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
+from service.http.ingest import Ingest
+from service.http.reading import Request
 from service.schemas.jsonschema import JsonSchema
 from service.sinks.memory import Memory
-from service.sources.ingest import Ingest
-from service.sources.reading import Request
 from service.telemetry.meter import Meter
 
 ROUNDS = 9

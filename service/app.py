@@ -21,13 +21,13 @@ from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
 from service.delivery.health import Health
 from service.delivery.pipeline import Pipeline
 from service.heap import return_large_blocks
+from service.http.admission import Admission
+from service.http.connections import Connections
+from service.http.keys import Keys
+from service.http.protocol import BoundedProtocol
+from service.http.source import Http
 from service.ports import Server, listen
 from service.signals import heard
-from service.sources.admission import Admission
-from service.sources.connections import Connections
-from service.sources.http import Http
-from service.sources.keys import Keys
-from service.sources.protocol import BoundedProtocol
 from service.telemetry.meter import Meter
 from service.units import is_loopback
 

@@ -20,18 +20,18 @@ from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
 from service.delivery.health import Health, Phase
 from service.delivery.pipeline import Pipeline
 from service.doctor import probe
+from service.http.admission import Admission
+from service.http.connections import Connections
+from service.http.direct import DirectProtocol
+from service.http.exchanges import Exchanges
+from service.http.keys import open_keys
+from service.http.protocol import BoundedProtocol
+from service.http.source import Http
+from service.http.traced import TracedProtocol
 from service.ports import Server, listen, raise_descriptors
 from service.receiving.contract import Mounted, Source
 from service.receiving.sampling import sampling
 from service.sinks.contract import Sink
-from service.sources.admission import Admission
-from service.sources.connections import Connections
-from service.sources.direct import DirectProtocol
-from service.sources.exchanges import Exchanges
-from service.sources.http import Http
-from service.sources.keys import open_keys
-from service.sources.protocol import BoundedProtocol
-from service.sources.traced import TracedProtocol
 from service.telemetry.meter import Meter
 from service.watchdog import Watchdog
 

@@ -1,4 +1,5 @@
-"""Finds plugins: `kinesis` is the one class with a nested `Config` in `service/sinks/kinesis.py`.
+"""Finds plugins: `kinesis` is the one class with a nested `Config` in `service/sinks/kinesis.py`, and the source `sqs`
+the one in `service/sources/sqs/source.py`, for it has a room of its own.
 
 `my_pkg.sinks:Mine` is someone else's.
 """
@@ -17,6 +18,8 @@ import service
 
 Kind = Literal["sinks", "schemas", "sources", "envelopes"]
 
+_ROOM: dict[Kind, str] = {"sinks": "sink", "schemas": "schema", "sources": "source", "envelopes": "envelope"}
+"""The file of the plugin's class, where it has a room."""
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
@@ -25,14 +28,22 @@ def load(kind: Kind, type: str) -> Any:
     """The plugin's class. Raises ValueError that names what exists, or what is wrong with what was found."""
     if ":" in type:
         return _load_path(type)
-    if not _NAME.fullmatch(type) or not _has_config(_folder(kind) / f"{type}.py"):
+    if not _NAME.fullmatch(type) or type not in (places := _places(kind)) or not _has_config(places[type]):
         raise ValueError(_unknown(kind, type))
-    return _only_class(f"service.{kind}.{type}")
+    inside = places[type].relative_to(_folder(kind)).with_suffix("").parts
+    return _only_class(".".join(["service", kind, *inside]))
 
 
 def known(kind: Kind) -> list[str]:
     """Names of our own plugins of a kind, sorted. Reads the files without importing them."""
-    return sorted(path.stem for path in _folder(kind).glob("*.py") if _NAME.fullmatch(path.stem) and _has_config(path))
+    return sorted(name for name, path in _places(kind).items() if _NAME.fullmatch(name) and _has_config(path))
+
+
+def _places(kind: Kind) -> dict[str, Path]:
+    """The file in which each of our own plugins would be, by name: of that name, or one in a room of that name."""
+    folder = _folder(kind)
+    rooms = {path.parent.name: path for path in folder.glob(f"*/{_ROOM[kind]}.py")}
+    return rooms | {path.stem: path for path in folder.glob("*.py")}
 
 
 def _folder(kind: Kind) -> Path:

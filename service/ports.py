@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.errors import ConfigError
-from service.sources.protocol import BoundedProtocol
+from service.http.protocol import BoundedProtocol
 
 BACKLOG = 2048
 """Connections that the system may keep waiting before they are accepted."""

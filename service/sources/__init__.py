@@ -1,1 +1,1 @@
-"""Where events come from: HTTP, whose producers are answered, and the plugins that are named under `sources:`."""
+"""Where events come from that nobody waits for: the plugins that are named under `sources:`."""

@@ -20,9 +20,9 @@ from service.outcome import DELIVERED, Outcome
 from service.receiving.dedupe import Dedupe
 from service.receiving.handover import Handover
 from service.sinks.contract import Batch, Limits, SinkConfig
-from service.sources.kafka import Kafka
-from service.sources.kafka_assignment import Assignment
-from service.sources.kafka_partition import Key
+from service.sources.kafka.assignment import Assignment
+from service.sources.kafka.partition import Key
+from service.sources.kafka.source import Kafka
 from service.telemetry.meter import Meter
 from tests.flow.scripted import Faults, ScriptedSink
 

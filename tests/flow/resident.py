@@ -18,11 +18,11 @@ from service.delivery.entry import Terms
 from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
+from service.http.ingest import Ingest
+from service.http.pending import Pending
+from service.http.reading import Request
 from service.outcome import Outcome
 from service.sinks.contract import Batch, Limits, SinkConfig
-from service.sources.ingest import Ingest
-from service.sources.pending import Pending
-from service.sources.reading import Request
 from service.telemetry.meter import Meter
 from tests.flow.scripted import Faults, ScriptedSink
 

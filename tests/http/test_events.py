@@ -7,7 +7,7 @@ import re
 import pytest
 import zstandard
 
-from service.sources.ingest import LARGE_BYTES
+from service.http.ingest import LARGE_BYTES
 from tests.http.client import JSON
 from tests.http.running import Service
 

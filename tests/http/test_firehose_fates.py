@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from service.http.unread import Incoming
 from service.receiving.flow import Flow
-from service.sources.unread import Incoming
 from tests.http.claims import assert_retry_after
 from tests.http.client import connect, head
 from tests.http.firehose import CONFIGURATION, assert_form, letters, numbered, numbers, sent

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from service.sources.direct import DirectProtocol
-from service.sources.head import Head
+from service.http.direct import DirectProtocol
+from service.http.head import Head
 from tests.http.claims import assert_problem
 from tests.http.client import JSON, head, request
 from tests.http.running import Service

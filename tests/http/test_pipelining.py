@@ -6,7 +6,7 @@ import gc
 import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from service.sources.exchange import Exchange
+from service.http.exchange import Exchange
 from tests.http.claims import assert_no_http, assert_problem, assert_retry_after
 from tests.http.client import JSON, SECONDS, chunked, head, request
 from tests.http.running import Service, running

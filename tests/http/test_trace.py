@@ -6,8 +6,8 @@ import pytest
 
 from service.codecs.tracecontext import of_event
 from service.event import Event, Trace
-from service.sources.direct import DirectProtocol
-from service.sources.head import Head
+from service.http.direct import DirectProtocol
+from service.http.head import Head
 from tests.http.client import request
 from tests.http.running import Service
 

@@ -6,8 +6,8 @@ import gc
 import pytest
 
 from service.event import Event
+from service.http.exchange import Exchange
 from service.sinks.contract import Pace
-from service.sources.exchange import Exchange
 from tests.http.client import JSON, head, request
 from tests.http.running import Service
 from tests.http.scripted import Scripted

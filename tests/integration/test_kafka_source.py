@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Message
 
 from deploy.local.mock_cluster import MockCluster
 from service.sinks.contract import ProbeError
-from service.sources import kafka_consumer
+from service.sources.kafka import polling as kafka_consumer
 from tests.integration.consuming import all_committed, consuming, numbered, offsets, produce, unique
 
 TOPIC = "orders"

@@ -9,9 +9,9 @@ import pytest
 
 from service import errors
 from service.errors import Code, IngestError
+from service.http.answer import undelivered
 from service.outcome import Reason
 from service.receipt import Fate, Settlement
-from service.sources.answer import undelivered
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `(?P<code>\w+)` \| (?P<status>\d{3}) \| (?P<retryable>yes|no) \|", re.MULTILINE)

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from service.app import undriven
-from service.sources.answer import Result, Status
-from service.sources.openapi import as_yaml
+from service.http.answer import Result, Status
+from service.http.openapi import as_yaml
 
 FILE = Path(__file__).parents[2] / "openapi.yaml"
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from service.sources.answer import all_safe, delivered, of_results, stored
+from service.http.answer import all_safe, delivered, of_results, stored
 
 IDS = ["plain", 'quo"te', "back\\slash", "é", "😀", "\u200b", "tab\t", "a/b", ""]
 

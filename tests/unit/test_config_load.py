@@ -11,7 +11,7 @@ from service.aws import session
 from service.config import load
 from service.config.reference import effective
 from service.errors import ConfigError
-from service.sources.keys import new_key, open_keys
+from service.http.keys import new_key, open_keys
 from tests.unit.written import SOUND, mistakes, write
 
 CANARY = "c4n4ry-of-a-secret"

@@ -15,8 +15,8 @@ from service.delivery.deadletter import envelope
 from service.dlq.letter import Letter
 from service.dlq.posting import Posting, UnsendableError, posting
 from service.event import NO_ATTRIBUTES, STRUCTURED, Event, Origin
+from service.http.preferences import idempotency_key
 from service.outcome import Reason
-from service.sources.preferences import idempotency_key
 
 CAPS = Caps(event_bytes=10**6, events=10, nesting=64)
 TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs", "Cn")), min_size=1, max_size=40)

@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from service.http.connections import Connections
+from service.http.protocol import BoundedProtocol
 from service.ports import listen
-from service.sources.connections import Connections
-from service.sources.protocol import BoundedProtocol
 from service.telemetry.meter import Meter
 
 ANSWER_SECONDS = 1.0

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from service.errors import Busy
-from service.sources.exchange import Exchange
+from service.http.exchange import Exchange
 
 
 class Wire:

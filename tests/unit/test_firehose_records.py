@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import Busy, TooLarge, Unreadable
+from service.http.room import Hold, Room
 from service.receiving.received import Received
-from service.sources import firehose_records
-from service.sources.firehose_records import MESSAGE_BYTES, read
-from service.sources.room import Hold, Room
+from service.sources.firehose import records as firehose_records
+from service.sources.firehose.records import MESSAGE_BYTES, read
 from service.telemetry.meter import Meter
 
 HEADERS = {"tenant": b"t-1"}

@@ -7,7 +7,7 @@ import pytest
 from service.config import load
 from service.config.reference import effective
 from service.errors import ConfigError
-from service.sources.firehose import Firehose
+from service.sources.firehose.source import Firehose
 
 KEY = "correct-horse-battery-staple"
 TEXT = """

@@ -4,7 +4,7 @@ import httptools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.sources.framing import SLICE_BYTES, Framing
+from service.http.framing import SLICE_BYTES, Framing
 
 REQUESTS = (
     b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",

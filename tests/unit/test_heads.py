@@ -6,9 +6,9 @@ import pytest
 
 from service.codecs.tracecontext import of_headers
 from service.event import Trace
-from service.sources.head import Head
-from service.sources.heads import MOST, MOST_BYTES, Heads
-from service.sources.preferences import Preferences
+from service.http.head import Head
+from service.http.heads import MOST, MOST_BYTES, Heads
+from service.http.preferences import Preferences
 
 
 def head(**headers: str) -> Head:

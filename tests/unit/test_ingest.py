@@ -8,9 +8,9 @@ from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import Leg, Route
 from service.errors import Busy
+from service.http.ingest import LARGE_BYTES, Ingest, is_large
+from service.http.reading import Request
 from service.sinks.memory import Memory
-from service.sources.ingest import LARGE_BYTES, Ingest, is_large
-from service.sources.reading import Request
 from service.telemetry.meter import Meter
 
 SMALL = b"[" + b",".join([b"1"] * 9_000) + b"]"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from service.sources.kafka_condition import NOBODY, Condition
+from service.sources.kafka.condition import NOBODY, Condition
 
 
 class Brokers:
@@ -53,7 +53,7 @@ class Heard:
 class Watched:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr("service.sources.kafka_condition.monotonic", lambda: self.now)
+        monkeypatch.setattr("service.sources.kafka.condition.monotonic", lambda: self.now)
         self.heard, self.brokers = Heard(), Brokers()
         listener: Any = self.heard
         self.condition = Condition("s", ["t", "^p"], listener, asyncio.get_running_loop())

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from service.sources.kafka_condition import Condition
-from service.sources.kafka_membership import Membership
-from service.sources.kafka_partition import Key
+from service.sources.kafka.condition import Condition
+from service.sources.kafka.membership import Membership
+from service.sources.kafka.partition import Key
 
 
 class Told:
@@ -150,7 +150,7 @@ async def test_what_cannot_be_committed_goes_all_the_same() -> None:
 
 
 async def test_a_loop_that_does_not_answer_does_not_keep_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.sources.kafka_membership.ASK_SECONDS", 0)
+    monkeypatch.setattr("service.sources.kafka.membership.ASK_SECONDS", 0)
     told, consumer = Told(None), Scripted()
     ours = membership(told)
     await in_thread(ours.assigned, consumer, parts(0))

@@ -6,8 +6,8 @@ import pytest
 
 from service.config import load
 from service.kafka.connection import connection
-from service.sources.kafka import Kafka
-from service.sources.kafka_settings import OWNED, librdkafka
+from service.sources.kafka.properties import OWNED, librdkafka
+from service.sources.kafka.source import Kafka
 from tests.unit.written import mistakes, write
 
 

@@ -7,11 +7,11 @@ import orjson
 
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import JOURNAL, KEPT
+from service.http.pending import Pending, PendingOne
+from service.http.preferences import Preferences
+from service.http.reading import Refused, Taken
 from service.outcome import Reason
 from service.receipt import Fate, Receipt, Settlement
-from service.sources.pending import Pending, PendingOne
-from service.sources.preferences import Preferences
-from service.sources.reading import Refused, Taken
 from service.telemetry.meter import Meter
 from tests.flow.scripted import Faults, ScriptedSink, all_settled, event, lane
 from tests.flow.test_lane import put

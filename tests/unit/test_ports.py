@@ -9,9 +9,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from service.errors import ConfigError
+from service.http.connections import Connections
+from service.http.protocol import BoundedProtocol
 from service.ports import listen
-from service.sources.connections import Connections
-from service.sources.protocol import BoundedProtocol
 from service.telemetry.meter import Meter
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from service.config.settings import ServerConfig
 from service.errors import Busy, TooLarge
-from service.sources.arrival import Arrival
-from service.sources.room import Hold, Room
+from service.http.arrival import Arrival
+from service.http.room import Hold, Room
 from service.telemetry.meter import Meter
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from service.delivery.pipeline import Pipeline
 from service.receiving.handover import Handover
-from service.sources.sqs import Sqs
-from service.sources.sqs_groups import Group
+from service.sources.sqs.groups import Group
+from service.sources.sqs.source import Sqs
 from service.telemetry.meter import Meter
 from tests.contract.fake_aws import Refusal
 from tests.contract.fake_sqs import FakeSqs

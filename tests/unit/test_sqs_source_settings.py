@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from service.sinks.contract import ProbeError
 from service.sinks.sqs import Sqs as SqsSink
-from service.sources.sqs import Sqs
+from service.sources.sqs.source import Sqs
 from tests.contract.fake_aws import Refusal
 from tests.contract.fake_sqs import FakeSqs
 from tests.unit.test_sqs_source import unentered

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from service.sources.turns import Turns
+from service.http.turns import Turns
 
 
 async def test_large_bodies_take_turns_in_their_order() -> None:

@@ -1,0 +1,279 @@
+"""One request on the short way, from its head to its answer."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Generator
+from functools import partial
+from time import perf_counter
+from typing import Final, Protocol
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from service.errors import Busy, Code, Defect, IngestError
+from service.event import uuid7
+from service.http import answer
+from service.http.answer import Answer
+from service.http.arrival import late
+from service.http.exchanges import Exchanges
+from service.http.head import Head
+from service.http.ingest import advance, is_large, is_short
+from service.http.pending import Pending, PendingOne
+from service.http.reading import Request
+from service.http.room import Hold
+from service.http.unread import LINGER_SECONDS
+
+log = logging.getLogger(__name__)
+
+
+class Wire(Protocol):
+    """The connection that an exchange came on."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def write(self, status: bytes, head: bytes, body: bytes, written: Callable[[], None]) -> None:
+        """Write an answer, with the headers that all have, as its client reads it; then call `written`."""
+
+    def answered(self, keep_alive: bool) -> None:
+        """The next request may begin."""
+
+    def part(self) -> None:
+        """Read nothing more: the answer came before the end of a body."""
+
+
+class _NobodyWaits(asyncio.Event):
+    """Stands for the event by which uvicorn wakes the task of a request: here is none."""
+
+    def set(self) -> None:
+        return
+
+
+_NOBODY_WAITS: Final = _NobodyWaits()
+
+
+class Exchange:
+    """One request on the short way. To uvicorn's protocol it is the cycle of the connection."""
+
+    __slots__ = (
+        "_address",
+        "_answered",
+        "_began",
+        "_exchanges",
+        "_hold",
+        "_identity",
+        "_pending",
+        "_refusal",
+        "_timer",
+        "_wire",
+        "_written",
+        "body",
+        "disconnected",
+        "head",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "response_complete",
+    )
+
+    def __init__(
+        self,
+        wire: Wire,
+        exchanges: Exchanges,
+        head: Head,
+        hold: Hold,
+        address: str,
+        keep_alive: bool,
+    ) -> None:
+        """`address`: the producer's. `hold` ends when the answer is sent, or nobody is left to read it."""
+        self._began = perf_counter()
+        self._wire = wire
+        self._exchanges = exchanges
+        self.head = head
+        self._hold = hold
+        self._address = address
+        self._identity = head.request_id or uuid7()
+        self.body: bytes | bytearray = b""
+        self._timer: asyncio.TimerHandle | None = None
+        self._pending: Pending | PendingOne | None = None
+        self._answered = self._written = False
+        self._refusal: Busy | None = None
+        """Why the body is not read; it is dropped as it comes."""
+        # what uvicorn's protocol reads and sets of its own cycles
+        self.disconnected = False
+        self.keep_alive = keep_alive
+        self.message_event = _NOBODY_WAITS
+        self.more_body = True
+        self.response_complete = False
+
+    # --- the body
+
+    def feed(self, piece: bytes) -> None:
+        """A piece of the body."""
+        if self._refusal is not None:
+            return
+        if not self.body:
+            self.body = piece
+        else:
+            if isinstance(self.body, bytes):
+                self.body = bytearray(self.body)
+            self.body += piece
+
+    def await_body(self) -> None:
+        """The body did not come with the head: it has `body_timeout` from now on. One that is not read has less, and
+        its answer goes before it."""
+        if self._timer is not None:
+            return
+        self._refusal = self._exchanges.admission.refusal(self.head.target, self._hold)
+        if self._refusal is not None:
+            self.refuse(self._refusal)
+        seconds = self._exchanges.admission.server.body_timeout if self._refusal is None else LINGER_SECONDS
+        self._timer = self._wire.loop.call_later(seconds, self._late)
+
+    def _late(self) -> None:
+        if self._answered:
+            self.response_complete = True
+            self._wire.part()
+        else:
+            self.refuse(late(self._exchanges.admission.server.body_timeout))
+
+    def take(self, body: bytes) -> None:
+        """The whole body came with the head."""
+        self.body = body
+        self.complete()
+
+    def complete(self) -> None:
+        """The body is there."""
+        self._forget_timer()
+        self.more_body = False
+        if self._answered:
+            if self._written:
+                self._make_way()
+        elif self._refusal is not None:
+            self.refuse(self._refusal)
+        elif is_short(self.body):
+            self._go_on(partial(self._exchanges.admission.ingest.take_at_once, self._request()))
+        elif is_large(self.body):
+            self._exchanges.admission.ingest.large.take(self._begin_large)
+        else:
+            self._go_on(partial(advance, self._exchanges.admission.ingest.take(self._request())))
+
+    def _request(self) -> Request:
+        body, self.body = bytes(self.body), b""
+        return Request(self.head, body, self._identity, self._address, self._hold.demand, self.head.trace)
+
+    def _begin_large(self) -> None:
+        self._go_on(partial(advance, self._large()))
+
+    def _large(self) -> Generator[None, None, Pending]:
+        ingest = self._exchanges.admission.ingest
+        try:
+            return (yield from ingest.take(self._request()))
+        finally:
+            ingest.large.leave()
+
+    def _go_on(self, take: Callable[[], Pending | PendingOne | None]) -> None:
+        """Read on until the events are accepted, letting others run whenever `take` has nothing yet."""
+        try:
+            pending = take()
+        except IngestError as error:
+            self.refuse(error)
+        except Exception:
+            # Ours: above is the parser, which would make a 400 of it.
+            log.exception("a request could not be read", extra=self._fields)
+            self.refuse(Defect())
+        else:
+            if pending is None:
+                self._wire.loop.call_soon(self._go_on, take)
+            else:
+                self._accepted(pending)
+
+    @property
+    def _fields(self) -> dict[str, str]:
+        """What a line about this request names it by."""
+        return {"request_id": self._identity, "route": self.head.route}
+
+    def _accepted(self, pending: Pending | PendingOne) -> None:
+        self._pending = pending
+        self._exchanges.await_settlement(self, self._wire.loop)
+        pending.on_settled(self._settled)
+
+    # --- the answer
+
+    def _settled(self) -> None:
+        self._exchanges.settled(self, self._wire.loop)
+
+    def respond(self) -> None:
+        """Answer from what is settled by now."""
+        pending = self._pending
+        if pending is None:
+            return  # it was answered when its time was over
+        self._pending = None
+        self._exchanges.forget(self)
+        pending.forget()
+        try:
+            found = pending.answer()
+        except Exception:
+            # Ours: its events have ended, and nobody else would tell the producer.
+            log.exception("a request could not be answered", extra=self._fields)
+            self.refuse(Defect())
+        else:
+            self._hold.charge(len(found.body))
+            self._write(found)
+
+    def refuse(self, error: IngestError) -> None:
+        """Answer with trouble outside events."""
+        if (self.more_body and self._refusal is None) or error.code is Code.DRAINING:
+            # what comes of a body after its answer has no meaning
+            self.keep_alive = False
+        self._hold.charge(0)
+        self._write(answer.of_error(error, self._identity))
+
+    def _write(self, found: Answer) -> None:
+        if self._answered:
+            return
+        self._answered = True
+        self._forget_timer()
+        self._exchanges.admission.observe(self.head.route, found.status, perf_counter() - self._began)
+        if self.disconnected:
+            self._end()
+            return
+        target = self.head.target
+        headers = {**found.headers, "Vary": "Origin"} if target is not None and target.origins else found.headers
+        extra = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()]) if headers else ""
+        if not self.keep_alive:
+            extra += "connection: close\r\n"
+        head = (
+            f"content-length: {len(found.body)}\r\ncontent-type: {found.media_type}\r\n"
+            f"x-request-id: {self._identity}\r\n{extra}\r\n"
+        )
+        self._wire.write(STATUS_LINE[found.status], head.encode(), found.body, self._end)
+
+    def _end(self) -> None:
+        """The answer is written, or nobody is left to read it."""
+        self._written = True
+        self._hold.end()
+        if not self.more_body or self.disconnected:
+            self._make_way()
+        elif self._refusal is None:
+            self.response_complete = True
+            self._wire.part()
+
+    def _make_way(self) -> None:
+        """Nothing of this request is to come or to go any more."""
+        self.response_complete = True
+        self._wire.answered(self.keep_alive or self.disconnected)
+
+    def lose(self) -> None:
+        """The connection is gone. What was accepted is delivered all the same."""
+        self.disconnected = True
+        self._forget_timer()
+        if self.more_body:
+            # as FastAPI's way has it: nobody is left to read an answer, and nothing was taken
+            self._write(_GONE)
+
+    def _forget_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+_GONE: Final = Answer(400, b"", answer.PROBLEM)

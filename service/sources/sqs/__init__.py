@@ -1,0 +1,1 @@
+"""Messages of SQS: received as there is room, kept invisible, deleted once they are settled."""
