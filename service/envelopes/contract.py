@@ -26,7 +26,7 @@ class Message(Struct, frozen=True, gc=False):
     """A Kafka message whose value is null: what has this key is deleted."""
 
 
-class Why(StrEnum):
+class SkipReason(StrEnum):
     """Why a message is passed over: it is about the stream, and no event. Closed: a metric label."""
 
     TEST = "test"
@@ -40,7 +40,7 @@ class Why(StrEnum):
 class Skip(Struct, frozen=True, gc=False):
     """A message that holds no event and is none that went wrong: counted, and done with."""
 
-    why: Why
+    why: SkipReason
 
 
 Found = Draft | Refusal | Skip

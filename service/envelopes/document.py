@@ -9,15 +9,15 @@ from pydantic import Field
 
 from service.codecs.body import plain
 from service.codecs.draft import Caps, Draft, Refusal
-from service.envelopes.contract import CodecConfig, Message, Skip, Why
+from service.envelopes.contract import CodecConfig, Message, Skip, SkipReason
 from service.envelopes.registry import header
 from service.errors import Code, InvalidEvent, TooLarge, Unreadable
 
 JSON: Final = "application/json"
 _BYTES = "application/octet-stream"
 
-TOMBSTONE: Final = (Skip(Why.TOMBSTONE),)
-CONTROL: Final = (Skip(Why.CONTROL),)
+TOMBSTONE: Final = (Skip(SkipReason.TOMBSTONE),)
+CONTROL: Final = (Skip(SkipReason.CONTROL),)
 
 
 class TombstoneConfig(CodecConfig):

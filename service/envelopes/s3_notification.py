@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from service.codecs.body import plain
 from service.codecs.draft import Caps, Draft, Refusal
-from service.envelopes.contract import CodecConfig, Found, Message, Skip, Why
+from service.envelopes.contract import CodecConfig, Found, Message, Skip, SkipReason
 from service.envelopes.document import document, object_at, refused, text_at
 from service.envelopes.identity import dotted, identified, joined
 from service.envelopes.records import records
@@ -44,7 +44,7 @@ class S3Notification:
         if isinstance(one, Refusal):
             return (one,)
         if one.data.get("Event") == _TEST:
-            return (Skip(Why.TEST),)
+            return (Skip(SkipReason.TEST),)
         return (refused(one.body, "no notification of Amazon S3: it has no `Records`"),)
 
 

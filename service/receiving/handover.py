@@ -21,7 +21,7 @@ from service.delivery.lane import Lane
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route, Router
 from service.delivery.spans import PollSpan, Spans
-from service.envelopes.contract import Codec, Found, Message, Why
+from service.envelopes.contract import Codec, Found, Message, SkipReason
 from service.errors import Busy, Code, Draining, IngestError, InvalidEvent, NotFound
 from service.event import Event, Trace
 from service.outcome import Reason
@@ -244,7 +244,7 @@ class Handover:
 
     # --- counters
 
-    def skipped(self, why: Why) -> None:
+    def skipped(self, why: SkipReason) -> None:
         """A message was passed over."""
         self._meter.source_skipped[self.source, why.value] += 1
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from service.codecs.draft import Caps, Draft, Refusal
-from service.envelopes.contract import CodecConfig, Found, Message, Skip, Why
+from service.envelopes.contract import CodecConfig, Found, Message, Skip, SkipReason
 from service.errors import Code, InvalidEvent
 
 BROKEN = b"broken"
@@ -37,7 +37,7 @@ class Plain:
         if value == ALIEN:
             return [value]  # type: ignore[list-item]
         if value == TEST:
-            return [Skip(Why.TEST)]
+            return [Skip(SkipReason.TEST)]
         if value.startswith(BROKEN):
             return [Refusal(value, NOT_JSON, InvalidEvent(Code.MALFORMED_EVENT, "scripted", errors=[]))]
         data = json.loads(value)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.codecs.draft import NOT_JSON, Draft, Refusal
-from service.envelopes.contract import Found, Message, Skip, Why
+from service.envelopes.contract import Found, Message, Skip, SkipReason
 from service.event import STRUCTURED
 from tests.contract.goldens import build
 
@@ -98,7 +98,7 @@ def test_a_tombstone_with_headers_is_an_event_without_data() -> None:
 def test_a_tombstone_is_refused_unless_it_is_to_be_skipped(codec: str) -> None:
     message = Message(b"", {}, "k", tombstone=True)
     assert "a tombstone" in reason(codec, message)
-    assert decoded(codec, message, tombstones="skip") == Skip(Why.TOMBSTONE)
+    assert decoded(codec, message, tombstones="skip") == Skip(SkipReason.TOMBSTONE)
     assert isinstance(decoded(codec, Message(b"", {}, "k"), tombstones="skip"), Refusal)
 
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from service.codecs.draft import Caps, Draft
-from service.envelopes.contract import Message, Skip, Why
+from service.envelopes.contract import Message, Skip, SkipReason
 from service.envelopes.timestamp import MICROSECONDS, MILLISECONDS, SECONDS, likely_unit, rfc3339
 from tests.contract.goldens import build
 from tests.unit.test_envelope_cloudevents import decoded, draft, reason
@@ -79,8 +79,8 @@ def test_a_dms_record_of_no_known_kind_is_refused(metadata: Any, says: str) -> N
 
 
 def test_control_records_are_passed_over_in_both_forms() -> None:
-    assert decoded("dms", of({"control": {}, "metadata": {"record-type": "control"}})) == Skip(Why.CONTROL)
-    assert decoded("dms", of({"RecordType": "control", "Operation": "drop-table"})) == Skip(Why.CONTROL)
+    assert decoded("dms", of({"control": {}, "metadata": {"record-type": "control"}})) == Skip(SkipReason.CONTROL)
+    assert decoded("dms", of({"RecordType": "control", "Operation": "drop-table"})) == Skip(SkipReason.CONTROL)
 
 
 def test_a_before_image_is_delivered_beside_the_row() -> None:
@@ -182,11 +182,11 @@ def test_the_key_is_the_messages_without_its_schema(key: str | None, ordered_by:
     ],
 )
 def test_debeziums_own_messages_are_passed_over(value: dict[str, Any]) -> None:
-    assert decoded("debezium", of(value)) == Skip(Why.CONTROL)
+    assert decoded("debezium", of(value)) == Skip(SkipReason.CONTROL)
 
 
 def test_a_tombstone_follows_a_delete_that_was_an_event() -> None:
-    assert decoded("debezium", Message(b"", {}, "k", tombstone=True)) == Skip(Why.TOMBSTONE)
+    assert decoded("debezium", Message(b"", {}, "k", tombstone=True)) == Skip(SkipReason.TOMBSTONE)
     deleted = draft("debezium", of(CHANGE | {"op": "d", "before": {"id": 7}, "after": None}, "k"))
     assert deleted.attributes["iodebeziumop"] == "d"
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.codecs.draft import Draft, Refusal
-from service.envelopes.contract import Message, Skip, Why
+from service.envelopes.contract import Message, Skip, SkipReason
 from tests.contract.goldens import build
 from tests.unit.test_envelope_cloudevents import ONE, decoded, draft, reason
 from tests.unit.test_envelope_databases import of
@@ -96,7 +96,7 @@ def test_several_events_of_one_notification_are_told_apart() -> None:
 def test_s3s_notifications_come_through_a_topic() -> None:
     (found,) = notice(orjson.dumps({"Records": [RECORD]}).decode(), "s3_notification")
     assert found.attributes["type"] == "com.amazonaws.s3.ObjectRemoved:Delete"
-    assert notice('{"Event":"s3:TestEvent"}', "s3_notification") == [Skip(Why.TEST)]
+    assert notice('{"Event":"s3:TestEvent"}', "s3_notification") == [Skip(SkipReason.TEST)]
 
 
 def test_a_published_message_that_is_refused_is_kept_with_its_notification() -> None:
