@@ -10,6 +10,7 @@ import pytest
 from deploy.local.child import Child
 from deploy.local.emulator import emulator as running_emulator
 from deploy.local.emulator import isolated
+from tests.integration.real_kafka import REAL, WHY_NOT
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +30,9 @@ def mock_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What a real Apache Kafka with all its listeners announces; without PENSTOCK_TEST_KAFKA=real its tests are
-    skipped."""
-    if os.environ.get("PENSTOCK_TEST_KAFKA") != "real":
-        pytest.skip("PENSTOCK_TEST_KAFKA is not `real`")
+    """What a real Apache Kafka with all its listeners announces; where there is none its tests are skipped."""
+    if not REAL:
+        pytest.skip(f"no real Apache Kafka: {WHY_NOT}")
     yield from _broker("apache_kafka", tmp_path_factory.mktemp("apache_kafka"), "--security")
 
 

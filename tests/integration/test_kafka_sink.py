@@ -1,10 +1,9 @@
-"""The kafka sink against a broker that is another program: real Apache Kafka with PENSTOCK_TEST_KAFKA=real, else
+"""The kafka sink against a broker that is another program: real Apache Kafka where Java and Maven are, else
 librdkafka's mock cluster, whose brokers can drop everybody but keep what they were given.
 """
 
 import asyncio
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -26,8 +25,8 @@ from service.sinks.kafka_headers import headers
 from tests.contract.harness import event, sized
 from tests.contract.mock_kafka import headers as headers_of
 from tests.contract.mock_kafka import messages, murmur2
+from tests.integration.real_kafka import REAL
 
-REAL = os.environ.get("PENSTOCK_TEST_KAFKA") == "real"
 TOPIC = "events"
 PARTITIONS = 4
 
