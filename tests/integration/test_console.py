@@ -161,9 +161,12 @@ async def test_a_page_whose_service_is_gone_says_so_and_finds_the_next_one(tmp_p
             await page.get_by_role("rowheader", name="lake").wait_for()
             serving.signal(signal.SIGSTOP)
             await page.get_by_role("status").filter(has_text="The service says nothing").wait_for()
+            assert await page.title() == "(stale) Penstock console"
+            assert await flaws(page) == []
             serving.signal(signal.SIGCONT)
             await page.locator("#link[data-link=live]").wait_for()
             await page.get_by_role("status").wait_for(state="hidden")
+            await page.wait_for_function("document.title === 'Penstock console'")
             serving.signal(signal.SIGKILL)
             serving.end()
             await page.get_by_role("status").filter(has_text="is cut").wait_for()

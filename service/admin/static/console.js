@@ -45,6 +45,7 @@ function tell() {
   byId("link").dataset.link = shown;
   text(byId("link-words"), { live: "live", silent: "silent", cut: "cut off", crowded: "no room" }[shown] ?? shown);
   document.body.classList.toggle("stale", stale && heardAt > 0);
+  if (stale && heardAt) document.title = "(stale) Penstock console";
   const age = heardAt ? `What stands here is ${seconds(Math.round(silent / 1000))} old.` : "";
   const why = {
     cut: `The stream from the service is cut. ${age} Connecting again.`,
@@ -63,6 +64,7 @@ function ask() {
   byId("shown").hidden = true;
   byId("ask").hidden = false;
   text(byId("verdict"), "Locked");
+  byId("chips").replaceChildren();
   text(byId("token-trouble"), wrong ? "The service does not take this token." : "");
   byId("token").value = "";
   byId("token").focus();
