@@ -91,7 +91,8 @@ class Quickstart:
             await asyncio.to_thread(stack.start_gateway)
             self._console.print(
                 f"AWS emulator  {stack.endpoint}\nKafka         {stack.brokers}\n"
-                f"Penstock      http://127.0.0.1:{options.port}",
+                f"Penstock      http://127.0.0.1:{options.port}\n"
+                f"Console       http://127.0.0.1:{options.admin_port}/console",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -99,6 +99,7 @@ def invitation(console: Console, port: int, admin_port: int) -> None:
         "One that never departed is refused (422):",
         f"  curl --json '{_compact(SAMPLE | {'dep_time': None})}' {url}",
         f"Docs     http://127.0.0.1:{port}/docs",
+        f"Console  http://127.0.0.1:{admin_port}/console",
         f"Metrics  http://127.0.0.1:{admin_port}/metrics",
         f"Status   http://127.0.0.1:{admin_port}/status",
         "Logs     .lab/run/",

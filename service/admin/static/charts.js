@@ -5,9 +5,23 @@ import { count, rate, seconds } from "./format.js";
 
 const POINTS = 180;
 const PLOTS = [
-  { title: "Events per second", unit: rate, series: [["received", "in"], ["delivered", "out"]] },
+  {
+    title: "Events per second",
+    unit: rate,
+    series: [
+      ["received", "in"],
+      ["delivered", "out"],
+    ],
+  },
   { title: "Held events", unit: count, series: [["held", "held"]] },
-  { title: "Delivery time and age", unit: seconds, series: [["p99", "p99"], ["oldest", "oldest held"]] },
+  {
+    title: "Delivery time and age",
+    unit: seconds,
+    series: [
+      ["p99", "p99"],
+      ["oldest", "oldest held"],
+    ],
+  },
   { title: "Retries per second", unit: rate, series: [["retried", "retries"]] },
 ];
 const HEIGHT = 132;
@@ -31,12 +45,17 @@ export function charts(box, select) {
   function describe(plot, figure) {
     const last = plot.series.map(([name, words]) => {
       const values = (named()[name] ?? []).filter((value) => value !== null);
-      return values.length ? `${words} ${plot.unit(values.at(-1))} now, at most ${plot.unit(Math.max(...values))}` : `${words} unknown`;
+      return values.length
+        ? `${words} ${plot.unit(values.at(-1))} now, at most ${plot.unit(Math.max(...values))}`
+        : `${words} unknown`;
     });
     figure.querySelector("[role=img]").setAttribute("aria-label", `${plot.title}, last 15 minutes: ${last.join("; ")}`);
     plot.series.forEach(([name], index) => {
       const value = (named()[name] ?? []).at(-1);
-      text(figure.querySelectorAll("figcaption b")[index], value === undefined || value === null ? "–" : plot.unit(value));
+      text(
+        figure.querySelectorAll("figcaption b")[index],
+        value === undefined || value === null ? "–" : plot.unit(value),
+      );
     });
   }
 
@@ -46,8 +65,16 @@ export function charts(box, select) {
     box.replaceChildren();
     plots = PLOTS.map((plot) => {
       const holder = el("div", { role: "img", "aria-label": plot.title });
-      const legend = plot.series.flatMap(([, words], index) => [el("i", { class: `line-${index}` }), el("span", {}, `${words} `, el("b"))]);
-      const figure = el("figure", {}, el("figcaption", {}, el("span", { class: "title" }, plot.title), el("span", { class: "legend" }, ...legend)), holder);
+      const legend = plot.series.flatMap(([, words], index) => [
+        el("i", { class: `line-${index}` }),
+        el("span", {}, `${words} `, el("b")),
+      ]);
+      const figure = el(
+        "figure",
+        {},
+        el("figcaption", {}, el("span", { class: "title" }, plot.title), el("span", { class: "legend" }, ...legend)),
+        holder,
+      );
       box.append(figure);
       return { plot, figure, chart: new uPlot(options(plot, holder.clientWidth), columns(plot), holder) };
     });
@@ -86,12 +113,21 @@ export function charts(box, select) {
       draw();
     },
     names(found) {
-      keyed(select, ["", ...found], (name) => name, (name) => el("option", { value: name }, name || "all lanes"), () => {});
+      keyed(
+        select,
+        ["", ...found],
+        (name) => name,
+        (name) => el("option", { value: name }, name || "all lanes"),
+        () => {},
+      );
     },
     choose(name) {
       select.value = name;
       draw();
-      byId("charts-title").scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+      byId("charts-title").scrollIntoView({
+        block: "nearest",
+        behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+      });
     },
   };
 }
@@ -107,11 +143,40 @@ function options(plot, width) {
     cursor: { show: false },
     legend: { show: false },
     padding: [8, 8, 0, 0],
-    scales: { x: { time: true, range: (_, __, last) => [last - POINTS * 5, last] }, y: { range: (_, __, most) => [0, most > 0 ? most * 1.12 : 1] } },
+    scales: {
+      x: { time: true, range: (_, __, last) => [last - POINTS * 5, last] },
+      y: { range: (_, __, most) => [0, most > 0 ? most * 1.12 : 1] },
+    },
     axes: [
-      { ...axis, size: 22, gap: 4, grid: { show: false }, space: 60, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },
-      { ...axis, size: 52, gap: 6, grid: { stroke: colour("--line"), width: 1 }, space: 34, values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : plot.unit(tick))) },
+      {
+        ...axis,
+        size: 22,
+        gap: 4,
+        grid: { show: false },
+        space: 60,
+        values: (_, ticks) =>
+          ticks.map((tick) =>
+            new Date(tick * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }),
+          ),
+      },
+      {
+        ...axis,
+        size: 52,
+        gap: 6,
+        grid: { stroke: colour("--line"), width: 1 },
+        space: 34,
+        values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "0" : plot.unit(tick))),
+      },
     ],
-    series: [{}, ...plot.series.map((_, index) => ({ stroke: colour(`--line-${index}`), width: 1.5, fill: index ? undefined : colour("--fill-0"), points: { show: false }, spanGaps: false }))],
+    series: [
+      {},
+      ...plot.series.map((_, index) => ({
+        stroke: colour(`--line-${index}`),
+        width: 1.5,
+        fill: index ? undefined : colour("--fill-0"),
+        points: { show: false },
+        spanGaps: false,
+      })),
+    ],
   };
 }

@@ -35,30 +35,27 @@ export function attribute(element, name, value) {
 
 /**
  * One child for each item, in their order: made when it is new, updated always, removed when it is gone.
- * Returns whether any came or went.
+ * Of items with the same key only the first is there.
  */
 export function keyed(parent, items, keyOf, make, update) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  let changed = false;
+  const seen = new Set();
   let place = parent.firstElementChild;
   for (const item of items) {
     const key = keyOf(item);
+    if (seen.has(key)) continue;
+    seen.add(key);
     let child = known.get(key);
     known.delete(key);
     if (!child) {
       child = make(item);
       child.dataset.key = key;
-      changed = true;
     }
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);
     update(child, item);
   }
-  for (const gone of known.values()) {
-    gone.remove();
-    changed = true;
-  }
-  return changed;
+  for (const gone of known.values()) gone.remove();
 }
 
 const SHAPES = {

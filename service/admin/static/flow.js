@@ -25,10 +25,32 @@ function waysOf(picture) {
   const state = new Map(picture.lanes.map((lane) => [lane.name, lane.state]));
   return [
     ...picture.inflows
-      .filter((way) => way.source !== "http" || way.received || picture.sources.length === 1 || !fed(picture, way.route))
-      .map((way) => ({ key: `in ${way.source} ${way.route}`, from: `source ${way.source}`, to: `route ${way.route}`, kind: "required", rate: way.received - way.refused })),
-    ...picture.outflows.map((way) => ({ key: `out ${way.route} ${way.sink}`, from: `route ${way.route}`, to: `lane ${way.sink}`, kind: way.kind, rate: way.received, sink: way.sink })),
-    ...picture.lanes.map((lane) => ({ key: `on ${lane.name}`, from: `lane ${lane.name}`, to: `destination ${lane.name}`, kind: "required", rate: lane.delivered, state: state.get(lane.name) })),
+      .filter(
+        (way) => way.source !== "http" || way.received || picture.sources.length === 1 || !fed(picture, way.route),
+      )
+      .map((way) => ({
+        key: `in ${way.source} ${way.route}`,
+        from: `source ${way.source}`,
+        to: `route ${way.route}`,
+        kind: "required",
+        rate: way.received - way.refused,
+      })),
+    ...picture.outflows.map((way) => ({
+      key: `out ${way.route} ${way.sink}`,
+      from: `route ${way.route}`,
+      to: `lane ${way.sink}`,
+      kind: way.kind,
+      rate: way.received,
+      sink: way.sink,
+    })),
+    ...picture.lanes.map((lane) => ({
+      key: `on ${lane.name}`,
+      from: `lane ${lane.name}`,
+      to: `destination ${lane.name}`,
+      kind: "required",
+      rate: lane.delivered,
+      state: state.get(lane.name),
+    })),
   ];
 }
 
@@ -52,8 +74,17 @@ function nodes(picture, ways) {
   column("routes", "route", picture.routes, (item, route) => {
     fill(item, route.name, route.ack === "stored" ? "stored" : "");
     facts(item, [route.refused > 0 && ["felt", `${rate(route.refused)}/s refused`]]);
-    const list = item.querySelector(".ways") ?? item.appendChild(el("ul", { class: "ways", "aria-label": `ways of ${route.name}` }));
-    keyed(list, targets.get(route.name) ?? [], (way) => way.sink, () => el("li"), (line, way) => text(line, `→ ${way.sink} ${rate(way.received)}/s${way.kind === "required" ? "" : `, ${words(way.kind)}`}`));
+    const list =
+      item.querySelector(".ways") ??
+      item.appendChild(el("ul", { class: "ways", "aria-label": `ways of ${route.name}` }));
+    keyed(
+      list,
+      targets.get(route.name) ?? [],
+      (way) => way.sink,
+      () => el("li"),
+      (line, way) =>
+        text(line, `→ ${way.sink} ${rate(way.received)}/s${way.kind === "required" ? "" : `, ${words(way.kind)}`}`),
+    );
   });
   column("lane-nodes", "lane", picture.lanes, (item, lane) => {
     attribute(item, "data-state", lane.state);
@@ -86,7 +117,13 @@ function group(ways) {
 }
 
 function column(id, kind, items, update) {
-  const make = (item) => el("li", { class: `node ${kind}`, "data-node": `${kind} ${item.name}` }, el("p", { class: "head" }, el("span", { class: "name" }), el("span", { class: "kind" })), el("p", { class: "facts" }));
+  const make = (item) =>
+    el(
+      "li",
+      { class: `node ${kind}`, "data-node": `${kind} ${item.name}` },
+      el("p", { class: "head" }, el("span", { class: "name" }), el("span", { class: "kind" })),
+      el("p", { class: "facts" }),
+    );
   keyed(byId(id), items, (item) => item.name, make, update);
 }
 
@@ -97,10 +134,16 @@ function fill(item, name, kind) {
 }
 
 function facts(item, found) {
-  keyed(item.querySelector(".facts"), found.filter(Boolean), ([kind, words]) => kind || words.replace(/[\d.,]+\S?/, ""), () => el("span"), (fact, [kind, words]) => {
-    text(fact, words);
-    attribute(fact, "class", kind || null);
-  });
+  keyed(
+    item.querySelector(".facts"),
+    found.filter(Boolean),
+    ([kind, words]) => kind || words.replace(/[\d.,]+\S?/, ""),
+    () => el("span"),
+    (fact, [kind, words]) => {
+      text(fact, words);
+      attribute(fact, "class", kind || null);
+    },
+  );
 }
 
 /** Lay the lines between the nodes where these are now. */
@@ -109,7 +152,8 @@ function lines(box, ways) {
   if (getComputedStyle(drawing).display === "none") return;
   for (const lane of byId("lane-nodes").children) {
     // each destination beside its lane
-    box.querySelector(`[data-node="destination ${CSS.escape(lane.dataset.key)}"]`).style.height = `${lane.offsetHeight}px`;
+    box.querySelector(`[data-node="destination ${CSS.escape(lane.dataset.key)}"]`).style.height =
+      `${lane.offsetHeight}px`;
   }
   const origin = box.getBoundingClientRect();
   attribute(drawing, "viewBox", `0 0 ${origin.width} ${origin.height}`);
@@ -117,21 +161,35 @@ function lines(box, ways) {
   const drawn = ways.filter((way) => at.has(way.from) && at.has(way.to));
   spread(drawn, "from", "to", "start", at);
   spread(drawn, "to", "from", "end", at);
-  const make = () => svg("g", {}, svg("path", { class: "bed" }), svg("path", { class: "water" }), svg("text", { "text-anchor": "end", "dominant-baseline": "central" }));
-  keyed(drawing, drawn, (way) => way.key, make, (line, way) => {
-    const x1 = at.get(way.from).right;
-    const x2 = at.get(way.to).left;
-    const bend = Math.max(18, (x2 - x1) * 0.45);
-    const d = `M${x1} ${way.start.toFixed(1)}C${x1 + bend} ${way.start.toFixed(1)} ${x2 - bend} ${way.end.toFixed(1)} ${x2} ${way.end.toFixed(1)}`;
-    const [bed, water, label] = line.children;
-    attribute(line, "class", `way ${way.kind}${way.rate > 0 ? " runs" : ""}`);
-    attribute(line, "data-state", way.state ?? null);
-    for (const path of [bed, water]) attribute(path, "d", d);
-    attribute(bed, "stroke-width", (1.5 + Math.log10(1 + way.rate) * 1.3).toFixed(1));
-    attribute(label, "x", x2 - LABEL_GAP);
-    attribute(label, "y", way.end.toFixed(1));
-    text(label, way.rate > 0 ? rate(way.rate) : way.kind === "required" ? "0" : "");
-  });
+  const make = () =>
+    svg(
+      "g",
+      {},
+      svg("path", { class: "bed" }),
+      svg("path", { class: "water" }),
+      svg("text", { "text-anchor": "end", "dominant-baseline": "central" }),
+    );
+  keyed(
+    drawing,
+    drawn,
+    (way) => way.key,
+    make,
+    (line, way) => {
+      const x1 = at.get(way.from).right;
+      const x2 = at.get(way.to).left;
+      const bend = Math.max(18, (x2 - x1) * 0.45);
+      const [y1, y2] = [way.start.toFixed(1), way.end.toFixed(1)];
+      const d = `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+      const [bed, water, label] = line.children;
+      attribute(line, "class", `way ${way.kind}${way.rate > 0 ? " runs" : ""}`);
+      attribute(line, "data-state", way.state ?? null);
+      for (const path of [bed, water]) attribute(path, "d", d);
+      attribute(bed, "stroke-width", (1.5 + Math.log10(1 + way.rate) * 1.3).toFixed(1));
+      attribute(label, "x", x2 - LABEL_GAP);
+      attribute(label, "y", way.end.toFixed(1));
+      text(label, way.rate > 0 ? rate(way.rate) : way.kind === "required" ? "0" : "");
+    },
+  );
 }
 
 function portOf(way) {

@@ -26,7 +26,13 @@ const UNITS = {
 export function lanes(choose) {
   const states = new Map();
   return (picture) => {
-    keyed(byId("lane-rows"), picture.lanes, (lane) => lane.name, (lane) => row(lane, choose), (item, lane) => fill(item, lane, picture.at));
+    keyed(
+      byId("lane-rows"),
+      picture.lanes,
+      (lane) => lane.name,
+      (lane) => row(lane, choose),
+      (item, lane) => fill(item, lane, picture.at),
+    );
     announce(picture.lanes, states);
   };
 }
@@ -38,8 +44,16 @@ function row(lane, choose) {
     "tr",
     { role: "row" },
     el("th", { role: "rowheader", scope: "row" }, pick, el("small", { class: "goes" })),
-    el("td", { role: "cell", class: "state" }, el("span", { class: "badge" }, el("span", { class: "sign" }), el("span", { class: "word" })), el("small", { class: "since" }), el("small", { class: "reasons" })),
-    ...NUMBERS.map(([key, label]) => el("td", { role: "cell", class: `n ${key}`, "data-label": label }, ...numberCell(key))),
+    el(
+      "td",
+      { role: "cell", class: "state" },
+      el("span", { class: "badge" }, el("span", { class: "sign" }), el("span", { class: "word" })),
+      el("small", { class: "since" }),
+      el("small", { class: "reasons" }),
+    ),
+    ...NUMBERS.map(([key, label]) =>
+      el("td", { role: "cell", class: `n ${key}`, "data-label": label }, ...numberCell(key)),
+    ),
   );
 }
 
@@ -55,7 +69,10 @@ function fill(item, lane, now) {
   setGlyph(item.querySelector(".sign"), lane.state);
   text(item.querySelector(".word"), lane.state);
   text(item.querySelector(".since"), `for ${seconds(Math.max(1, Math.round(now - lane.since)))}`);
-  text(item.querySelector(".reasons"), lane.reasons.join("; ") + (lane.breaker !== "closed" && lane.fallback ? `; diverted to ${lane.fallback}` : ""));
+  text(
+    item.querySelector(".reasons"),
+    lane.reasons.join("; ") + (lane.breaker !== "closed" && lane.fallback ? `; diverted to ${lane.fallback}` : ""),
+  );
   const taken = lane.capacity_bytes ? lane.held_bytes / lane.capacity_bytes : 0;
   put(item, "held", count(lane.held_events), lane.held_events ? `${bytes(lane.held_bytes)}, ${share(taken)}` : "");
   item.querySelector(".meter span").style.width = `${Math.min(100, taken * 100)}%`;
@@ -99,5 +116,6 @@ function announce(found, states) {
   const first = states.size === 0;
   const changed = found.filter((lane) => states.get(lane.name) !== lane.state);
   for (const lane of changed) states.set(lane.name, lane.state);
-  if (changed.length && !first) text(byId("changes"), changed.map((lane) => `${lane.name} is ${lane.state}`).join(", "));
+  if (changed.length && !first)
+    text(byId("changes"), changed.map((lane) => `${lane.name} is ${lane.state}`).join(", "));
 }

@@ -11,20 +11,26 @@ export function overview() {
     verdict(picture);
     chips(picture);
     tiles(picture);
-    keyed(byId("troubles"), picture.troubles, JSON.stringify, () => el("li"), (item, trouble) => text(item, sentence(trouble)));
+    keyed(
+      byId("troubles"),
+      picture.troubles,
+      about,
+      () => el("li"),
+      (item, trouble) => text(item, sentence(trouble)),
+    );
   };
 }
 
 function verdict(picture) {
-  const troubled = picture.lanes.filter((lane) => lane.state !== "healthy");
-  const worst = WORST_FIRST.find((state) => troubled.some((lane) => lane.state === state)) ?? "healthy";
+  const troubled = WORST_FIRST.flatMap((state) => picture.lanes.filter((lane) => lane.state === state));
+  const all = picture.lanes.length;
+  const worst = all === 0 ? "open" : (troubled[0]?.state ?? "healthy");
   const line = byId("verdict");
   if (!line.querySelector(".sign")) line.replaceChildren(el("span", { class: "sign" }), el("span", { class: "words" }));
   attribute(line, "data-state", worst);
   setGlyph(line.querySelector(".sign"), worst);
-  const all = picture.lanes.length;
   const names = troubled.map((lane) => `${lane.name} is ${lane.state}`);
-  const well = all === 1 ? "The lane is healthy" : `All ${all} lanes are healthy`;
+  const well = all === 0 ? "No lane runs" : all === 1 ? "The lane is healthy" : `All ${all} lanes are healthy`;
   const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
   text(line.querySelector(".words"), names.length ? names.slice(0, 3).join(", ") + more : well);
   document.title = `${troubled.length ? `(${troubled.length}) ` : ""}Penstock console`;
@@ -39,12 +45,22 @@ function chips(picture) {
   ];
   if (picture.workers.length) {
     const serving = picture.workers.filter((worker) => worker.state === "serving").length;
-    shown.push({ key: "workers", words: `${serving} of ${picture.workers.length} workers`, well: serving === picture.workers.length });
+    shown.push({
+      key: "workers",
+      words: `${serving} of ${picture.workers.length} workers`,
+      well: serving === picture.workers.length,
+    });
   }
-  keyed(byId("chips"), shown, (chip) => chip.key, () => el("li"), (item, chip) => {
-    text(item, `${chip.well ? "✓" : "✕"} ${chip.words}`);
-    item.classList.toggle("bad", !chip.well);
-  });
+  keyed(
+    byId("chips"),
+    shown,
+    (chip) => chip.key,
+    () => el("li"),
+    (item, chip) => {
+      text(item, `${chip.well ? "✓" : "✕"} ${chip.words}`);
+      item.classList.toggle("bad", !chip.well);
+    },
+  );
 }
 
 function tiles(picture) {
@@ -60,11 +76,21 @@ function tiles(picture) {
     ["Oldest held", seconds(oldest), ""],
   ];
   if (journal) shown.push(["Journal", bytes(journal.used_bytes), ""]);
-  keyed(byId("tiles"), shown, ([name]) => name, ([name]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("b"), el("span"))), (tile, [, value, unit, felt]) => {
-    text(tile.querySelector("b"), value);
-    text(tile.querySelector("span"), unit);
-    tile.classList.toggle("felt", Boolean(felt));
-  });
+  keyed(
+    byId("tiles"),
+    shown,
+    ([name]) => name,
+    ([name]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("b"), el("span"))),
+    (tile, [, value, unit, felt]) => {
+      text(tile.querySelector("b"), value);
+      text(tile.querySelector("span"), unit);
+      tile.classList.toggle("felt", Boolean(felt));
+    },
+  );
+}
+
+function about({ worker, sink, source, state, journal }) {
+  return [worker, sink, source, state, Boolean(journal)].join(" ");
 }
 
 /** A trouble of `/status` in words. */
@@ -74,6 +100,8 @@ function sentence(trouble) {
   const what = journal ?? [state && words(state), reason && words(String(reason))].filter(Boolean).join(": ");
   const where = worker === undefined ? "" : ` (worker ${worker})`;
   const age = oldest_seconds === undefined ? "" : `, oldest event ${seconds(oldest_seconds)}`;
-  const more = Object.entries(rest).map(([name, value]) => `, ${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+  const more = Object.entries(rest).map(
+    ([name, value]) => `, ${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`,
+  );
   return `${who}${where}: ${what}${age}${more.join("")}`;
 }

@@ -19,7 +19,20 @@ function ends({ last, at }) {
   const key = (end) => (end ? `${end.where} ${end.route} ${end.outcome} ${end.reason}` : "none");
   const make = (end) =>
     end
-      ? el("li", {}, el("p", { class: "end-head" }, el("span", { class: "outcome" }), " ", el("b", { class: "reason" }), el("time")), el("p", { class: "end-where" }), el("p", { class: "end-detail" }))
+      ? el(
+          "li",
+          {},
+          el(
+            "p",
+            { class: "end-head" },
+            el("span", { class: "outcome" }),
+            " ",
+            el("b", { class: "reason" }),
+            el("time"),
+          ),
+          el("p", { class: "end-where" }),
+          el("p", { class: "end-detail" }),
+        )
       : el("li", { class: "none" }, "None since the service began.");
   keyed(list, shown, key, make, (item, end) => {
     if (!end) return;
@@ -43,10 +56,21 @@ function ends({ last, at }) {
 function books({ off, outflows }) {
   const box = byId("books");
   if (!box.firstElementChild) box.replaceChildren(el("p", { class: "books-word" }), el("ul", { class: "off" }));
-  const pairs = outflows.length;
-  text(box.querySelector(".books-word"), off.length ? "✕ Do not balance: this is a defect." : `✓ Balanced: received = settled + held, for ${pairs === 1 ? "the one way" : `each of ${pairs} ways`} from a route to a lane.`);
+  const ways = outflows.length === 1 ? "the one way" : `each of ${outflows.length} ways`;
+  const well = `✓ Balanced: received = settled + held, for ${ways} from a route to a lane.`;
+  text(box.querySelector(".books-word"), off.length ? "✕ Do not balance: this is a defect." : well);
   attribute(box, "class", off.length ? "bad" : "well");
-  keyed(box.querySelector(".off"), off, (each) => `${each.where} ${each.route}`, () => el("li"), (item, each) => text(item, `${each.where}, route ${each.route}: ${each.events > 0 ? "missing" : "too many"} ${count(Math.abs(each.events))}`));
+  const key = (each) => `${each.where} ${each.route}`;
+  keyed(
+    box.querySelector(".off"),
+    off,
+    key,
+    () => el("li"),
+    (item, each) => {
+      const what = each.events > 0 ? "missing" : "too many";
+      text(item, `${each.where}, route ${each.route}: ${what} ${count(Math.abs(each.events))}`);
+    },
+  );
 }
 
 function journal({ journal: found }) {
@@ -65,16 +89,42 @@ function journal({ journal: found }) {
   const trouble = box.querySelector(".journal-trouble");
   trouble.hidden = !found.trouble;
   text(trouble, found.trouble ?? "");
-  text(box.querySelector(".journal-line"), `${rate(found.stored)}/s stored; ${bytes(found.used_bytes)} of ${bytes(found.max_bytes)} (${share(taken)}), ${bytes(found.free_bytes)} free on the disk; oldest ${found.oldest_seconds ? seconds(found.oldest_seconds) : "none"}`);
+  text(
+    box.querySelector(".journal-line"),
+    [
+      `${rate(found.stored)}/s stored`,
+      `${bytes(found.used_bytes)} of ${bytes(found.max_bytes)} (${share(taken)})`,
+      `${bytes(found.free_bytes)} free on the disk`,
+      `oldest ${found.oldest_seconds ? seconds(found.oldest_seconds) : "none"}`,
+    ].join(", "),
+  );
   box.querySelector(".meter span").style.width = `${Math.min(100, taken * 100)}%`;
-  keyed(box.querySelector(".waiting"), found.waiting, (each) => `${each.sink} ${each.route}`, () => el("li"), (item, each) => text(item, `${count(each.events)} of route ${each.route} wait for ${each.sink}`));
+  keyed(
+    box.querySelector(".waiting"),
+    found.waiting,
+    (each) => `${each.sink} ${each.route}`,
+    () => el("li"),
+    (item, each) => text(item, `${count(each.events)} of route ${each.route} wait for ${each.sink}`),
+  );
 }
 
 function workers({ workers: found }) {
   byId("workers-panel").hidden = !found.length;
-  keyed(byId("workers"), found, (each) => String(each.worker), () => el("li"), (item, each) => {
-    const heard = each.heard_seconds_ago === null || each.heard_seconds_ago === undefined ? "" : `, heard ${seconds(each.heard_seconds_ago)} ago`;
-    const replaced = each.replaced ? `, replaced ${count(each.replaced)} times` : "";
-    text(item, `${each.state === "serving" ? "✓" : "✕"} worker ${each.worker}: ${each.state}${each.pid ? `, process ${each.pid}` : ""}${heard}${replaced}`);
-  });
+  const key = (each) => String(each.worker);
+  keyed(
+    byId("workers"),
+    found,
+    key,
+    () => el("li"),
+    (item, each) => {
+      const heard = each.heard_seconds_ago;
+      const parts = [
+        `${each.state === "serving" ? "✓" : "✕"} worker ${each.worker}: ${each.state}`,
+        each.pid && `process ${each.pid}`,
+        heard !== null && heard !== undefined && `heard ${seconds(heard)} ago`,
+        each.replaced && `replaced ${count(each.replaced)} times`,
+      ];
+      text(item, parts.filter(Boolean).join(", "));
+    },
+  );
 }
