@@ -9,7 +9,7 @@ from msgspec import Struct
 from service.admin.moment import Moment, Span, Tries
 from service.outcome import Reason
 
-SECONDS: Final = 4.0
+SECONDS: Final = 5.0
 """How long trouble is told after it was last seen. The longest back-off is 2 s, so that a destination which gives
 nothing but trouble is called more often than that."""
 THROTTLED_SHARE: Final = 0.01

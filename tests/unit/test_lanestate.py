@@ -26,7 +26,7 @@ def test_the_first_throttled_events_show_at_the_next_look() -> None:
     past.retry("throttled", 30)
     found = told([before, past.moment(1)])
     assert found.state is State.THROTTLED
-    assert found.reasons == ["30 of 130 events tried in 4 s throttled"]
+    assert found.reasons == ["30 of 130 events tried in 5 s throttled"]
 
 
 def test_a_limit_that_is_only_touched_is_no_trouble_unless_events_wait_for_it() -> None:
@@ -75,7 +75,7 @@ def test_all_that_holds_is_said_the_worst_first() -> None:
     assert told([before, past.moment(1)]).reasons == [
         "99% of its memory is taken",
         "nothing but failures: access_denied; it is tried every 2 s",
-        "4 of 4 events tried in 4 s throttled",
+        "4 of 4 events tried in 5 s throttled",
     ]
 
 
