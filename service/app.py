@@ -80,7 +80,7 @@ async def open_admin(stack: AsyncExitStack, config: Config, subject: Subject, me
     """The admin port, open until the stack unwinds, and its address. Raises ConfigError if it cannot be bound."""
     token = config.admin.token.get_secret_value() if config.admin.token else None
     connections = Connections("admin", ADMIN_CONNECTIONS, ADMIN_HEAD_BYTES, LAST_ANSWERS_SECONDS, meter, endless=True)
-    watch = await stack.enter_async_context(Watch(subject, topology(config), config.admin.show_details))
+    watch = await stack.enter_async_context(Watch(subject, topology(config), config.routes, config.admin.show_details))
     opened = await listen(
         stack,
         admin.build(subject, config.routes, token, configuration(config.origin, config.tree), watch),

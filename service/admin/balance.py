@@ -1,14 +1,16 @@
-"""Whether what came in at the edge came to its lanes; `conservation.py` has what became of it there.
-
-`docs/metrics.md` has the equations.
-"""
+"""All of the books, as `/status` and the console tell of them: from the edge to the lanes, and within these."""
 
 from collections import defaultdict
 from collections.abc import Mapping
 
-from service.admin.conservation import Off
 from service.admin.moment import Moment
 from service.config.settings import RouteConfig
+from service.telemetry.conservation import Off, unbalanced
+
+
+def off(now: Moment, routes: Mapping[str, RouteConfig]) -> list[Off]:
+    """Where the books do not balance; empty when all is well."""
+    return [*unbalanced(now), *astray(now, routes)]
 
 
 def astray(now: Moment, routes: Mapping[str, RouteConfig]) -> list[Off]:
@@ -21,12 +23,12 @@ def astray(now: Moment, routes: Mapping[str, RouteConfig]) -> list[Off]:
     # what others divert or bury there comes on top
     also = {lane.fallback for lane in now.lanes.values()}
     also |= {each.dead_letter.sink for each in routes.values() if each.dead_letter}
-    off: list[Off] = []
+    found: list[Off] = []
     for name, route in routes.items():
         if route.ack == "stored":
             continue
         for to in route.to:
             received = now.lane_received.get((to.sink, name), 0)
             if to.sink not in also and taken[name] != received:
-                off.append(Off(to.sink, name, taken[name] - received))
-    return off
+                found.append(Off(to.sink, name, taken[name] - received))
+    return found

@@ -6,13 +6,14 @@ Rates are per second, over the last RATE_SECONDS; percentiles and shares over th
 from collections.abc import Mapping
 from typing import Any, Final
 
-from service.admin.conservation import unbalanced
+from service.admin.balance import off
 from service.admin.ends import last_ends
 from service.admin.lanestate import Standing, State
 from service.admin.moment import Moment, Span, Tries, Window
 from service.admin.picture import Inflow, Journal, Lane, Outflow, Picture, Route, Source, Total, Waiting
 from service.admin.rates import Rates
 from service.admin.topology import Destination, Kind, Origin, Topology
+from service.config.settings import RouteConfig
 from service.receipt import Fate
 from service.telemetry.prometheus import LaneGauges
 
@@ -24,11 +25,12 @@ def draw(
     window: Window,
     standings: Mapping[str, Standing],
     topology: Topology,
+    routes: Mapping[str, RouteConfig],
     *,
     details: bool,
     workers: list[dict[str, Any]],
 ) -> Picture:
-    """The service at the newest moment of the window. `details`: words that quote events are shown."""
+    """The service at the newest moment of the window. `routes`: what the books are held to. `details`: words that quote events are shown."""
     rates = Rates(window.span(RATE_SECONDS))
     shares = window.span(SHARE_SECONDS)
     tries = shares.tries()
@@ -84,7 +86,7 @@ def draw(
         ],
         lanes=lanes,
         journal=_journal(now, rates),
-        off=unbalanced(now),
+        off=off(now, routes),
         last=last_ends(now.last, details),
         troubles=now.troubles,
         workers=workers,

@@ -48,8 +48,6 @@ class Moment(Struct, frozen=True):
 def moment(found: Snapshot, at: float, clock: float) -> Moment:
     """The moment of a snapshot that was taken just now."""
     meter = found.meter
-    taken = meter.journal_stored + meter.journal_failed
-    taken.update(meter.journal_queued)
     return Moment(
         at=at,
         clock=clock,
@@ -60,7 +58,7 @@ def moment(found: Snapshot, at: float, clock: float) -> Moment:
         lane_settled=dict(meter.lane_settled),
         lane_held=dict(meter.lane_held),
         lane_retries=dict(meter.lane_retries),
-        journal_taken=dict(taken),
+        journal_taken=meter.journal_taken,
         delivery_seconds={sink: times.delivery_seconds.since(None) for sink, times in meter.lanes.items()},
         bills={sink: dict(bill) for sink, bill in found.bills.items()},
         last=dict(meter.last),

@@ -4,8 +4,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from service.admin.conservation import Off
 from service.admin.ends import End
+from service.telemetry.conservation import Off
 
 
 class Source(Struct):

@@ -14,8 +14,7 @@ import orjson
 from msgspec import Struct, to_builtins
 
 from service import __version__
-from service.admin.balance import astray
-from service.admin.conservation import unbalanced
+from service.admin.balance import off
 from service.admin.ends import last_ends
 from service.admin.moment import moment
 from service.admin.subject import Subject
@@ -62,8 +61,7 @@ class Status:
         """All of it, as plain values."""
         found = await self._subject.snapshot()
         workers = self._subject.workers()
-        now = moment(found, time.monotonic(), time.time())
-        off = [*unbalanced(now), *astray(now, self._routes)]
+        astray = off(moment(found, time.monotonic(), time.time()), self._routes)
         return {
             "version": __version__,
             "phase": found.phase,
@@ -71,7 +69,7 @@ class Status:
             "uptime_seconds": round(time.time() - self._started_at, 1),
             "configuration": to_builtins(self._configuration),
             "troubles": found.troubles,
-            "conservation": {"balanced": not off, "off": [to_builtins(each) for each in off]},
+            "conservation": {"balanced": not astray, "off": [to_builtins(each) for each in astray]},
             "loop": {
                 "worst_lag_seconds": round(found.loop.worst_seconds, 3),
                 "stuck_since": rfc3339(found.loop.stuck_since) if found.loop.stuck_since is not None else None,

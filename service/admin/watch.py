@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
@@ -16,6 +16,7 @@ from service.admin.lanestate import SECONDS, Standing, standings
 from service.admin.moment import Moment, Window, moment
 from service.admin.subject import Subject
 from service.admin.topology import Topology
+from service.config.settings import RouteConfig
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +31,16 @@ PIECE_BYTES: Final = 8 * 1024
 class Watch:
     """The last seconds and minutes of a service, and those who look at them. Runs inside `async with`."""
 
-    def __init__(self, subject: Subject, topology: Topology, details: bool = False) -> None:
-        """`details`: words that quote events are shown."""
+    def __init__(
+        self, subject: Subject, topology: Topology, routes: Mapping[str, RouteConfig], details: bool = False
+    ) -> None:
+        """`routes`: what the books are held to. `details`: words that quote events are shown."""
         self.viewers = 0
         self.pictures = 0
         """How many were made."""
         self._subject = subject
         self._topology = topology
+        self._routes = routes
         self._details = details
         self._window = Window(SHARE_SECONDS)
         self._standings: dict[str, Standing] = {}
@@ -132,7 +136,14 @@ class Watch:
         if self._drawn is None or self._drawn[0] is not newest:
             self.pictures += 1
             workers = self._subject.workers()
-            seen = draw(self._window, self._standings, self._topology, details=self._details, workers=workers)
+            seen = draw(
+                self._window,
+                self._standings,
+                self._topology,
+                self._routes,
+                details=self._details,
+                workers=workers,
+            )
             self._drawn = newest, _event("picture", msgspec.json.encode(seen))
         return self._drawn[1]
 

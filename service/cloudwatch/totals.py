@@ -10,6 +10,7 @@ from msgspec import Struct
 from service.errors import Code
 from service.outcome import Reason
 from service.receipt import Fate
+from service.telemetry.conservation import unbalanced
 from service.telemetry.histogram import Histogram
 from service.telemetry.meter import LaneTimes, Meter
 from service.telemetry.prometheus import LaneGauges
@@ -66,13 +67,8 @@ def read(snapshot: Snapshot) -> Totals:
 
 
 def unaccounted(meter: Meter) -> int:
-    """By how many events the books of all lanes and routes are out: 0, or there is a defect."""
-    owed = dict(meter.lane_received)
-    for (sink, route, _, _), count in meter.lane_settled.items():
-        owed[sink, route] = owed.get((sink, route), 0) - count
-    for which, count in meter.lane_held.items():
-        owed[which] = owed.get(which, 0) - count
-    return sum(map(abs, owed.values()))
+    """By how many events the books of lanes and of the journal are out: 0, or there is a defect."""
+    return sum(abs(off.events) for off in unbalanced(meter))
 
 
 def _edge(meter: Meter, totals: Totals) -> None:

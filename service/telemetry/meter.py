@@ -131,6 +131,13 @@ class Meter:
     spans_dropped: int = 0
     """Spans of traces that no collector took."""
 
+    @property
+    def journal_taken(self) -> Counter[str]:
+        """Events that were stored, failed to be, or wait for it, by route; a new object."""
+        taken = self.journal_stored + self.journal_failed
+        taken.update(self.journal_queued)
+        return taken
+
     def observe_request(self, route: str, status: int, seconds: float) -> None:
         """Count one answered request. `route` is a configured name, or empty for everything else."""
         histogram = self.request_seconds.get((route, status))

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from service.admin.moment import Moment, moment
 from service.admin.topology import Destination, Kind, Origin, Stream, Topology, Way
+from service.config.settings import RouteConfig
 from service.telemetry.meter import LaneTimes, Meter
 from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
@@ -18,6 +19,9 @@ TOPOLOGY = Topology(
     routes=[Stream("orders", "delivered", [Way("lake", Kind.REQUIRED), Way("dead", Kind.DEAD_LETTER)])],
     destinations=[Destination("lake", "firehose", "deliveries"), Destination("dead", "sqs", "letters")],
 )
+
+
+ROUTES = {"orders": RouteConfig.model_validate({"to": ["lake"], "dead_letter": "dead"})}
 
 
 class Past:

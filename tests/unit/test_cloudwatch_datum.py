@@ -171,3 +171,14 @@ def test_each_lane_and_route_is_held_to_its_own_books() -> None:
     snapshot.meter.lane_held["stream", "orders"] += 3
     assert unaccounted(snapshot.meter) == 5, "what is missing here does not make up for what is too much there"
     assert all_at_once(read(snapshot)).levels["EventsUnaccounted", ""] == 5
+
+
+def test_what_was_to_be_stored_and_is_not_is_unaccounted_too() -> None:
+    snapshot = empty()
+    snapshot.meter.edge_received["http", "kept"] = 9
+    snapshot.meter.edge_rejected["http", "kept", "busy"] = 2
+    snapshot.meter.journal_stored["kept"] = 4
+    snapshot.meter.journal_queued["kept"] = 3
+    assert unaccounted(snapshot.meter) == 0
+    snapshot.meter.journal_queued["kept"] = 1
+    assert unaccounted(snapshot.meter) == 2

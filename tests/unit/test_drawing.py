@@ -8,12 +8,12 @@ from service.admin.moment import Window
 from service.admin.picture import Lane, Picture
 from service.telemetry.journal import JournalGauges
 from service.telemetry.source import SourceGauges
-from tests.unit.console_moments import EPOCH, TOPOLOGY, Past
+from tests.unit.console_moments import EPOCH, ROUTES, TOPOLOGY, Past
 
 
 def drawn(past: Past, window: Window, at: float, details: bool = False) -> Picture:
     window.add(past.moment(at))
-    return draw(window, {}, TOPOLOGY, details=details, workers=[])
+    return draw(window, {}, TOPOLOGY, ROUTES, details=details, workers=[])
 
 
 def begun(past: Past) -> Window:
@@ -109,6 +109,7 @@ def test_books_that_do_not_balance_say_where_and_by_how_much() -> None:
     past = Past()
     window = begun(past)
     past.deliver(10)
+    past.meter.edge_received["http", "orders"] += 2
     past.meter.lane_received["lake", "orders"] += 2
     past.meter.lane_held["lake", "orders"] += 2
     assert drawn(past, window, 1).off == []
@@ -116,6 +117,15 @@ def test_books_that_do_not_balance_say_where_and_by_how_much() -> None:
     past.meter.lane_settled["dead", "orders", "delivered", ""] += 3
     off = [(each.where, each.route, each.events) for each in drawn(past, window, 2).off]
     assert off == [("dead", "orders", -3), ("lake", "orders", 1)]
+
+
+def test_an_event_that_was_taken_and_never_came_to_its_lane_is_missed_as_in_status() -> None:
+    past = Past()
+    window = begun(past)
+    past.deliver(10)
+    past.meter.edge_received["http", "orders"] += 2
+    past.meter.edge_rejected["http", "orders", "busy"] += 1
+    assert [(each.where, each.route, each.events) for each in drawn(past, window, 1).off] == [("lake", "orders", 1)]
 
 
 def test_a_route_that_stores_has_books_at_the_journal_too() -> None:
@@ -171,7 +181,7 @@ def test_a_lane_stands_as_it_was_judged() -> None:
     window = begun(past)
     window.add(past.moment(1))
     standings = {"lake": Standing(State.FULL, EPOCH, ["99% of its memory is taken"])}
-    full, dead = draw(window, standings, TOPOLOGY, details=False, workers=[]).lanes
+    full, dead = draw(window, standings, TOPOLOGY, ROUTES, details=False, workers=[]).lanes
     assert (full.state, full.since, full.reasons) == ("full", EPOCH, ["99% of its memory is taken"])
     assert dead.state == "healthy"
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from service.admin.balance import astray
-from service.admin.conservation import Off
 from service.admin.moment import moment
 from service.admin.status import MOST_ENDS, Status, configuration
 from service.admin.subject import Answer
 from service.config.settings import RouteConfig
 from service.delivery.remedies import JOURNAL_FULL, REMEDIES, SOURCE_FAILING, WORKER_AWAY
 from service.outcome import Reason
+from service.telemetry.conservation import Off
 from service.telemetry.histogram import LANE_SECONDS, Histogram
 from service.telemetry.journal import JournalGauges
 from service.telemetry.lag import LoopGauges

@@ -13,7 +13,7 @@ from service.admin import watch as module
 from service.admin.subject import Answer
 from service.admin.watch import Watch
 from service.telemetry.snapshot import Snapshot
-from tests.unit.console_moments import TOPOLOGY, Past
+from tests.unit.console_moments import ROUTES, TOPOLOGY, Past
 
 
 class Subject:
@@ -45,7 +45,7 @@ class Subject:
 
 @asynccontextmanager
 async def watched(subject: Subject) -> AsyncIterator[Watch]:
-    async with asyncio.timeout(10), Watch(subject, TOPOLOGY) as watch:
+    async with asyncio.timeout(10), Watch(subject, TOPOLOGY, ROUTES) as watch:
         yield watch
 
 
