@@ -3,7 +3,7 @@
 Rates are per second, over the last RATE_SECONDS; percentiles and shares over the last SHARE_SECONDS.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from service.admin.balance import off
@@ -12,7 +12,7 @@ from service.admin.lanestate import Standing, State
 from service.admin.moment import Moment, Span, Tries, Window
 from service.admin.picture import Inflow, Journal, Lane, Outflow, Picture, Route, Source, Total, Waiting
 from service.admin.rates import Rates
-from service.admin.topology import Destination, Kind, Origin, Topology
+from service.admin.topology import Destination, Kind, Origin, Topology, Way
 from service.config.settings import RouteConfig
 from service.receipt import Fate
 from service.telemetry.prometheus import LaneGauges
@@ -30,7 +30,8 @@ def draw(
     details: bool,
     workers: list[dict[str, Any]],
 ) -> Picture:
-    """The service at the newest moment of the window. `routes`: what the books are held to. `details`: words that quote events are shown."""
+    """The service at the newest moment of the window. `routes`: what the books are held to. `details`:
+    words that quote events are shown."""
     rates = Rates(window.span(RATE_SECONDS))
     shares = window.span(SHARE_SECONDS)
     tries = shares.tries()
@@ -51,14 +52,7 @@ def draw(
     return Picture(
         at=now.clock,
         phase=now.phase,
-        total=Total(
-            received=rates.of(rates.received),
-            refused=rates.of(rates.refused),
-            delivered=round(sum(lane.delivered for lane in lanes), 2),
-            retried=round(sum(lane.retried for lane in lanes), 2),
-            dead_lettered=round(sum(lane.dead_lettered for lane in lanes), 2),
-            held_events=sum(lane.held_events for lane in lanes),
-        ),
+        total=_total(rates, lanes),
         sources=[_source(each, now, rates) for each in topology.sources],
         inflows=[
             Inflow(
@@ -73,17 +67,7 @@ def draw(
             )
             for each in topology.routes
         ],
-        outflows=[
-            Outflow(
-                route.name,
-                way.sink,
-                way.kind.value,
-                rates.of(rates.put, way.sink, route.name),
-                0.0 if way.kind is Kind.DEAD_LETTER else rates.settled(way.sink, Fate.DEAD_LETTERED, route=route.name),
-            )
-            for route in topology.routes
-            for way in route.ways
-        ],
+        outflows=[_outflow(route.name, way, rates) for route in topology.routes for way in route.ways],
         lanes=lanes,
         journal=_journal(now, rates),
         off=off(now, routes),
@@ -91,6 +75,22 @@ def draw(
         troubles=now.troubles,
         workers=workers,
     )
+
+
+def _total(rates: Rates, lanes: Sequence[Lane]) -> Total:
+    return Total(
+        received=rates.of(rates.received),
+        refused=rates.of(rates.refused),
+        delivered=round(sum(lane.delivered for lane in lanes), 2),
+        retried=round(sum(lane.retried for lane in lanes), 2),
+        dead_lettered=round(sum(lane.dead_lettered for lane in lanes), 2),
+        held_events=sum(lane.held_events for lane in lanes),
+    )
+
+
+def _outflow(route: str, way: Way, rates: Rates) -> Outflow:
+    dead = 0.0 if way.kind is Kind.DEAD_LETTER else rates.settled(way.sink, Fate.DEAD_LETTERED, route=route)
+    return Outflow(route, way.sink, way.kind.value, rates.of(rates.put, way.sink, route), dead)
 
 
 def _source(origin: Origin, now: Moment, rates: Rates) -> Source:

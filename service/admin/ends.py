@@ -25,7 +25,7 @@ class End(Struct):
     """None where it may quote the event, and is not allowed to."""
 
 
-def last_ends(last: Mapping[tuple[str, str, str, str], Last], details: bool) -> list[End]:
+def last_ends(last: Mapping[tuple[str, str, str, str], Last], details: bool, most: int = MOST) -> list[End]:
     """The latest bad ends, one for each way to end, the latest first."""
     found = [
         End(
@@ -39,7 +39,7 @@ def last_ends(last: Mapping[tuple[str, str, str, str], Last], details: bool) -> 
         )
         for (where, route, outcome, reason), each in last.items()
     ]
-    return sorted(found, key=lambda end: end.at, reverse=True)[:MOST]
+    return sorted(found, key=lambda end: end.at, reverse=True)[:most]
 
 
 def _is_ours(outcome: str, reason: str) -> bool:

@@ -7,15 +7,15 @@ from typing import Final
 from msgspec import Struct
 
 from service.admin.moment import Moment, Span, Tries
+from service.delivery.throttling import SHARE
+from service.delivery.troubles import FULL_PART
 from service.outcome import Reason
 
 SECONDS: Final = 5.0
 """How long trouble is told after it was last seen. The longest back-off is 2 s, so that a destination which gives
 nothing but trouble is called more often than that."""
-THROTTLED_SHARE: Final = 0.01
-"""Of the events that were tried. Below, a limit is only touched now and then, as it should be."""
 OLD_SECONDS: Final = 1.0
-FULL_SHARE: Final = 0.9
+FULL_SHARE: Final = 1 - 1 / FULL_PART
 """Of its memory: as `/status` has it."""
 
 
@@ -72,7 +72,7 @@ def _found(moments: Sequence[Moment], sink: str, tries: Tries) -> list[tuple[Sta
     elif others or failed > tries.delivered:
         found.append((State.FAILING, f"calls fail: {', '.join(others)}" if others else "more events fail than succeed"))
     # a lane that knows the limit keeps to it: then little is throttled, and what waits becomes old
-    felt = tries.throttled >= THROTTLED_SHARE * tries.count or now.oldest_seconds >= OLD_SECONDS
+    felt = tries.throttled >= SHARE * tries.count or now.oldest_seconds >= OLD_SECONDS
     if (tries.throttled and felt) or Reason.THROTTLED.value in failures:
         found.append((State.THROTTLED, f"{tries.throttled} of {tries.count} events tried in {SECONDS:g} s throttled"))
     return found

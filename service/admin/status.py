@@ -18,6 +18,7 @@ from service.admin.balance import off
 from service.admin.ends import last_ends
 from service.admin.moment import moment
 from service.admin.subject import Subject
+from service.admin.topology import HTTP
 from service.config.settings import RouteConfig
 from service.delivery.troubles import rfc3339
 from service.telemetry.histogram import Histogram
@@ -27,8 +28,6 @@ from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
 
-HTTP: Final = "http"
-"""The name of the HTTP source among labels."""
 MOST_ENDS: Final = 20
 """Last events that ended badly, of so many different ways."""
 
@@ -96,7 +95,7 @@ def _ends(last: Mapping[tuple[str, str, str, str], Last]) -> list[dict[str, Any]
             "id": end.id,
             **({"detail": end.detail} if end.detail is not None else {}),
         }
-        for end in last_ends(last, details=False)[:MOST_ENDS]
+        for end in last_ends(last, False, MOST_ENDS)
     ]
 
 

@@ -93,7 +93,7 @@ class MeterCollector(Collector):
         self._bills = bills
 
     def collect(self) -> Iterable[Metric]:
-        """Every family of `docs/operate.md`, in one consistent snapshot."""
+        """Every family of `docs/metrics.md`, in one consistent snapshot."""
         meter = self._meter
         build = GaugeMetricFamily("penstock_build_info", "Version.", labels=["version", "python"])
         build.add_metric([__version__, python_version()], 1)
