@@ -10,10 +10,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from playwright.async_api import Page
 
 from bench.scenarios.producers import Producers
 from bench.scenarios.world import World, world
 from deploy.local.faultproxy.behaviour import Behaviour, Fault
+from service.delivery.remedies import JOURNAL_FULL, REMEDIES
 from tests.conservation import assert_conserved, samples
 from tests.integration.browser import chromium, console, executable, flaws
 from tests.integration.command import Serving
@@ -93,9 +95,40 @@ async def test_a_dead_destination_and_a_lane_without_room_have_other_words_and_s
         shapes = [await seen.page.inner_html(f'#lanes tr[data-key="{lane}"] .sign') for lane in sinks]
         assert len(set(shapes)) == 2
         assert "orders" in await seen.text("#troubles")
+        assert await seen.text("#troubles .do") in REMEDIES.values()
         assert await flaws(seen.page) == []
         for lane in sinks:
             await running.behave(lane, Behaviour())  # else the drain at the end would take its time
+
+
+async def test_a_trouble_that_is_no_lanes_is_said_at_the_head_too(tmp_path: Path) -> None:
+    executable()
+    journal = {"journal": "it is full", "state": "full", "since": "2026-03-01T08:58:11+00:00", "do": JOURNAL_FULL}
+    async with (
+        busy(tmp_path, {"orders": kinesis("orders")}, clients=1) as running,
+        chromium() as browser,
+        console(browser, running.admin) as seen,
+    ):
+        await seen.state("orders", "healthy")
+        assert await _head(seen.page, troubles=[]) == ("The lane is healthy", "healthy")
+        assert await _head(seen.page, troubles=[journal]) == ("journal is full", "full")
+        off = [{"where": "orders", "route": "orders", "events": 1}]
+        assert await _head(seen.page, troubles=[], off=off) == ("The books do not balance", "failing")
+
+
+async def _head(page: Page, **shown: Any) -> tuple[str, str]:
+    """What the head says of a picture in which one lane is healthy."""
+    lane = {"name": "orders", "state": "healthy", "oldest_seconds": 0}
+    total = {"received": 0, "refused": 0, "delivered": 0, "retried": 0, "dead_lettered": 0, "held_events": 0}
+    picture = {"at": 0, "phase": "serving", "lanes": [lane], "off": [], "workers": [], "journal": None, "total": total}
+    code = """async picture => {
+        const { overview } = await import("./console/static/overview.js");
+        overview()(picture);
+        const head = document.getElementById("verdict");
+        return [head.textContent, head.dataset.state];
+    }"""
+    words, state = await page.evaluate(code, {**picture, **shown})
+    return words, state
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,7 +1,8 @@
 // The head of the page: one sentence, a few chips, the totals, and what is wrong.
 
 import { attribute, byId, el, keyed, setGlyph, text } from "./dom.js";
-import { bytes, count, rate, seconds, words } from "./format.js";
+import { bytes, count, rate, seconds } from "./format.js";
+import { about, sign, trouble } from "./troubles.js";
 
 const WORST_FIRST = ["full", "open", "failing", "throttled"];
 
@@ -14,26 +15,34 @@ export function overview() {
     keyed(
       byId("troubles"),
       picture.troubles,
-      about,
-      () => el("li"),
-      (item, trouble) => text(item, sentence(trouble)),
+      (found) => `${about(found)} ${found.worker ?? ""}`,
+      trouble.make,
+      (item, found) => trouble.fill(item, found, picture.at),
     );
   };
 }
 
 function verdict(picture) {
-  const troubled = WORST_FIRST.flatMap((state) => picture.lanes.filter((lane) => lane.state === state));
+  const lanes = WORST_FIRST.flatMap((state) => picture.lanes.filter((lane) => lane.state === state));
+  const others = picture.troubles.filter((found) => !("sink" in found)); // of sinks the lanes say it
+  const troubled = [
+    ...lanes.map((lane) => [lane.name, lane.state]),
+    ...others.map((found) => [about(found), found.state]),
+  ];
+  const signs = troubled.map(([, state]) => sign(state));
+  if (picture.off.length) signs.push("failing");
   const all = picture.lanes.length;
-  const worst = all === 0 ? "open" : (troubled[0]?.state ?? "healthy");
+  const worst = all === 0 ? "open" : (WORST_FIRST.find((state) => signs.includes(state)) ?? "healthy");
   const line = byId("verdict");
   if (!line.querySelector(".sign")) line.replaceChildren(el("span", { class: "sign" }), el("span", { class: "words" }));
   attribute(line, "data-state", worst);
   setGlyph(line.querySelector(".sign"), worst);
-  const names = troubled.map((lane) => `${lane.name} is ${lane.state}`);
+  const names = troubled.map(([name, state]) => `${name} is ${state}`);
+  if (picture.off.length) names.unshift("The books do not balance");
   const well = all === 0 ? "No lane runs" : all === 1 ? "The lane is healthy" : `All ${all} lanes are healthy`;
   const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
   text(line.querySelector(".words"), names.length ? names.slice(0, 3).join(", ") + more : well);
-  document.title = `${troubled.length ? `(${troubled.length}) ` : ""}Penstock console`;
+  document.title = `${names.length ? `(${names.length}) ` : ""}Penstock console`;
 }
 
 function chips(picture) {
@@ -87,21 +96,4 @@ function tiles(picture) {
       tile.classList.toggle("felt", Boolean(felt));
     },
   );
-}
-
-function about({ worker, sink, source, state, journal }) {
-  return [worker, sink, source, state, Boolean(journal)].join(" ");
-}
-
-/** A trouble of `/status` in words. */
-function sentence(trouble) {
-  const { sink, source, journal, worker, state, reason, oldest_seconds, ...rest } = trouble;
-  const who = sink ? `Sink ${sink}` : source ? `Source ${source}` : journal ? "The journal" : "The service";
-  const what = journal ?? [state && words(state), reason && words(String(reason))].filter(Boolean).join(": ");
-  const where = worker === undefined ? "" : ` (worker ${worker})`;
-  const age = oldest_seconds === undefined ? "" : `, oldest event ${seconds(oldest_seconds)}`;
-  const more = Object.entries(rest).map(
-    ([name, value]) => `, ${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`,
-  );
-  return `${who}${where}: ${what}${age}${more.join("")}`;
 }
