@@ -72,19 +72,13 @@ def properties(alarm: Alarm, watched: Watched, actions: tuple[Any, ...]) -> dict
     }
 
 
-def oldest_seconds(sink: WatchedSink) -> float:
-    """Age of an event from which a sink is too slow: two thirds of the time after which what waits is given back."""
-    return round((sink.patience_seconds - sink.call_seconds) * 2 / 3, 1)
-
-
 def _threshold(watch: Watch, sink: WatchedSink | None) -> Any:
     match watch.threshold:
         case int():
             return watch.threshold
         case Threshold(default=None):
             assert sink is not None, "only a sink has patience"
-            seconds = oldest_seconds(sink)
-            own = int(seconds) if seconds.is_integer() else seconds
+            own = int(sink.slow_seconds) if sink.slow_seconds.is_integer() else sink.slow_seconds
             return If(watch.threshold.given, Ref(watch.threshold.name), own)
         case _:
             return Ref(watch.threshold.name)

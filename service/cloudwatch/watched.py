@@ -20,9 +20,8 @@ _RECORDING = frozenset({"kinesis"})
 class WatchedSink(Struct, frozen=True):
     """One sink that is started."""
 
-    patience_seconds: float
-    call_seconds: float
-    """Longest time of one call."""
+    slow_seconds: float
+    """Age of an event from which it is too slow, as `/status` has it."""
     produced: bool
     """Whether routes go to it, or another sink's events when that is broken. Dead letters alone: they are never given
     back, and never become dead letters again."""
@@ -83,8 +82,7 @@ def watched(config: Config) -> Watched:
         routes=tuple(config.routes),
         sinks={
             name: WatchedSink(
-                patience_seconds=sink.patience,
-                call_seconds=sink.call_timeout,
+                slow_seconds=round(sink.slow_seconds, 1),
                 produced=name in produced,
                 drops=name in best_effort or name not in required,
                 records=sink.type in _RECORDING,

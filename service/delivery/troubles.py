@@ -74,7 +74,7 @@ class Troubles:
             state = "throttled" if breaker.reason is Reason.THROTTLED else "failing"
             return _because(state, breaker.reason), began
         throttled = self._throttling.holds(lane.name)
-        if (oldest := lane.oldest_age()) > lane.settings.patience / 2:
+        if (oldest := lane.oldest_age()) > lane.settings.slow_seconds:
             reason = Reason.THROTTLED if throttled else Reason.PATIENCE_OVER
             trouble = _because("slow", reason) if throttled else {"state": "slow", "do": REMEDIES[reason]}
             return {**trouble, "oldest_seconds": round(oldest, 3)}, None

@@ -89,6 +89,12 @@ class SinkConfig(BaseModel):
         default=None, description="Name of the sink that gets the events while this one is broken."
     )
 
+    @property
+    def slow_seconds(self) -> float:
+        """Age of an event from which the sink is too slow: two thirds of the time after which what waits is given
+        back."""
+        return (self.patience - self.call_timeout) * 2 / 3
+
     def exclusive(self) -> tuple[str, str] | None:
         """A setting's name and what it stands for, if no other sink may have the same; None if there is none."""
         return None

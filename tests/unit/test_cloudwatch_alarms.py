@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from service.cloudwatch.alarms import MOST_CHARACTERS, Alarm, alarms, oldest_seconds, properties
+from service.cloudwatch.alarms import MOST_CHARACTERS, Alarm, alarms, properties
 from service.cloudwatch.intrinsics import If, Ref
 from service.cloudwatch.names import BY_NAME, By, Kind
-from service.cloudwatch.watched import Watched, WatchedSink
+from service.cloudwatch.watched import Watched
 from service.cloudwatch.watches import WATCHES, Missing, Watch
 from tests.unit.cloudwatch_world import MIXED, SMALL, large, watching
 
@@ -77,14 +77,15 @@ def test_only_routes_that_are_named_may_not_be_silent(tmp_path: Path) -> None:
 
 def test_an_old_event_is_two_thirds_of_the_time_after_which_it_is_given_back(tmp_path: Path) -> None:
     watched = watching(tmp_path, MIXED)
-    assert oldest_seconds(watched.sinks["lake"]) == 8.0
+    assert watched.sinks["lake"].slow_seconds == 8.0
     assert made(watched, "oldest-event-lake")["Threshold"] == If("OldestEventAgeGiven", Ref("OldestEventAge"), 8)
     assert made(watched, "oldest-event-stream")["Threshold"] == If("OldestEventAgeGiven", Ref("OldestEventAge"), 12)
 
 
-def test_a_part_of_a_second_stays() -> None:
-    sink = WatchedSink(patience_seconds=2.0, call_seconds=1.0, produced=True, drops=False, records=False)
-    assert oldest_seconds(sink) == 0.7
+def test_a_part_of_a_second_stays(tmp_path: Path) -> None:
+    hasty = {"type": "firehose", "delivery_stream": "orders", "patience": "2s", "call_timeout": "1s"}
+    watched = watching(tmp_path, {**MIXED, "sinks": {**MIXED["sinks"], "lake": hasty}})
+    assert watched.sinks["lake"].slow_seconds == 0.7
 
 
 def test_an_alarm_looks_at_the_metric_as_it_is_published(tmp_path: Path) -> None:
