@@ -60,7 +60,7 @@ ROWS: Final = (
     ),
     Row(
         "Who is slow?",
-        "A sink whose oldest event grows is away or too slow: /readyz on the admin port says why.",
+        "A sink whose oldest event grows is away or too slow: /readyz on the admin port says why and what to do.",
         (
             _highest("Age of the oldest event, s", "OldestEventAge"),
             _highest("Events that wait, in one replica", "UserRecordsPending"),

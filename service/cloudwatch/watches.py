@@ -91,8 +91,7 @@ WATCHES: Final = (
         missing=Missing.STAYS,
         means="Events for sink {subject} wait, the oldest for too long: its destination is away, slow or throttles. "
         "Producers get 503 next; what is stored or comes from a queue waits on.",
-        first="/readyz on the admin port names the sink and the reason; the table of reasons says what to do. It "
-        "resumes by itself.",
+        first="/readyz on the admin port says why, since when and what to do. It resumes by itself.",
     ),
     Watch(
         "dead-letters",
