@@ -15,7 +15,7 @@ from service.admin.rates import Rates
 from service.admin.topology import Destination, Kind, Origin, Topology, Way
 from service.config.settings import RouteConfig
 from service.receipt import Fate
-from service.telemetry.prometheus import LaneGauges
+from service.telemetry.lane import LaneGauges
 
 RATE_SECONDS: Final = 3.0
 SHARE_SECONDS: Final = 10.0

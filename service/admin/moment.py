@@ -10,8 +10,8 @@ from service.outcome import Reason
 from service.receipt import Fate
 from service.telemetry.histogram import Histogram
 from service.telemetry.journal import JournalGauges
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import Last
-from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
 

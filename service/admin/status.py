@@ -23,8 +23,8 @@ from service.config.settings import RouteConfig
 from service.delivery.troubles import rfc3339
 from service.telemetry.histogram import Histogram
 from service.telemetry.journal import JournalGauges
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import REFUSED, Last
-from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
 

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 from service.delivery.health import Health
 from service.delivery.pipeline import Pipeline
 from service.sinks.contract import Billed
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import Meter
-from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
 
 Answer = tuple[int, dict[str, Any]]

@@ -12,8 +12,8 @@ from service.outcome import Reason
 from service.receipt import Fate
 from service.telemetry.conservation import unbalanced
 from service.telemetry.histogram import Histogram
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import LaneTimes, Meter
-from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
 
 Series = tuple[str, str]

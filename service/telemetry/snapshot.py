@@ -6,12 +6,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from service.telemetry import journal, source
+from service.telemetry import journal, lane, source
 from service.telemetry.histogram import Histogram
 from service.telemetry.journal import JournalGauges
 from service.telemetry.lag import LoopGauges, worst
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import Loss, Meter
-from service.telemetry.prometheus import BREAKER_STATES, LaneGauges
 from service.telemetry.source import SourceGauges
 
 
@@ -52,8 +52,8 @@ def summed(phase: str, parts: Iterable[Snapshot]) -> Snapshot:
     for part in parts:
         result.meter.add(part.meter)
         result.troubles += part.troubles
-        for lane in part.lanes:
-            lanes.setdefault(lane.sink, []).append(lane)
+        for gauges in part.lanes:
+            lanes.setdefault(gauges.sink, []).append(gauges)
         for sink, times in part.recent.items():
             result.recent.setdefault(sink, Histogram(times.bounds)).add(times)
         for sink, bill in part.bills.items():
@@ -67,31 +67,8 @@ def summed(phase: str, parts: Iterable[Snapshot]) -> Snapshot:
         for each in part.sources:
             sources.setdefault(each.source, []).append(each)
     result.sources = [source.summed(of) for of in sources.values()]
-    result.lanes = [_lane(each) for each in lanes.values()]
+    result.lanes = [lane.summed(each) for each in lanes.values()]
     return result
-
-
-def _lane(parts: list[LaneGauges]) -> LaneGauges:
-    """One lane of all processes: what is held is summed, of states the worst one is told."""
-    first = parts[0]
-    bases = [part.base_seconds for part in parts if part.base_seconds]
-    worst = max(parts, key=lambda part: part.failures)
-    return LaneGauges(
-        sink=first.sink,
-        held_bytes=sum(part.held_bytes for part in parts),
-        capacity_bytes=sum(part.capacity_bytes for part in parts),
-        calls_in_flight=sum(part.calls_in_flight for part in parts),
-        calls_limit=sum(part.calls_limit for part in parts),
-        request_bytes=sum(part.request_bytes for part in parts),
-        request_capacity_bytes=sum(part.request_capacity_bytes for part in parts),
-        base_seconds=sum(bases) / len(bases) if bases else 0.0,
-        oldest_seconds=max(part.oldest_seconds for part in parts),
-        breaker=max((part.breaker for part in parts), key=BREAKER_STATES.index),
-        held_events=sum(part.held_events for part in parts),
-        failures=worst.failures,
-        last_failure=worst.last_failure,
-        fallback=first.fallback,
-    )
 
 
 def read_counter(kind: type[Any], value: Mapping[Any, int]) -> Any:

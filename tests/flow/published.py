@@ -10,8 +10,8 @@ from service.cloudwatch.datum import Datum
 from service.cloudwatch.publisher import Publisher
 from service.cloudwatch.way import Packed, Unsent
 from service.delivery.lane import Lane
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import Meter
-from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
 
 REQUEST_DATUMS = 20

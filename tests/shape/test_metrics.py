@@ -13,8 +13,9 @@ from service import plugins
 from service.outcome import Reason
 from service.receipt import Fate
 from service.telemetry.journal import JournalGauges
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import LaneTimes, Meter
-from service.telemetry.prometheus import LaneGauges, registry
+from service.telemetry.prometheus import registry
 from service.telemetry.source import SourceGauges
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from service.admin.moment import Moment, moment
 from service.admin.topology import Destination, Kind, Origin, Stream, Topology, Way
 from service.config.settings import RouteConfig
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import LaneTimes, Meter
-from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
 
 EPOCH = 1_000_000.0

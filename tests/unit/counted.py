@@ -3,8 +3,8 @@
 import random
 
 from service.telemetry.journal import JournalGauges
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import LaneTimes, Meter
-from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
 

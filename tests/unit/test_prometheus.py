@@ -7,8 +7,9 @@ from service import __version__
 from service.delivery.breaker import State
 from service.telemetry.histogram import REQUEST_SECONDS, Histogram
 from service.telemetry.journal import JournalGauges
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import Meter
-from service.telemetry.prometheus import LaneGauges, Lanes, registry
+from service.telemetry.prometheus import Lanes, registry
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

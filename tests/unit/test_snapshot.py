@@ -3,8 +3,8 @@
 import msgspec
 
 from service.telemetry.journal import JournalGauges
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import Meter
-from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot, read_counter, summed
 
 LOSS = ("expired", "worker_lost")

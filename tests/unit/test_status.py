@@ -18,8 +18,8 @@ from service.telemetry.conservation import Off
 from service.telemetry.histogram import LANE_SECONDS, Histogram
 from service.telemetry.journal import JournalGauges
 from service.telemetry.lag import LoopGauges
+from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import LaneTimes, Last, Meter
-from service.telemetry.prometheus import LaneGauges
 from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
 
