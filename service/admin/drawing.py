@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from service.admin.balance import off
 from service.admin.ends import last_ends
+from service.admin.interval import Interval, Tries, Window
 from service.admin.lanestate import Standing, State
-from service.admin.moment import Moment, Span, Tries, Window
+from service.admin.moment import Moment
 from service.admin.picture import Inflow, Journal, Lane, Outflow, Picture, Route, Source, Total, Waiting
 from service.admin.rates import Rates
 from service.admin.topology import Destination, Kind, Origin, Topology, Way
@@ -32,8 +33,8 @@ def draw(
 ) -> Picture:
     """The service at the newest moment of the window. `routes`: what the books are held to. `details`:
     words that quote events are shown."""
-    rates = Rates(window.span(RATE_SECONDS))
-    shares = window.span(SHARE_SECONDS)
+    rates = Rates(window.last(RATE_SECONDS))
+    shares = window.last(SHARE_SECONDS)
     tries = shares.tries()
     now = window.moments[-1]
     sites = {site.name: site for site in topology.destinations}
@@ -123,7 +124,9 @@ def _journal(now: Moment, rates: Rates) -> Journal | None:
     )
 
 
-def _lane(site: Destination, gauges: LaneGauges, standing: Standing, rates: Rates, shares: Span, tries: Tries) -> Lane:
+def _lane(
+    site: Destination, gauges: LaneGauges, standing: Standing, rates: Rates, shares: Interval, tries: Tries
+) -> Lane:
     seconds = shares.delivery_seconds(site.name)
     return Lane(
         name=site.name,

@@ -7,7 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from service.admin.moment import Moment, Span, Tries
+from service.admin.interval import Interval, Tries
+from service.admin.moment import Moment
 from service.telemetry.histogram import Histogram
 
 EVERY_SECONDS: Final = 5.0
@@ -51,7 +52,7 @@ class History:
         # half a second less: moments come a second apart, a little sooner or later
         if moment.at - self._before.at < EVERY_SECONDS - 0.5:
             return False
-        self._points.append(_point(Span(self._before, moment)))
+        self._points.append(_point(Interval(self._before, moment)))
         self._before = moment
         return True
 
@@ -76,16 +77,16 @@ def _value(point: Point, name: str, place: int) -> float | None:
     return value
 
 
-def _point(span: Span) -> Point:
-    now, seconds = span.now, span.seconds
-    tries = span.tries()
+def _point(interval: Interval) -> Point:
+    now, seconds = interval.now, interval.seconds
+    tries = interval.tries()
     put: dict[str, int] = {}
     for (sink, _route), count in now.lane_received.items():
-        put[sink] = put.get(sink, 0) + count - span.before.lane_received.get((sink, _route), 0)
+        put[sink] = put.get(sink, 0) + count - interval.before.lane_received.get((sink, _route), 0)
     rows: dict[str, array[float]] = {}
     all_tries, all_seconds = Tries(), None
     for sink, gauges in now.lanes.items():
-        took = span.delivery_seconds(sink)
+        took = interval.delivery_seconds(sink)
         mine = tries[sink]
         rows[sink] = _row(
             max(put.get(sink, 0), 0) / seconds,
@@ -98,7 +99,7 @@ def _point(span: Span) -> Point:
         all_tries.add(mine)
         all_seconds = _both(all_seconds, took)
     rows[TOTAL] = _row(
-        max(_accepted(now) - _accepted(span.before), 0) / seconds,
+        max(_accepted(now) - _accepted(interval.before), 0) / seconds,
         all_tries.delivered / seconds,
         sum(gauges.held_events for gauges in now.lanes.values()),
         max((gauges.oldest_seconds for gauges in now.lanes.values()), default=0.0),

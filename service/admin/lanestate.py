@@ -6,7 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from service.admin.moment import Moment, Span, Tries
+from service.admin.interval import Interval, Tries
+from service.admin.moment import Moment
 from service.delivery.throttling import SHARE
 from service.delivery.troubles import FULL_PART
 from service.outcome import Reason
@@ -46,7 +47,7 @@ class Standing(Struct, frozen=True):
 def standings(moments: Sequence[Moment], before: Mapping[str, Standing]) -> dict[str, Standing]:
     """By sink, how each lane does after these moments of the last SECONDS, the newest last. `before`: how they did."""
     now = moments[-1]
-    tries = Span(moments[0], now).tries()
+    tries = Interval(moments[0], now).tries()
     result: dict[str, Standing] = {}
     for sink in now.lanes:
         found = _found(moments, sink, tries[sink])

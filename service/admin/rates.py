@@ -3,16 +3,16 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
-from service.admin.moment import Span, grown
+from service.admin.interval import Interval, grown
 from service.receipt import Fate
 
 
 class Rates:
-    """What was counted in a span, per second. Keys are those of the meter, less the reasons."""
+    """What was counted in an interval, per second. Keys are those of the meter, less the reasons."""
 
-    def __init__(self, span: Span) -> None:
-        now, before = span.now, span.before
-        self._seconds = span.seconds
+    def __init__(self, interval: Interval) -> None:
+        now, before = interval.now, interval.before
+        self._seconds = interval.seconds
         self.received = grown(now.edge_received, before.edge_received)
         """By (source, route)."""
         self.refused: dict[tuple[str, str], int] = defaultdict(int)

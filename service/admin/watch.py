@@ -12,8 +12,9 @@ import msgspec
 
 from service.admin.drawing import SHARE_SECONDS, draw
 from service.admin.history import History
+from service.admin.interval import Window
 from service.admin.lanestate import SECONDS, Standing, standings
-from service.admin.moment import Moment, Window, moment
+from service.admin.moment import Moment, moment
 from service.admin.subject import Subject
 from service.admin.topology import Topology
 from service.config.settings import RouteConfig

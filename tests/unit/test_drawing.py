@@ -3,8 +3,8 @@
 import msgspec
 
 from service.admin.drawing import RATE_SECONDS, SHARE_SECONDS, draw
+from service.admin.interval import Window
 from service.admin.lanestate import Standing, State
-from service.admin.moment import Window
 from service.admin.picture import Lane, Picture
 from service.telemetry.journal import JournalGauges
 from service.telemetry.source import SourceGauges
@@ -191,5 +191,5 @@ def test_the_window_holds_no_more_than_its_seconds() -> None:
     for second in range(1000):
         window.add(past.moment(float(second)))
     assert [window.moments[0].at, len(window.moments)] == [989.0, 11]
-    assert window.span(3.0).seconds == 3.0
-    assert window.span(100.0).seconds == 10.0
+    assert window.last(3.0).seconds == 3.0
+    assert window.last(100.0).seconds == 10.0
