@@ -123,3 +123,15 @@ def test_promtool_finds_nothing_to_say_of_the_page() -> None:
         ["promtool", "check", "metrics"], input=generate_latest(_registry()), capture_output=True, check=False
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
+def test_promtool_takes_the_alarms_of_the_document(tmp_path: Path) -> None:
+    found = re.search(
+        r"^## Alarms worth having\n+```yaml\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert found is not None
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(found[1])
+    checked = subprocess.run(["promtool", "check", "rules", str(rules)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
