@@ -34,22 +34,8 @@ def draw(
     """The service at the newest moment of the window. `routes`: what the books are held to. `details`:
     words that quote events are shown."""
     rates = Rates(window.last(RATE_SECONDS))
-    shares = window.last(SHARE_SECONDS)
-    tries = shares.tries()
     now = window.moments[-1]
-    sites = {site.name: site for site in topology.destinations}
-    names = [name for name in sites if name in now.lanes] + [name for name in now.lanes if name not in sites]
-    lanes = [
-        _lane(
-            sites.get(name, Destination(name, "", "")),
-            now.lanes[name],
-            standings.get(name, Standing(State.HEALTHY, now.clock, [])),
-            rates,
-            shares,
-            tries[name],
-        )
-        for name in names
-    ]
+    lanes = _lanes(window, standings, topology, rates)
     return Picture(
         at=now.clock,
         phase=now.phase,
@@ -76,6 +62,26 @@ def draw(
         troubles=now.troubles,
         workers=workers,
     )
+
+
+def _lanes(window: Window, standings: Mapping[str, Standing], topology: Topology, rates: Rates) -> list[Lane]:
+    """Those of the configuration in its order, then any other."""
+    now = window.moments[-1]
+    shares = window.last(SHARE_SECONDS)
+    tries = shares.tries()
+    sites = {site.name: site for site in topology.destinations}
+    names = [name for name in sites if name in now.lanes] + [name for name in now.lanes if name not in sites]
+    return [
+        _lane(
+            sites.get(name, Destination(name, "", "")),
+            now.lanes[name],
+            standings.get(name, Standing(State.HEALTHY, now.clock, [])),
+            rates,
+            shares,
+            tries[name],
+        )
+        for name in names
+    ]
 
 
 def _total(rates: Rates, lanes: Sequence[Lane]) -> Total:

@@ -68,9 +68,10 @@ function nodes(picture, ways) {
       source.refused > 0 && ["felt", `${rate(source.refused)}/s refused`],
       source.lag !== null && ["", `lag ${count(source.lag)}`],
       source.waiting > 0 && ["", `${count(source.waiting)} waiting`],
+      source.unsettled > 0 && ["", `${count(source.unsettled)} unsettled`],
     ]);
   });
-  const targets = Map.groupBy ? Map.groupBy(picture.outflows, (way) => way.route) : group(picture.outflows);
+  const targets = group(picture.outflows);
   column("routes", "route", picture.routes, (item, route) => {
     fill(item, route.name, route.ack === "stored" ? "stored" : "");
     facts(item, [route.refused > 0 && ["felt", `${rate(route.refused)}/s refused`]]);
