@@ -40,7 +40,7 @@ async def taken(service: Service) -> bool:
     """Whether the service takes connections."""
     try:
         await (await service.connect()).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused; or reset, if it was not accepted yet when the port was closed
         return False
     return True
 
