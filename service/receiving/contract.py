@@ -86,7 +86,10 @@ class SourceConfig(BaseModel):
     def share(self, workers: int, worker: int) -> Self:
         """The settings of one of `workers` processes, the one of number `worker`."""
         del worker
-        return self.model_copy(update={"memory": max(2**20, self.memory // workers)})
+        own: dict[str, object] = {"memory": max(2**20, self.memory // workers)}
+        if self.dedupe is not None:
+            own["dedupe"] = self.dedupe.model_copy(update={"most": max(1, self.dedupe.most // workers)})
+        return self.model_copy(update=own)
 
 
 class Source(Protocol):

@@ -18,7 +18,12 @@ class Dedupe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     window: Duration = Field(default=600.0, gt=0, description="How long an id is known after its event was delivered.")
-    most: int = Field(default=100_000, ge=1, le=10_000_000, description="Most ids known; beyond, the oldest go.")
+    most: int = Field(
+        default=100_000,
+        ge=1,
+        le=10_000_000,
+        description="Most ids known, of some 400 B each; beyond, the oldest go. Workers divide it.",
+    )
 
 
 class DedupeWindow:

@@ -90,3 +90,12 @@ def test_each_worker_must_get_enough(tmp_path: Path, server: str, sink: str, mes
     text = f"server: {{{server}}}\nsinks: {{a: {{type: memory, {sink}}}}}\nroutes: {{orders: {{to: [a]}}}}\n"
     (found,) = mistakes(tmp_path, text)
     assert message in found
+
+
+def test_what_a_source_may_hold_and_know_is_divided(tmp_path: Path) -> None:
+    source = "type: sqs, queue: q, region: eu-west-1, route: orders, memory: 30MiB, dedupe: {most: 3000}"
+    text = WHOLE.replace("to: [a, b, s, u]", "to: [a], dead_letter: b") + f"sources: {{in: {{{source}}}}}\n"
+    source_of_one = share(whole(tmp_path, text), 3).sources["in"]
+    assert source_of_one.memory == 10 * 2**20
+    assert source_of_one.dedupe is not None
+    assert source_of_one.dedupe.most == 1000
