@@ -1,6 +1,7 @@
 """Logs on stderr: one event a line, a constant message and fields; JSON, or readable on a terminal.
 
-What repeats itself is held back and told once, with its count (`repeats.py`). Errors are told by their types and
+What repeats itself is held back and told once, with its count (`repeats.py`). What nobody reads is lost, and counted
+(`lines.py`). Errors are told by their types and
 places: what an event made somebody raise may quote it.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, Literal, TextIO
 
 import orjson
 
+from service.telemetry.lines import Lines
 from service.telemetry.repeats import Repeats
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
@@ -69,11 +71,12 @@ class TextFormatter(logging.Formatter):
         return line
 
 
-class Handler(logging.StreamHandler[TextIO]):
+class Handler(logging.StreamHandler[Lines | TextIO]):
     """Writes lines to a stream, and of repeats their count: when their window is over, or at the end."""
 
     def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
+        self._lines = Lines.over(stream)
+        super().__init__(self._lines or stream)
         self._repeats = Repeats()
         self._timer: Timer | None = None
         """Runs while something is held back, so that its count is told though nothing else is."""
@@ -81,6 +84,7 @@ class Handler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line, unless it is one too many of its kind."""
         now = time.monotonic()
+        self._tell_lost()
         self._tell(self._repeats.over(now))
         if not self._repeats.hold(record, now):
             super().emit(record)
@@ -103,6 +107,7 @@ class Handler(logging.StreamHandler[TextIO]):
         try:
             if self._timer is not None:
                 self._timer.cancel()
+            self._tell_lost()
             self._tell(self._repeats.all())
         finally:
             self.release()
@@ -112,6 +117,13 @@ class Handler(logging.StreamHandler[TextIO]):
         for line in lines:
             self.filter(line)  # which marks the worker
             super().emit(line)
+
+    def _tell_lost(self) -> None:
+        """Once somebody reads again, say how many lines are not there."""
+        if self._lines is not None and self._lines.lost and self._lines.has_room:
+            lost, self._lines.lost = self._lines.lost, 0
+            line = {"name": __name__, "levelno": logging.WARNING, "levelname": "WARNING", "lines": lost}
+            self._tell([logging.makeLogRecord(line | {"msg": "log lines were lost: nobody read them in time"})])
 
     def _tell_later(self, now: float) -> None:
         ends_at = self._repeats.ends_at
