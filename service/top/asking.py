@@ -48,7 +48,7 @@ def status(url: str, token: str | None) -> dict[str, Any]:
         raise Unreachable(f"what was sent or answered is not HTTP ({type(error).__name__})") from None
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or "lanes" not in found or "troubles" not in found:
         raise Unreachable("what answers there is no admin port of Penstock")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,6 +16,9 @@ HEALTHY, DEGRADED, UNREACHABLE = 0, 1, 2
 """Exit codes of `--once`."""
 
 Ask = Callable[[], dict[str, Any]]
+
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, StopIteration)
+_NO_STATUS: Final = "what answers there is no /status that this version reads"
 
 
 class Shows(Protocol):
@@ -32,8 +35,12 @@ def once(ask: Ask, console: Console) -> int:
     except Unreachable as error:
         console.print(Text(str(error)))
         return UNREACHABLE
-    console.print(frame(found, None, 0.0))
-    return HEALTHY if healthy(found) else DEGRADED
+    try:
+        shown, code = frame(found, None, 0.0), HEALTHY if healthy(found) else DEGRADED
+    except _UNREADABLE:
+        shown, code = Text(_NO_STATUS), UNREACHABLE
+    console.print(shown)
+    return code
 
 
 def live(ask: Ask, console: Console, interval: float, wait: Callable[[float], None] = time.sleep) -> None:
@@ -68,11 +75,14 @@ class Frames:
             return self._gone(str(error))
         now = self._clock()
         before_at, before = self._before if self._before is not None else (now, None)
-        if before is not None and before["started"] != found["started"]:
-            before = None  # another process: its counters began anew
-        self._before, self._gone_at = (now, found), None
-        self._shown = frame(found, before, now - before_at)
-        return self._shown
+        try:
+            if before is not None and before["started"] != found["started"]:
+                before = None  # another process: its counters began anew
+            shown = frame(found, before, now - before_at)
+        except _UNREADABLE:
+            return self._gone(_NO_STATUS)
+        self._before, self._gone_at, self._shown = (now, found), None, shown
+        return shown
 
     def _gone(self, why: str) -> RenderableType:
         now = self._clock()

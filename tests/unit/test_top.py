@@ -170,6 +170,32 @@ async def test_once_prints_one_frame_and_says_how_it_is_by_its_exit_code() -> No
         assert "\x1b" not in stream.getvalue()
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"lanes": {}, "troubles": []},
+        {"lanes": [1], "troubles": [{"x": 1}], "phase": 1},
+        {"lanes": {}, "troubles": [], "phase": "serving", "conservation": []},
+        {"lanes": None, "troubles": None},
+    ],
+)
+async def test_what_is_no_status_of_this_version_is_no_answer_rather_than_an_unhealthy_service(found: Any) -> None:
+    stream = io.StringIO()
+    assert live.once(Script(found), Console(file=stream, color_system=None, width=80)) == UNREACHABLE
+    assert "no /status that this version reads" in stream.getvalue()
+    good = well(await shown(full()))
+    frames = Frames(Script(good, found, good))
+    for word in ("lake", "no /status that this version reads", "lake"):
+        assert word in text(frames.next())
+
+
+@pytest.mark.parametrize("wrong", [{"x": 1}, {"sink": "lake"}])
+async def test_a_trouble_that_it_does_not_know_ends_no_terminal(wrong: Any) -> None:
+    found = await shown(full())
+    frames = Frames(Script(found | {"troubles": [wrong]}))
+    assert "no /status that this version reads" in text(frames.next())
+
+
 async def test_where_there_is_no_terminal_frames_come_one_after_the_other() -> None:
     found = well(await shown(full()))
     stream = io.StringIO()
@@ -230,6 +256,7 @@ def test_the_status_is_asked_for_with_the_token_and_past_any_proxy(monkeypatch: 
         (200, b'{"status":"ready"}', "no admin port of Penstock"),
         (200, b'{"lanes":{}}', "no admin port of Penstock"),
         (200, b'{"troubles":[]}', "no admin port of Penstock"),
+        (200, b"[" * 100_000, "no admin port of Penstock"),
     ],
 )
 def test_an_answer_that_is_no_status_says_what_to_try(code: int, body: bytes, word: str) -> None:
