@@ -83,8 +83,9 @@ def template(watched: Watched, without: Collection[str] = (), expected: Collecti
     thresholds = {t.name: t for alarm in found if isinstance(t := alarm.watch.threshold, Threshold)}
     whole = {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": f"Alarms and dashboard of Penstock service {watched.own['Service']}. Made by `penstock generate "
-        "cloudwatch`: change the configuration, and make it again.",
+        # at most 1,024 bytes, and a name may have as many
+        "Description": f"Alarms and dashboard of Penstock service {watched.own['Service'][:256]}. Made by "
+        "`penstock generate cloudwatch`: change the configuration, and make it again.",
         "Parameters": WHO | {name: each.declaration for name, each in thresholds.items()},
         "Conditions": {_OWN: Empty(TOPIC), _TOLD: Given(EMAIL)}
         | {each.given: Given(name) for name, each in thresholds.items() if each.default is None},

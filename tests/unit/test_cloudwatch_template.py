@@ -67,6 +67,12 @@ def test_a_small_service_fits_into_a_request(tmp_path: Path) -> None:
     assert (made.alarms, made.resources, made.excess) == (7, 11, None)
 
 
+def test_the_longest_name_of_a_service_leaves_the_description_within_its_limit(tmp_path: Path) -> None:
+    made = template(watching(tmp_path, SMALL, "s" * 1024))
+    description = yaml.load(made.text, yaml.BaseLoader)["Description"]
+    assert 256 < len(description.encode()) <= 1024
+
+
 def test_twenty_sinks_and_a_hundred_routes_go_by_way_of_s3(tmp_path: Path) -> None:
     made = template(watching(tmp_path, large()))
     assert MOST_BYTES_SENT < made.size < MOST_BYTES // 3
