@@ -93,6 +93,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address, and no name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _host(text: str) -> str:
     if not is_host(text):
         raise ValueError("must be an address such as 127.0.0.1 or ::1, or a host's name such as localhost")

@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -17,6 +18,13 @@ from service.admin.watch import Watch
 from service.config.settings import RouteConfig
 from service.errors import Code
 from service.telemetry.prometheus import registry
+from service.units import is_address
+
+_WRONG_BEARER: Final = "send the admin token, as `Authorization: Bearer TOKEN`"
+_WRONG_PAGE: Final = (
+    "without `admin.token` only an address or localhost is answered as Host, and no page of another site, so that no "
+    "web page can ask through a browser on this machine; set a token to use other names"
+)
 
 
 def build(
@@ -34,15 +42,17 @@ def build(
 
     @app.middleware("http")
     async def authenticate(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        open_to_all = request.url.path in ("/livez", "/readyz") or console.needs_no_secret(request.url.path)
-        if token is None or open_to_all or _is_bearer(request.headers.get("authorization", ""), token):
+        path = request.scope["path"]  # not that of `request.url`, which is made with what the Host header says
+        if path in ("/livez", "/readyz") or console.needs_no_secret(path):
             return await call_next(request)
-        return _problem(
-            HTTPStatus.UNAUTHORIZED,
-            Code.UNAUTHENTICATED,
-            "send the admin token, as `Authorization: Bearer TOKEN`",
-            {"WWW-Authenticate": 'Bearer realm="penstock admin"'},
-        )
+        if token is None:
+            allowed, detail = _is_of_no_web_page(request.headers), _WRONG_PAGE
+        else:
+            allowed, detail = _is_bearer(request.headers.get("authorization", ""), token), _WRONG_BEARER
+        if allowed:
+            return await call_next(request)
+        headers = {"WWW-Authenticate": 'Bearer realm="penstock admin"'}
+        return _problem(HTTPStatus.UNAUTHORIZED, Code.UNAUTHENTICATED, detail, headers)
 
     @app.get("/livez")
     async def livez() -> JSONResponse:
@@ -71,6 +81,20 @@ def build(
 
 def _crowded(detail: str) -> Response:
     return _problem(HTTPStatus.SERVICE_UNAVAILABLE, Code.BUSY, detail, {"Retry-After": "10"})
+
+
+def _is_of_no_web_page(headers: Mapping[str, str]) -> bool:
+    """Whether a request did not come from the page of another site, as far as the browser tells: such a page can name
+    this port by an address, and then the browser says that it is of another site, or by a name of its own that leads
+    here (DNS rebinding), and then Host has that name.
+    """
+    if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+        return False
+    host = headers.get("host", "localhost").lower()
+    name, _, port = host.rpartition(":")
+    if not port.isdigit():
+        name = host
+    return name == "localhost" or is_address(name.strip("[]"))
 
 
 def _is_bearer(header: str, token: str) -> bool:

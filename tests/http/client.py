@@ -132,7 +132,7 @@ def head(
 ) -> bytes:
     """The bytes of a request's head, with a Host and nothing else that is not given."""
     pairs = headers.items() if isinstance(headers, Mapping) else headers
-    lines = [f"{method} {path} {version}", "Host: gateway.example.com", *(f"{name}: {value}" for name, value in pairs)]
+    lines = [f"{method} {path} {version}", "Host: localhost", *(f"{name}: {value}" for name, value in pairs)]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 

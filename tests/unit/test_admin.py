@@ -49,7 +49,7 @@ class Service:
         """A client of the admin port."""
         routes = {"orders": RouteConfig.model_validate({"types": ["com.example.*"], "to": ["lake"]})}
         app = admin.build(Process(self.pipeline, self.meter, self.health), routes, token)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://admin") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
             yield client
 
 
@@ -182,3 +182,37 @@ async def test_nothing_but_get_is_taken(method: str, path: str) -> None:
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET"
     assert answer.json()["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:9464", "[::1]:9464", "[::1]", "localhost:9464", "LOCALHOST"])
+async def test_without_a_token_whoever_names_this_machine_is_answered(host: str) -> None:
+    async with Service().client() as client:
+        for path in ("/metrics", "/status", "/livez"):
+            assert (await client.get(path, headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "rebound.example.com"},
+        {"Host": "rebound.example.com:9464"},
+        {"Host": "x/livez?"},
+        {"Host": "127.0.0.1:9464", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    ],
+)
+async def test_without_a_token_no_web_page_learns_anything(headers: dict[str, str]) -> None:
+    async with Service().client() as client:
+        for path in ("/metrics", "/status"):
+            refused = await client.get(path, headers=headers)
+            assert refused.status_code == 401
+            assert "admin.token" in refused.json()["detail"]
+        assert (await client.get("/livez", headers={"Host": "rebound.example.com"})).status_code == 200
+    async with Service().client("tokentoken") as client:
+        given = {"Host": "admin.example.com", "Authorization": "Bearer tokentoken"}
+        assert (await client.get("/status", headers=given)).status_code == 200
+
+
+async def test_a_link_to_the_status_may_be_followed() -> None:
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    async with Service().client() as client:
+        assert (await client.get("/status", headers=followed)).status_code == 200
