@@ -200,6 +200,7 @@ async def test_what_is_under_way_when_it_stops_is_acknowledged_and_nothing_more_
         it.good.hold()
         await it.source.send(BODIES[:2])
         await it.good.called()
+        await it.service.until(lambda metrics: metrics.total("penstock_source_messages_unsettled") == 2)
         it.service.stop.set()
         await it.source.send(BODIES[2:])
         it.good.deliver()
