@@ -91,6 +91,7 @@ class OtlpTracer:
             log.warning("the last spans were not sent in time", extra={"spans": left})
             self._exporter.end()
         except Exception:
+            # the SDK's threads and a foreign collector's answers: the end of the service waits for neither
             log.exception("tracing did not end as it should")
         finally:
             self._exporter.forget()

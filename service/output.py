@@ -21,7 +21,7 @@ class Output:
 
     def open(self) -> None:
         """A terminal is opened once more, so that writing to it can be non-blocking without changing it for others."""
-        with suppress(OSError):
+        with suppress(OSError):  # a terminal that cannot be opened again is written to as it is
             if os.isatty(self._descriptor):
                 flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
                 self._own = os.open(os.ttyname(self._descriptor), flags)
@@ -48,7 +48,7 @@ class Output:
                 # of whole lines, so that those of several processes do not end up in each other
                 most = written + select.PIPE_BUF
                 whole = data.rfind(b"\n", written, most) + 1
-                with suppress(BlockingIOError):
+                with suppress(BlockingIOError):  # another process was first: it waits for room again
                     written += os.write(self._target, data[written : whole or most])
         except OSError as error:
             return written, error

@@ -121,7 +121,7 @@ class EventStream(Response):
         finally:
             for task in (sending, leaving):
                 task.cancel()
-                with suppress(asyncio.CancelledError):
+                with suppress(asyncio.CancelledError):  # it was cancelled here
                     await task
 
     async def _send(self, send: Send) -> None:

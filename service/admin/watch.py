@@ -62,7 +62,7 @@ class Watch:
         self.end()
         if self._watching is not None:
             self._watching.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError):  # it was cancelled here
                 await self._watching
 
     def end(self) -> None:
@@ -95,7 +95,7 @@ class Watch:
         while not self._ended:
             # the next one only: what a slow viewer misses is over
             events = b": nothing new\n\n"
-            with suppress(TimeoutError):
+            with suppress(TimeoutError):  # nothing new came meanwhile
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
                     events = await asyncio.shield(self._next)
             if events:
@@ -109,7 +109,8 @@ class Watch:
                 await self._look()
                 self._blind = False
             except Exception:
-                if not self._blind:  # once for each time that it begins
+                # a snapshot asks foreign sinks for their bills: whatever they raise, it looks again, and says so once
+                if not self._blind:
                     log.exception("the console cannot see the service")
                 self._blind = True
             due = max(due + EVERY_SECONDS, loop.time())

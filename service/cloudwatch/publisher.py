@@ -110,6 +110,7 @@ class Publisher:
             try:
                 await self.flush()
             except Exception:
+                # a snapshot asks foreign sinks for their bills: whatever they raise, the next turn comes
                 log.exception("metrics could not be taken")
             due += self._interval * max(1, ceil((loop.time() - due) / self._interval))
 
@@ -148,12 +149,13 @@ class Publisher:
         except Unsent:
             raise
         except Exception as error:
+            # a defect, of ours or the SDK's: these datums are given up, and those behind them have their turn
             log.exception("metrics could not be sent")
             raise Unsent(Reason.SINK_ERROR.value, type(error).__name__, hopeless=True) from error
 
     async def _pause(self, seconds: float) -> None:
         """Return after so long, or when it ends."""
-        with suppress(TimeoutError):
+        with suppress(TimeoutError):  # it is over, as it mostly is
             async with asyncio.timeout(seconds):
                 await self._ending.wait()
 
@@ -189,6 +191,7 @@ class Publisher:
         try:
             await self.flush()
         except Exception:
+            # as in a turn; what waits is still to be sent
             log.exception("metrics could not be taken")
         await self._idle.wait()
 
