@@ -9,7 +9,6 @@ from typing import Any, Final
 from service.admin.balance import off
 from service.admin.ends import last_ends
 from service.admin.interval import Interval, Tries, Window
-from service.admin.lanestate import Standing, State
 from service.admin.moment import Moment
 from service.admin.picture import Inflow, Journal, Lane, Outflow, Picture, Route, Source, Total, Waiting
 from service.admin.rates import Rates
@@ -24,7 +23,6 @@ SHARE_SECONDS: Final = 10.0
 
 def draw(
     window: Window,
-    standings: Mapping[str, Standing],
     topology: Topology,
     routes: Mapping[str, RouteConfig],
     *,
@@ -35,7 +33,7 @@ def draw(
     words that quote events are shown."""
     rates = Rates(window.last(RATE_SECONDS))
     now = window.moments[-1]
-    lanes = _lanes(window, standings, topology, rates)
+    lanes = _lanes(window, topology, rates)
     return Picture(
         at=now.clock,
         phase=now.phase,
@@ -64,7 +62,7 @@ def draw(
     )
 
 
-def _lanes(window: Window, standings: Mapping[str, Standing], topology: Topology, rates: Rates) -> list[Lane]:
+def _lanes(window: Window, topology: Topology, rates: Rates) -> list[Lane]:
     """Those of the configuration in its order, then any other."""
     now = window.moments[-1]
     shares = window.last(SHARE_SECONDS)
@@ -72,15 +70,7 @@ def _lanes(window: Window, standings: Mapping[str, Standing], topology: Topology
     sites = {site.name: site for site in topology.destinations}
     names = [name for name in sites if name in now.lanes] + [name for name in now.lanes if name not in sites]
     return [
-        _lane(
-            sites.get(name, Destination(name, "", "")),
-            now.lanes[name],
-            standings.get(name, Standing(State.HEALTHY, now.clock, [])),
-            rates,
-            shares,
-            tries[name],
-        )
-        for name in names
+        _lane(sites.get(name, Destination(name, "", "")), now.lanes[name], rates, shares, tries[name]) for name in names
     ]
 
 
@@ -130,17 +120,15 @@ def _journal(now: Moment, rates: Rates) -> Journal | None:
     )
 
 
-def _lane(
-    site: Destination, gauges: LaneGauges, standing: Standing, rates: Rates, shares: Interval, tries: Tries
-) -> Lane:
+def _lane(site: Destination, gauges: LaneGauges, rates: Rates, shares: Interval, tries: Tries) -> Lane:
     seconds = shares.delivery_seconds(site.name)
     return Lane(
         name=site.name,
         type=site.type,
         target=site.target,
-        state=standing.state.value,
-        since=standing.since,
-        reasons=standing.reasons,
+        state=gauges.standing.state.value,
+        since=gauges.standing.since,
+        reasons=gauges.standing.words,
         breaker=gauges.breaker,
         fallback=gauges.fallback,
         received=rates.of(rates.put, site.name),

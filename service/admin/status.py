@@ -105,7 +105,7 @@ def _lane(lane: LaneGauges, found: Snapshot) -> dict[str, Any]:
         if sink == lane.sink:
             settled[fate] += count
     return {
-        "state": _state(lane, found),
+        "state": lane.standing.state.value,
         "breaker": lane.breaker,
         "fallback": lane.fallback,
         "failed_calls_in_a_row": lane.failures,
@@ -125,12 +125,6 @@ def _lane(lane: LaneGauges, found: Snapshot) -> dict[str, Any]:
         "last_minute": _times(found.recent.get(lane.sink)),
         "billed": found.bills.get(lane.sink, {}),
     }
-
-
-def _state(lane: LaneGauges, found: Snapshot) -> str:
-    """The first trouble that names the lane; `healthy` if none does."""
-    of_lane = (trouble["state"] for trouble in found.troubles if trouble.get("sink") == lane.sink)
-    return str(next(of_lane, "healthy"))
 
 
 def _times(recent: Histogram | None) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Process:
     def taken(self) -> Snapshot:
         """The snapshot of now. It holds the meter itself, which goes on counting."""
         lanes = self._pipeline.lanes.values()
+        troubles = self._health.troubles()  # first, for it looks how lanes stand
         return Snapshot(
             phase=self._health.phase.value,
             meter=self.meter,
@@ -61,6 +62,7 @@ class Process:
                     failures=lane.breaker.failures,
                     last_failure=lane.breaker.reason.value if lane.breaker.reason else None,
                     fallback=lane.settings.fallback,
+                    standing=self._health.standing(lane.name),
                 )
                 for lane in lanes
             ],
@@ -69,7 +71,7 @@ class Process:
                 for lane in lanes
                 if isinstance(lane.sink, Billed)
             },
-            troubles=self._health.troubles(),
+            troubles=troubles,
             sources=[source.gauges for source in self._health.sources.values()],
             loop=self._health.loop,
             recent=self._health.recent,

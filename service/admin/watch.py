@@ -13,7 +13,6 @@ import msgspec
 from service.admin.drawing import SHARE_SECONDS, draw
 from service.admin.history import History
 from service.admin.interval import Window
-from service.admin.lanestate import SECONDS, Standing, standings
 from service.admin.moment import Moment, moment
 from service.admin.subject import Subject
 from service.admin.topology import Topology
@@ -44,7 +43,6 @@ class Watch:
         self._routes = routes
         self._details = details
         self._window = Window(SHARE_SECONDS)
-        self._standings: dict[str, Standing] = {}
         self._history = History()
         self._drawn: tuple[Moment, bytes] | None = None
         self._blind = False
@@ -120,8 +118,6 @@ class Watch:
         found = await self._subject.snapshot()
         now = moment(found, time.monotonic(), time.time())
         self._window.add(now)
-        recent = [each for each in self._window.moments if each.at > now.at - SECONDS - EVERY_SECONDS / 2]
-        self._standings = standings(recent, self._standings)
         new_point = self._history.add(now)
         if self.viewers:
             point = _event("point", msgspec.json.encode(self._history.shown(1))) if new_point else b""
@@ -140,7 +136,6 @@ class Watch:
             workers = self._subject.workers()
             seen = draw(
                 self._window,
-                self._standings,
                 self._topology,
                 self._routes,
                 details=self._details,

@@ -9,10 +9,12 @@ from service.delivery.lane import Lane
 from service.delivery.pipeline import Stored
 from service.delivery.remedies import LOOP_STUCK
 from service.delivery.troubles import Receives, Trouble, Troubles, rfc3339
+from service.outcome import Reason
 from service.telemetry.histogram import Histogram
 from service.telemetry.lag import Lag, LoopGauges
 from service.telemetry.meter import Meter
 from service.telemetry.minute import Minute
+from service.telemetry.standing import Standing, State
 
 LOOK_SECONDS: Final = 1.0
 
@@ -68,6 +70,10 @@ class Health:
             found.insert(0, {"loop": lag, "state": "stuck", "since": rfc3339(loop.stuck_since), "do": LOOP_STUCK})
         return found
 
+    def standing(self, sink: str) -> Standing:
+        """How a lane stands, as of the last look."""
+        return self._troubles.standings.of(sink)
+
     @property
     def loop(self) -> LoopGauges:
         """What the event loop is like."""
@@ -88,5 +94,9 @@ def verdict(troubles: Sequence[Mapping[str, Any]], strict: bool) -> tuple[int, d
         return 503, {"status": "loop_stuck", "reasons": troubles}
     if any("journal" in trouble for trouble in troubles):
         return 503, {"status": "journal", "reasons": troubles}
-    stuck = any(trouble["state"] != "throttled" for trouble in troubles)
+    stuck = any(trouble["state"] != "throttled" and not _gives_nothing_but_throttling(trouble) for trouble in troubles)
     return (503 if strict and stuck else 200), {"status": "degraded", "reasons": troubles}
+
+
+def _gives_nothing_but_throttling(trouble: Mapping[str, Any]) -> bool:
+    return trouble["state"] == State.OPEN and trouble.get("reason") == Reason.THROTTLED

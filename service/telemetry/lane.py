@@ -7,8 +7,10 @@ from typing import Any, Final
 from msgspec import Struct
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from service.telemetry import standing
 from service.telemetry.histogram import EVENTS, LANE_SECONDS, LANE_SECONDS_SHOWN, RETRIES, Histogram
 from service.telemetry.meter import LaneTimes, Meter
+from service.telemetry.standing import Standing
 
 BREAKER_STATES: Final = ("closed", "half_open", "open")
 """From good to bad."""
@@ -36,6 +38,7 @@ class LaneGauges(Struct, frozen=True):
     """Calls in a row that failed."""
     last_failure: str | None = None
     fallback: str | None = None
+    standing: Standing = Standing()
 
 
 _GAUGES: tuple[tuple[str, str, Callable[[LaneGauges], float]], ...] = (
@@ -80,6 +83,7 @@ def summed(parts: Sequence[LaneGauges]) -> LaneGauges:
         failures=worst.failures,
         last_failure=worst.last_failure,
         fallback=first.fallback,
+        standing=standing.worst([part.standing for part in parts]),
     )
 
 

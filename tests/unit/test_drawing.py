@@ -4,16 +4,16 @@ import msgspec
 
 from service.admin.drawing import RATE_SECONDS, SHARE_SECONDS, draw
 from service.admin.interval import Window
-from service.admin.lanestate import Standing, State
 from service.admin.picture import Lane, Picture
 from service.telemetry.journal import JournalGauges
 from service.telemetry.source import SourceGauges
+from service.telemetry.standing import Standing, State
 from tests.unit.console_moments import EPOCH, ROUTES, TOPOLOGY, Past
 
 
 def drawn(past: Past, window: Window, at: float, details: bool = False) -> Picture:
     window.add(past.moment(at))
-    return draw(window, {}, TOPOLOGY, ROUTES, details=details, workers=[])
+    return draw(window, TOPOLOGY, ROUTES, details=details, workers=[])
 
 
 def begun(past: Past) -> Window:
@@ -176,12 +176,12 @@ def test_the_journal_shows_what_waits_for_whom() -> None:
     assert drawn(Past(), begun(Past()), 1).journal is None
 
 
-def test_a_lane_stands_as_it_was_judged() -> None:
+def test_a_lane_stands_as_its_process_says() -> None:
     past = Past()
     window = begun(past)
+    past.gauge("lake", standing=Standing(State.FULL, EPOCH, "timeout", ["99% of its memory is taken"]))
     window.add(past.moment(1))
-    standings = {"lake": Standing(State.FULL, EPOCH, ["99% of its memory is taken"])}
-    full, dead = draw(window, standings, TOPOLOGY, ROUTES, details=False, workers=[]).lanes
+    full, dead = draw(window, TOPOLOGY, ROUTES, details=False, workers=[]).lanes
     assert (full.state, full.since, full.reasons) == ("full", EPOCH, ["99% of its memory is taken"])
     assert dead.state == "healthy"
 

@@ -9,6 +9,7 @@ import pytest
 from service.delivery.entry import Entry
 from service.delivery.health import Health, Phase
 from service.delivery.lane import Lane
+from service.delivery.standing import WINDOW_SECONDS
 from service.outcome import Reason
 from service.receipt import Receipt
 from service.telemetry.meter import Meter
@@ -58,8 +59,11 @@ def test_with_healthy_destinations_it_is_ready() -> None:
 
 
 @pytest.mark.parametrize(("strict", "status"), [(False, 200), (True, 503)])
-def test_a_destination_that_fails_degrades_and_the_reason_is_told(strict: bool, status: int) -> None:
+def test_a_destination_that_fails_degrades_and_the_reason_is_told_until_it_has_been_well_for_a_while(
+    strict: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def main() -> None:
+        monkeypatch.setattr("service.delivery.health.monotonic", asyncio.get_running_loop().time)
         destination = _sink()
         destination.dead = True
         target = lane(destination, Meter())
@@ -71,7 +75,7 @@ def test_a_destination_that_fails_degrades_and_the_reason_is_told(strict: bool, 
         assert trouble.pop("since").endswith("+00:00")
         assert trouble == {
             "sink": "s",
-            "state": "failing",
+            "state": "open",
             "reason": Reason.UNAVAILABLE.value,
             "do": "Wait, and look at the destination's own health.",
         }
@@ -79,6 +83,9 @@ def test_a_destination_that_fails_degrades_and_the_reason_is_told(strict: bool, 
 
         destination.dead = False
         await all_settled(_put(target, 1))
+        (trouble,) = health.troubles()
+        assert (trouble["state"], trouble["reason"]) == ("failing", Reason.UNAVAILABLE.value)
+        await asyncio.sleep(WINDOW_SECONDS + 0.1)
         assert health.readyz() == (200, {"status": "ready"})
 
     run(main())

@@ -6,6 +6,7 @@ from service.telemetry.journal import JournalGauges
 from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import Meter
 from service.telemetry.snapshot import Snapshot, read_counter, summed
+from service.telemetry.standing import Standing, State
 
 LOSS = ("expired", "worker_lost")
 
@@ -69,10 +70,18 @@ def test_a_sum_shares_nothing_with_its_parts() -> None:
 
 def test_of_lanes_what_is_held_is_summed_and_the_worst_state_told() -> None:
     first = process(base_seconds=0.0, breaker="open")
-    second = process(base_seconds=0.04, breaker="half_open", failures=3, last_failure="timeout", oldest_seconds=9.0)
+    standing = Standing(State.FAILING, 5.0, "timeout", ["calls fail: timeout"])
+    second = process(
+        base_seconds=0.04,
+        breaker="half_open",
+        failures=3,
+        last_failure="timeout",
+        oldest_seconds=9.0,
+        standing=standing,
+    )
     (lane,) = summed("serving", (first, second)).lanes
     assert lane == LaneGauges(
-        "lake", 200, 2000, 2, 8, 100, 1000, 0.04, 9.0, "open", 4, failures=3, last_failure="timeout"
+        "lake", 200, 2000, 2, 8, 100, 1000, 0.04, 9.0, "open", 4, failures=3, last_failure="timeout", standing=standing
     )
 
 

@@ -22,6 +22,7 @@ from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import LaneTimes, Last, Meter
 from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
+from service.telemetry.standing import Standing, State
 
 PAGE = Path(__file__).parents[2] / "docs" / "operate.md"
 ROUTES = {
@@ -79,7 +80,7 @@ def full() -> Snapshot:
         {"journal": "it has 9 of journal.max_bytes = 9", "state": "full", "since": since, "do": JOURNAL_FULL},
         {
             "sink": "lake",
-            "state": "failing",
+            "state": "throttled",
             "reason": "throttled",
             "since": since,
             "do": REMEDIES[Reason.THROTTLED],
@@ -90,7 +91,17 @@ def full() -> Snapshot:
     return Snapshot(
         "serving",
         meter,
-        [lane("lake", held_events=1, last_failure="throttled", failures=2, fallback="dead"), lane("dead")],
+        [
+            lane(
+                "lake",
+                held_events=1,
+                last_failure="throttled",
+                failures=2,
+                fallback="dead",
+                standing=Standing(State.THROTTLED, 0.0, "throttled"),
+            ),
+            lane("dead"),
+        ],
         {"lake": {"kinesis_records": 4}},
         troubles,
         JournalGauges(9, 9, 99, 0, 4.0, {("lake", "audit"): 5}, "it has 9 of journal.max_bytes = 9"),
@@ -132,7 +143,7 @@ async def test_it_says_what_runs_and_how_it_does() -> None:
     assert re.fullmatch(r"[0-9a-f]{16}", found["configuration"]["digest"])
     assert found["loop"] == {"worst_lag_seconds": 0.031, "stuck_since": "2026-03-01T09:00:00+00:00"}
     assert found["conservation"] == {"balanced": True, "off": []}
-    assert found["lanes"]["lake"]["state"] == "failing"
+    assert found["lanes"]["lake"]["state"] == "throttled"
     assert found["lanes"]["dead"]["state"] == "healthy"
     assert found["lanes"]["lake"]["last_minute"] == {"delivered": 100, "p50_seconds": 0.05, "p99_seconds": 0.05}
     assert found["lanes"]["dead"]["last_minute"] == {"delivered": 0, "p50_seconds": None, "p99_seconds": None}

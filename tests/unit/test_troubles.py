@@ -9,11 +9,10 @@ import pytest
 
 from service.delivery.health import Health, Phase, verdict
 from service.delivery.remedies import REMEDIES
-from service.delivery.throttling import WINDOW_SECONDS, Throttling
 from service.delivery.troubles import Troubles, rfc3339
 from service.outcome import Reason
 from service.telemetry.journal import JournalGauges
-from service.telemetry.meter import LaneTimes, Meter
+from service.telemetry.meter import Meter
 from service.telemetry.source import SourceGauges
 from tests.flow.scripted import Faults, ScriptedSink, all_settled, lane
 from tests.flow.simulated import run
@@ -25,7 +24,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_700_000_000.0
-        monkeypatch.setattr("service.delivery.troubles.time", lambda: self.now)
+        for module in ("troubles", "standing"):
+            monkeypatch.setattr(f"service.delivery.{module}.time", lambda: self.now)
 
 
 @pytest.fixture
@@ -90,37 +90,6 @@ def test_a_destination_fails_since_its_first_failure_and_the_reason_says_what_to
     run(main())
 
 
-def test_a_destination_that_throttles_is_throttled_for_as_long_as_it_does_and_a_little_more() -> None:
-    meter = Meter()
-    times = meter.lanes["s"] = LaneTimes()
-    throttling = Throttling(meter)
-    for second in range(30):
-        times.event_retries.observe(0, 1000)
-        meter.lane_retries["s", "throttled"] += 200
-        throttling.look(float(second))
-    assert throttling.holds("s")
-    for second in range(30, 30 + int(WINDOW_SECONDS) - 1):
-        times.event_retries.observe(0, 1000)
-        throttling.look(float(second))
-        if second < 35:
-            assert throttling.holds("s")
-    throttling.look(30 + WINDOW_SECONDS)
-    throttling.look(31 + WINDOW_SECONDS)
-    assert not throttling.holds("s")
-    assert len(throttling._looks) <= WINDOW_SECONDS + 2
-
-
-def test_a_limit_that_is_touched_now_and_then_is_no_trouble() -> None:
-    meter = Meter()
-    times = meter.lanes["s"] = LaneTimes()
-    throttling = Throttling(meter)
-    throttling.look(0.0)
-    times.event_retries.observe(0, 1000)
-    meter.lane_retries["s", "throttled"] += 9
-    throttling.look(1.0)
-    assert not throttling.holds("s")
-
-
 def test_a_lane_that_is_behind_because_it_is_throttled_says_so() -> None:
     async def main() -> None:
         meter = Meter()
@@ -151,6 +120,9 @@ def test_a_lane_that_is_behind_because_it_is_throttled_says_so() -> None:
 @pytest.mark.parametrize(("strict", "status"), [(False, 200), (True, 200)])
 def test_being_throttled_takes_no_replica_out_of_service(strict: bool, status: int) -> None:
     assert verdict([{"sink": "s", "state": "throttled"}], strict)[0] == status
+    nothing_but = {"sink": "s", "state": "open", "reason": "throttled"}
+    assert verdict([nothing_but], strict)[0] == status
+    assert verdict([nothing_but | {"reason": "timeout"}], True)[0] == 503
     assert verdict([{"sink": "s", "state": "throttled"}, {"sink": "t", "state": "slow"}], True)[0] == 503
 
 

@@ -61,6 +61,7 @@ export function keyed(parent, items, keyOf, make, update) {
 const SHAPES = {
   healthy: () => [svg("circle", { cx: 6, cy: 6, r: 4 })],
   throttled: () => [svg("path", { d: "M6 1 11.5 10.8H.5z" })],
+  slow: () => [svg("path", { d: "M6 11 .5 1.2h11z" })],
   failing: () => [svg("path", { d: "M6 .5 11.5 6 6 11.5.5 6z" })],
   open: () => [svg("path", { d: "M2 2 10 10M10 2 2 10", class: "stroke" })],
   full: () => [svg("rect", { x: 1, y: 1, width: 10, height: 10 })],

@@ -4,7 +4,7 @@ import { attribute, byId, el, keyed, setGlyph, text } from "./dom.js";
 import { bytes, count, rate, seconds } from "./format.js";
 import { about, sign, trouble } from "./troubles.js";
 
-const WORST_FIRST = ["full", "open", "failing", "throttled"];
+const WORST_FIRST = ["full", "open", "failing", "slow", "throttled"];
 
 /** Returns a function that draws a picture. */
 export function overview() {

@@ -3,7 +3,7 @@
 import { el, text } from "./dom.js";
 import { seconds, words } from "./format.js";
 
-const SIGNS = new Set(["open", "full", "throttled"]);
+const SIGNS = new Set(["open", "full", "slow", "throttled"]);
 
 /** The sign that a state, of a lane or of a trouble, is shown with. */
 export function sign(state) {
