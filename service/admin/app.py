@@ -66,8 +66,7 @@ def build(
 
     @app.get("/metrics")
     async def scrape() -> Response:
-        found = await subject.snapshot()
-        page = registry(found.meter, lambda: found.lanes, found.bills.items, found.journal, found.sources)
+        page = registry(await subject.snapshot())
         return Response(generate_latest(page), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/status")

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from service.telemetry import standing
+from service.telemetry.families import counter
 from service.telemetry.histogram import EVENTS, LANE_SECONDS, LANE_SECONDS_SHOWN, RETRIES, Histogram
 from service.telemetry.meter import LaneTimes, Meter
 from service.telemetry.standing import Standing
@@ -89,13 +90,13 @@ def summed(parts: Sequence[LaneGauges]) -> LaneGauges:
 
 def families(meter: Meter, lanes: Sequence[LaneGauges]) -> Iterable[Metric]:
     """The metrics of all lanes."""
-    yield _counter(
+    yield counter(
         "penstock_lane_events_received",
         "Events a lane took.",
         "sink route",
         meter.lane_received,
     )
-    yield _counter(
+    yield counter(
         "penstock_lane_events_settled",
         "Events a lane is done with.",
         "sink route outcome reason",
@@ -105,8 +106,8 @@ def families(meter: Meter, lanes: Sequence[LaneGauges]) -> Iterable[Metric]:
     for labels, value in meter.lane_held.items():
         held.add_metric(labels, value)
     yield held
-    yield _counter("penstock_lane_calls", "Calls to a destination.", "sink result", meter.lane_attempts)
-    yield _counter(
+    yield counter("penstock_lane_calls", "Calls to a destination.", "sink result", meter.lane_attempts)
+    yield counter(
         "penstock_lane_events_retried",
         "Events queued again.",
         "sink reason",
@@ -142,10 +143,3 @@ def _gauges(lanes: Sequence[LaneGauges]) -> Iterable[Metric]:
         for state in BREAKER_STATES:
             breaker.add_metric([lane.sink, state], state == lane.breaker)
     yield breaker
-
-
-def _counter(name: str, text: str, labels: str, counts: Mapping[Any, int]) -> Metric:
-    family = CounterMetricFamily(name, text, labels=labels.split())
-    for values, count in counts.items():
-        family.add_metric(values, count)
-    return family

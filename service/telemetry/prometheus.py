@@ -1,8 +1,7 @@
-"""The meter in Prometheus form. Reads plain integers when scraped; costs nothing in between."""
+"""A snapshot in Prometheus form."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from platform import python_version
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -15,55 +14,38 @@ from prometheus_client.registry import Collector
 
 from service import __version__
 from service.telemetry import journal, lane, source
-from service.telemetry.journal import JournalGauges
-from service.telemetry.lane import LaneGauges
-from service.telemetry.meter import Meter
-from service.telemetry.source import SourceGauges
-
-Lanes = Callable[[], Iterable[LaneGauges]]
-Bills = Callable[[], Iterable[tuple[str, Mapping[str, int]]]]
-"""Per sink whose destination bills by something else than events: its name, and counts by the name of a counter."""
+from service.telemetry.families import counter
+from service.telemetry.snapshot import Snapshot
 
 
-class MeterCollector(Collector):
-    """Turns one snapshot of the meter into metric families."""
+class SnapshotCollector(Collector):
+    """Turns one snapshot into metric families."""
 
-    def __init__(
-        self,
-        meter: Meter,
-        lanes: Lanes,
-        bills: Bills = tuple,
-        stored: JournalGauges | None = None,
-        sources: Sequence[SourceGauges] = (),
-    ) -> None:
-        self._meter = meter
-        self._stored = stored
-        self._sources = sources
-        self._lanes = lanes
-        self._bills = bills
+    def __init__(self, found: Snapshot) -> None:
+        self._found = found
 
     def collect(self) -> Iterable[Metric]:
         """Every family of `docs/metrics.md`, in one consistent snapshot."""
-        meter = self._meter
+        meter = self._found.meter
         build = GaugeMetricFamily("penstock_build_info", "Version.", labels=["version", "python"])
         build.add_metric([__version__, python_version()], 1)
         yield build
-        yield _counter(
+        yield counter(
             "penstock_events_received",
             "Events found in readable requests.",
             "source route",
             meter.edge_received,
         )
-        yield _counter(
+        yield counter(
             "penstock_events_rejected",
             "Events refused before a lane took them.",
             "source route reason",
             meter.edge_rejected,
         )
-        yield from lane.families(meter, list(self._lanes()))
+        yield from lane.families(meter, self._found.lanes)
         yield from self._billed()
-        yield from journal.families(meter, self._stored)
-        yield from source.families(meter, self._sources)
+        yield from journal.families(meter, self._found.journal)
+        yield from source.families(meter, self._found.sources)
         connections = GaugeMetricFamily("penstock_http_connections_open", "Connections now.", labels=["port"])
         for port, value in meter.connections_open.items():
             connections.add_metric([port], value)
@@ -92,7 +74,7 @@ class MeterCollector(Collector):
 
     def _billed(self) -> Iterable[Metric]:
         families: dict[str, CounterMetricFamily] = {}
-        for sink, bill in self._bills():
+        for sink, bill in self._found.bills.items():
             for name, count in bill.items():
                 family = families.get(name)
                 if family is None:
@@ -107,7 +89,7 @@ class MeterCollector(Collector):
             "From the head of a request to its answer.",
             labels=["route", "status"],
         )
-        for (route, status), histogram in self._meter.request_seconds.items():
+        for (route, status), histogram in self._found.meter.request_seconds.items():
             family.add_metric([route, str(status)], histogram.cumulated(), histogram.total)
         return family
 
@@ -116,21 +98,8 @@ def _gauge(name: str, text: str, value: int) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def _counter(name: str, text: str, labels: str, counts: Mapping[Any, int]) -> Metric:
-    family = CounterMetricFamily(name, text, labels=labels.split())
-    for values, count in counts.items():
-        family.add_metric(values, count)
-    return family
-
-
-def registry(
-    meter: Meter,
-    lanes: Lanes,
-    bills: Bills = tuple,
-    stored: JournalGauges | None = None,
-    sources: Sequence[SourceGauges] = (),
-) -> CollectorRegistry:
+def registry(found: Snapshot) -> CollectorRegistry:
     """A registry of its own, so that nothing else in the process leaks into the page."""
     result = CollectorRegistry(auto_describe=False)
-    result.register(MeterCollector(meter, lanes, bills, stored, sources))
+    result.register(SnapshotCollector(found))
     return result

@@ -22,6 +22,7 @@ from service.delivery.pipeline import Pipeline
 from service.receiving.contract import Source
 from service.telemetry.meter import Meter
 from service.telemetry.prometheus import registry
+from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
 from tests.conservation import assert_balanced, samples
 from tests.flow.scripted import assert_conserved
@@ -123,7 +124,7 @@ async def consuming(
         yield Consuming(folder, only, pipeline, health)
         only.stop()
         await pipeline.drain(1)
-        assert_balanced(samples(generate_latest(registry(meter, tuple)).decode()))
+        assert_balanced(samples(generate_latest(registry(Snapshot("", meter, [], {}, []))).decode()))
     assert_conserved(meter, list(pipeline.lanes.values()))
     taken = meter.edge_received.total() - meter.edge_rejected.total()
     assert meter.lane_received["out", "orders"] == taken, "the edge and the lane tell different numbers"

@@ -16,6 +16,7 @@ from service.telemetry.journal import JournalGauges
 from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import LaneTimes, Meter
 from service.telemetry.prometheus import registry
+from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -36,13 +37,16 @@ def _families() -> dict[str, tuple[str, ...]]:
 
 
 def _registry() -> CollectorRegistry:
-    return registry(
+    found = Snapshot(
+        "serving",
         _meter(),
-        lambda: [LaneGauges("sink", 1, 2, 3, 4, 5, 6, 7.0, 8.0, "closed")],
-        _bills,
+        [LaneGauges("sink", 1, 2, 3, 4, 5, 6, 7.0, 8.0, "closed")],
+        {sink: dict(bill) for sink, bill in _bills()},
+        [],
         JournalGauges(1, 2, 3, 4, 5.0, {("sink", "orders"): 6}, None),
         [SourceGauges("source", lag=1)],
     )
+    return registry(found)
 
 
 def _meter() -> Meter:

@@ -1,5 +1,7 @@
 """The meter as a scrape shows it: text that Prometheus reads, with closed sets of labels."""
 
+from collections.abc import Iterable, Mapping
+
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -9,14 +11,26 @@ from service.telemetry.histogram import REQUEST_SECONDS, Histogram
 from service.telemetry.journal import JournalGauges
 from service.telemetry.lane import LaneGauges
 from service.telemetry.meter import Meter
-from service.telemetry.prometheus import Lanes, registry
+from service.telemetry.prometheus import registry
+from service.telemetry.snapshot import Snapshot
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def scrape(meter: Meter, lanes: Lanes = tuple, stored: JournalGauges | None = None) -> Samples:
+def page(
+    meter: Meter | None = None,
+    lanes: Iterable[LaneGauges] = (),
+    bills: Mapping[str, dict[str, int]] | None = None,
+    stored: JournalGauges | None = None,
+) -> str:
+    """The text of a scrape."""
+    found = Snapshot("serving", meter or Meter(), list(lanes), dict(bills or {}), [], stored)
+    return generate_latest(registry(found)).decode()
+
+
+def scrape(meter: Meter, stored: JournalGauges | None = None) -> Samples:
     """Values by name and labels, as Prometheus would read them."""
-    text = generate_latest(registry(meter, lanes, tuple, stored)).decode()
+    text = page(meter, stored=stored)
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -58,12 +72,8 @@ def test_a_fresh_meter_shows_its_version_and_nothing_of_the_process() -> None:
     assert build["version"] == __version__
 
 
-def test_gauges_of_lanes_are_read_at_the_time_of_the_scrape() -> None:
-    held = [100]
-    page = registry(Meter(), lambda: [LaneGauges("lake", held[0], 1000, 2, 8, 300, 500, 0.02, 1.5, "half_open")])
-    assert 'penstock_lane_held_bytes{sink="lake"} 100.0' in generate_latest(page).decode()
-    held[0] = 200
-    text = generate_latest(page).decode()
+def test_lanes_have_their_gauges() -> None:
+    text = page(lanes=[LaneGauges("lake", 200, 1000, 2, 8, 300, 500, 0.02, 1.5, "half_open")])
     assert 'penstock_lane_held_bytes{sink="lake"} 200.0' in text
     assert 'penstock_lane_capacity_bytes{sink="lake"} 1000.0' in text
     assert 'penstock_lane_calls_in_flight{sink="lake"} 2.0' in text
@@ -77,8 +87,7 @@ def test_gauges_of_lanes_are_read_at_the_time_of_the_scrape() -> None:
 
 
 def test_bills_of_sinks_are_counters_by_sink() -> None:
-    bills = [("lake", {"firehose_records": 3, "firehose_billed_bytes": 9}), ("pond", {"firehose_records": 4})]
-    text = generate_latest(registry(Meter(), tuple, lambda: bills)).decode()
+    text = page(bills={"lake": {"firehose_records": 3, "firehose_billed_bytes": 9}, "pond": {"firehose_records": 4}})
     shown = [line for line in text.splitlines() if "firehose" in line and not line.startswith("# HELP")]
     assert shown == [
         "# TYPE penstock_firehose_records_total counter",
