@@ -75,6 +75,18 @@ def blackhole() -> socket.socket:
     return listener
 
 
+async def still(port: int) -> int:
+    """Bytes of the process, and of what it has sent, once they have not changed for half a second: however busy the
+    machine is, what was asked for has been done then."""
+    found, looks = 0, 0
+    while looks < 10:
+        await asyncio.sleep(0.05)
+        now = resident() + in_the_kernel(port)
+        looks = looks + 1 if now == found else 0
+        found = now
+    return found
+
+
 async def main(kind: str) -> None:
     """Hold WRITES writes, and print what they are charged, and how much the process has grown by them."""
     return_large_blocks()
@@ -88,11 +100,9 @@ async def main(kind: str) -> None:
         held = [Batch(events(count, size, number)) for number in range(WRITES)]
         async with sink:
             writes = [asyncio.create_task(sink.write(held[0]))]
-            await asyncio.sleep(0.5)
-            before = resident() + in_the_kernel(port)
+            before = await still(port)
             writes += [asyncio.create_task(sink.write(batch)) for batch in held[1:]]
-            await asyncio.sleep(1)
-            grown = resident() + in_the_kernel(port) - before
+            grown = await still(port) - before
             for write in writes:
                 write.cancel()
             await asyncio.gather(*writes, return_exceptions=True)

@@ -111,8 +111,8 @@ def test_every_route_of_a_size_gets_as_many_requests_and_every_sink_as_many_rout
     assert len(set(of_sinks)) == row.sinks * len(row.to)
 
 
-def test_the_page_says_what_was_kept_and_what_was_held_equal() -> None:
-    pytest.importorskip("confluent_kafka")
+def test_the_page_says_what_was_kept_and_what_was_held_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.results.go_version", lambda: "go1.26.0")
     text = page.page([growth(10, 20, 40)], minutes((10, 50)), [Path("routes.svg")], ["--write"])
     assert "`python -m bench.growth --write`" in text
     assert "- routes, 1 to 100: at most x 1.00" in text or "- routes, 1 to 100: at most x 1.10" in text
