@@ -26,9 +26,9 @@ setup: .venv/.complete
 run: setup .lab/emulator/.complete
 	@$(BIN)/python -m examples.quickstart --replay=$(REPLAY) --port=$(PORT) --admin-port=$(ADMIN_PORT) --kafka=$(KAFKA)
 
-# Two processes, a file of tests at a time each: most wait for others; the quick ones come last. Apache Kafka and the emulator run once for each.
+# Three processes, a file of tests at a time each: most wait for others; the quick ones come last. Apache Kafka and the emulator run once for each.
 test: setup .lab/emulator/.complete
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff format --check .
