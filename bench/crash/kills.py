@@ -93,6 +93,7 @@ async def run(kills: int, seed: int, folder: Path) -> Report:
         report = _report(kills, seed, log, accounts)
         report.at_most("dead letters", dead, 0, "g")
         report.at_most("exit code after SIGTERM", code, 0, "g")
+        report.at_most("events that its books did not account for before", running.astray, 0, "g")
         report.at_most("events left in the journal then", running.left(), 0, "g")
         report.tell("seconds until everything had arrived after the last start", f"{seconds:.1f}")
         starts = [life.serving - life.began for life in running.lives if life.serving]

@@ -14,6 +14,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from deploy.local.books import astray, scraped
 from deploy.local.child import Child, leashed
 from deploy.local.emulator import isolated
 from deploy.local.faultproxy.behaviour import Behaviour
@@ -35,6 +36,7 @@ class Life(Struct):
     serving: float = 0.0
     """When it said that it serves; 0 if it did not come so far."""
     url: str = ""
+    admin: str = ""
 
 
 class Lives:
@@ -46,6 +48,8 @@ class Lives:
         self.serves = asyncio.Event()
         """Set while requests can be sent to `url`."""
         self.child: Child | None = None
+        self.astray = 0.0
+        """Events that were not accounted for when a life was about to end by itself."""
         self._endpoint = endpoint
         self._file = file
         self._journal = journal
@@ -69,7 +73,7 @@ class Lives:
         assert self.child is not None
         told = await asyncio.to_thread(self.child.logged, "serving", LOOK_SECONDS)
         life = self.lives[-1]
-        life.url, life.serving = told["address"], time.monotonic()
+        life.url, life.admin, life.serving = told["address"], told["admin"], time.monotonic()
         self.serves.set()
         return life
 
@@ -88,8 +92,10 @@ class Lives:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def end(self) -> int:
-        """SIGTERM; the exit code."""
+        """SIGTERM; the exit code. The books of this life must balance before."""
         assert self.child is not None
+        found = await asyncio.to_thread(scraped, self.lives[-1].admin)
+        self.astray += sum(map(abs, astray(found).values()))
         self.serves.clear()
         child, self.child = self.child, None
         return await asyncio.to_thread(child.stop)

@@ -67,6 +67,7 @@ async def run(behind: int, seed: int, folder: Path) -> Report:
         code = await running.end()
         report.at_most("times the stuck one was taken, once it could be", (await running.taken(STREAM))[STUCK], 1, "g")
         report.at_most("exit code after SIGTERM", code, 0, "g")
+        report.at_most("events that its books did not account for before", running.astray, 0, "g")
         report.at_most("events left in the journal then", running.left(), 0, "g")
         report.at_most("dead letters", (await running.counts("dead")).records_taken, 0, "g")
     return report

@@ -38,11 +38,13 @@ class Report(Struct):
     uncommitted: int
     """Between what is committed and the ends of the partitions."""
     exits: list[int]
+    astray: float
+    """Events that one scrape before each end did not account for."""
 
     @property
     def holds(self) -> bool:
         """Whether what is promised is so."""
-        bad = self.lost or self.disordered or self.lag or self.uncommitted or any(self.exits)
+        bad = self.lost or self.disordered or self.lag or self.uncommitted or any(self.exits) or self.astray
         return not bad and self.twice <= self.exposed
 
     def text(self) -> str:
@@ -124,6 +126,7 @@ class Campaign:
             report = self._report()
             self._exits += [a.stop(), b.stop()]
             report.exits = self._exits
+            report.astray = a.astray + b.astray
         return report
 
     # --- what is waited for
@@ -219,6 +222,7 @@ class Campaign:
             lag=self._lag(),
             uncommitted=self._uncommitted(),
             exits=[],
+            astray=0.0,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import yaml
 
+from deploy.local.books import astray, scraped
 from deploy.local.child import Child, leashed
 from deploy.local.emulator import isolated
 
@@ -24,6 +25,8 @@ class Replica:
         self._file = folder / "penstock.yaml"
         self._file.write_text(yaml.safe_dump(dict(configuration)))
         self._lives = 0
+        self.astray = 0.0
+        """Events that were not accounted for when a life was about to end by itself."""
         self.child: Child | None = None
         self._admin = ""
 
@@ -50,8 +53,9 @@ class Replica:
         self.child.stop()
 
     def stop(self) -> int:
-        """SIGTERM, and the exit code."""
+        """SIGTERM, and the exit code. The books of this life must balance before."""
         assert self.child is not None
+        self.astray += sum(map(abs, astray(scraped(self._admin)).values()))
         return self.child.stop()
 
     @property

@@ -13,6 +13,7 @@ import aiohttp
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deploy.local.books import astray, scraped
 from deploy.local.child import ChildError
 from deploy.local.emulator import LAB, isolated
 from examples.quickstart import dataset, flights, report
@@ -128,6 +129,9 @@ class Quickstart:
             await self._replay(itertools.islice(flights.events(rows), options.replay))
             if not self._ledger.agrees:
                 console.print("The counts do not agree. Logs: .lab/run/", style="red")
+                return 1
+            if off := astray(await asyncio.to_thread(scraped, f"http://127.0.0.1:{options.admin_port}")):
+                console.print(f"Penstock's own books do not balance: {off}. Logs: .lab/run/", style="red")
                 return 1
         self._shown = True
         if options.once:
