@@ -23,11 +23,17 @@ setup: .venv/.complete
 	.lab/emulator/bin/python -m pip install --quiet --require-hashes -r requirements/emulator.txt
 	@touch $@
 
+# Tools that the tests call, apart from the service: they want other versions of the same libraries.
+.lab/tools/.complete: requirements/tools.txt
+	$(PYTHON) -m venv .lab/tools
+	.lab/tools/bin/python -m pip install --quiet --require-hashes -r requirements/tools.txt
+	@touch $@
+
 run: setup .lab/emulator/.complete
 	@$(BIN)/python -m examples.quickstart --replay=$(REPLAY) --port=$(PORT) --admin-port=$(ADMIN_PORT) --kafka=$(KAFKA)
 
 # Three processes, a file of tests at a time each: most wait for others; the quick ones come last. Apache Kafka and the emulator run once for each.
-test: setup .lab/emulator/.complete
+test: setup .lab/emulator/.complete .lab/tools/.complete
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: setup
@@ -61,6 +67,7 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/emulator.in -o requirements/emulator.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/tools.in -o requirements/tools.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group bench --constraint requirements/dev.txt -o requirements/bench.txt
 
 clean:

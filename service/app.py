@@ -15,6 +15,7 @@ from service.admin.status import configuration
 from service.admin.subject import Process, Subject
 from service.admin.topology import topology
 from service.admin.watch import Watch
+from service.auth.keys import Keys
 from service.cloudwatch.publisher import publishing
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
@@ -23,7 +24,6 @@ from service.delivery.pipeline import Pipeline
 from service.heap import return_large_blocks
 from service.http.admission import Admission
 from service.http.connections import Connections
-from service.http.keys import Keys
 from service.http.protocol import BoundedProtocol
 from service.http.source import Http
 from service.ports import Server, listen

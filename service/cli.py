@@ -150,7 +150,7 @@ def key(
     route: Annotated[list[str] | None, typer.Option(help="A route that it may send to; repeat. Absent: all.")] = None,
 ) -> None:
     """Make an API key: the key for the producer, and the entry for the file of keys, which holds only its hash."""
-    from service.http.keys import NAME, new_key
+    from service.auth.keys import NAME, new_key
 
     if not NAME.fullmatch(name):
         fail(f"{name!r}: a name is up to 64 letters, digits, - and _")

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from service.admin.subject import Process
+from service.auth.keys import open_keys
 from service.building import build, placed, sources, tracing
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
@@ -24,7 +25,6 @@ from service.http.admission import Admission
 from service.http.connections import Connections
 from service.http.direct import DirectProtocol
 from service.http.exchanges import Exchanges
-from service.http.keys import open_keys
 from service.http.protocol import BoundedProtocol
 from service.http.source import Http
 from service.http.traced import TracedProtocol

@@ -21,8 +21,8 @@ File = Annotated[
 
 def loaded(file: Path | None, printing: bool = False, keys: bool = True) -> "Config":
     """The checked configuration; ends the command if there are mistakes. `keys`: whether the API keys must be sound."""
+    from service.auth.keys import open_keys
     from service.config import find, load
-    from service.http.keys import open_keys
 
     try:
         return load(find(file, os.environ), os.environ, printing=printing, inspect=open_keys if keys else None)

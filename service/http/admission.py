@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
+from service.auth.keys import Keys
 from service.config.settings import ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route
@@ -9,7 +10,6 @@ from service.delivery.spans import Spans
 from service.errors import Busy, Code, Draining, Unreadable
 from service.http.head import Head
 from service.http.ingest import Ingest
-from service.http.keys import Keys
 from service.http.room import Hold, Room
 from service.receiving.sampling import Sampling
 from service.telemetry.meter import Meter
@@ -61,7 +61,7 @@ class Admission:
             )
         if len(headers) < len(raw):
             _demand_single(raw)
-        return self.ingest.head(route, headers, principal.routes)
+        return self.ingest.head(route, headers, principal)
 
     def enter(self, size: int = 0) -> Hold:
         """Let a request in, with `size` bytes of memory, until the hold ends.

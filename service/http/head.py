@@ -1,9 +1,10 @@
 """What the head of a request says: found once, for it may come again on thousands of requests."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from service.auth.principal import Principal
 from service.codecs.body import Reader
 from service.delivery.route import Route
 from service.event import Trace
@@ -17,8 +18,8 @@ class Head(Struct, frozen=True):
     """A route's name, or `events` to route by type."""
     target: Route | None
     """None: the route is found by each event's type."""
-    allowed: Collection[str] | None
-    """Routes that the producer may send to; None for all."""
+    principal: Principal
+    """Who sends."""
     headers: Mapping[str, str]
     """Lower-cased names."""
     read: Reader

@@ -5,9 +5,10 @@ yields whenever it has worked for YIELD_SECONDS, so that a huge body does not st
 """
 
 import asyncio
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from time import perf_counter, time
 
+from service.auth.principal import Principal
 from service.codecs.body import reader
 from service.codecs.draft import Caps, Draft
 from service.codecs.tracecontext import of_headers
@@ -83,23 +84,23 @@ class Ingest:
         self.large = Turns(LARGE_AT_ONCE)
         """Bodies from LARGE_BYTES on, whichever way they came."""
 
-    def head(self, route: str, headers: Mapping[str, str], allowed: Collection[str] | None) -> Head:
-        """What is known of every request to `route` with these headers (lower-cased names), by who is `allowed` what.
+    def head(self, route: str, headers: Mapping[str, str], principal: Principal) -> Head:
+        """What is known of every request of `principal` to `route` with these headers (lower-cased names).
 
         Raises NotFound, Forbidden, Unreadable (MALFORMED_HEADER) or Unsupported.
         """
-        target = self._find(route, allowed)
+        target = self._find(route, principal)
         plain_text = target is not None and target.allows(headers.get("origin"))
         read = reader(headers.get("content-type"), headers, self._caps[route], plain_text)
         given = plain_id(headers.get("x-request-id"))
         key = idempotency_key(headers)
-        return Head(route, target, allowed, headers, read, preferences(headers), key, given, of_headers(headers))
+        return Head(route, target, principal, headers, read, preferences(headers), key, given, of_headers(headers))
 
-    def _find(self, name: str, allowed: Collection[str] | None) -> Route | None:
-        """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `allowed`."""
+    def _find(self, name: str, principal: Principal) -> Route | None:
+        """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `principal`'s."""
         if name == RESERVED_ROUTE:
             return None
-        if allowed is not None and name not in allowed:
+        if not principal.may_send(name):
             raise Forbidden(Code.FORBIDDEN_ROUTE, f"these credentials may not send to route {name[:80]!r}")
         route = self._pipeline.routes.get(name)
         if route is None:

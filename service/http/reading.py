@@ -134,8 +134,7 @@ class Reading:
         route = self._router.find(type_)
         if route is None:
             raise NotFound(Code.NO_ROUTE_FOR_TYPE, f"no route takes the type {type_[:200]!r}")
-        allowed = self.head.allowed
-        if allowed is not None and route.name not in allowed:
+        if not self.head.principal.may_send(route.name):
             raise Forbidden(Code.FORBIDDEN_ROUTE, f"these credentials may not send to route {route.name!r}")
         most = route.max_event
         if len(draft.body) > most:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.auth.keys import new_key, open_keys
 from service.config import load
 from service.config.reference import effective
 from service.errors import ConfigError
-from service.http.keys import new_key, open_keys
 from tests.unit.written import SOUND, mistakes, write
 
 CANARY = "c4n4ry-of-a-secret"

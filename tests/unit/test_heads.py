@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from service.auth.principal import ANYBODY
 from service.codecs.tracecontext import of_headers
 from service.event import Trace
 from service.http.head import Head
@@ -12,7 +13,7 @@ from service.http.preferences import Preferences
 
 
 def head(**headers: str) -> Head:
-    return Head("orders", None, None, headers, lambda body: (), Preferences(), None, None, of_headers(headers))
+    return Head("orders", None, ANYBODY, headers, lambda body: (), Preferences(), None, None, of_headers(headers))
 
 
 HEAD: Any = head()

@@ -13,25 +13,14 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import yaml
-from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.auth.principal import ANYBODY, Principal
 from service.config.settings import Auth
 from service.errors import Code, ConfigError, Unauthenticated
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NO_HASH = "0" * 64
-
-
-class Principal(Struct, frozen=True):
-    """Who sends."""
-
-    name: str
-    routes: frozenset[str] | None
-    """Routes that it may send to; None for all."""
-
-
-ANYBODY = Principal("", None)
 
 
 class _Entry(BaseModel):

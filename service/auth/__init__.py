@@ -1,0 +1,1 @@
+"""Who sends: credentials, and the principal that they name."""
