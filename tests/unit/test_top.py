@@ -36,7 +36,7 @@ def well(found: dict[str, Any]) -> dict[str, Any]:
 
 async def test_a_frame_says_what_is_stuck_why_since_when_and_what_to_do() -> None:
     page = text(frame(await shown(full()), None, 0.0, NOW))
-    assert "sink lake failing for 19m: throttled\n" in page.replace("  ", "").replace(" \n", "\n")
+    assert "sink lake throttled for 19m\n" in page.replace("  ", "").replace(" \n", "\n")
     assert "Add shards, raise the quota, or spread the key." in page
     assert "journal full for 19m: it has 9 of journal.max_bytes = 9" in page
     assert "worker 1 down for 19m" in page
@@ -45,7 +45,7 @@ async def test_a_frame_says_what_is_stuck_why_since_when_and_what_to_do() -> Non
     assert "loop 31ms" in page
     assert "1 of 1 workers serve" in page
     (row,) = [line.split() for line in page.splitlines() if line.startswith("lake ")]
-    assert row == ["lake", "failing", "-", "-", "-", "1", "1.5s", "2/8", "50ms"]
+    assert row == ["lake", "throttled", "-", "-", "-", "1", "1.5s", "2/8", "50ms"]
     assert "journal takes nothing  100% of 9B  99B free  5 events wait, oldest 4.0s" in page
 
 
