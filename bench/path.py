@@ -17,7 +17,7 @@ import jsonschema_rs
 import orjson
 
 from bench.bodies import SCHEMA, array, event, lines
-from service.auth.principal import ANYBODY
+from service.auth.principal import ANYBODY, Grant
 from service.config.settings import ServerConfig
 from service.delivery.entry import Terms
 from service.delivery.lane import Lane
@@ -56,7 +56,7 @@ class IngestPath:
 
     async def send(self, body: bytes, content_type: str) -> None:
         """One request, until it is answered."""
-        head = self._ingest.head("orders", {"content-type": content_type}, ANYBODY)
+        head = self._ingest.head("orders", {"content-type": content_type}, Grant(ANYBODY))
         pending = await self._ingest.taken(Request(head, body, "bench"))
         await pending.wait(10)
         assert pending.answer().status == 200

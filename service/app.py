@@ -15,7 +15,7 @@ from service.admin.status import configuration
 from service.admin.subject import Process, Subject
 from service.admin.topology import topology
 from service.admin.watch import Watch
-from service.auth.keys import Keys
+from service.auth.authenticator import Authenticator
 from service.cloudwatch.publisher import publishing
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
@@ -96,7 +96,7 @@ async def open_admin(stack: AsyncExitStack, config: Config, subject: Subject, me
 
 def undriven() -> Http:
     """The HTTP source without routes or lanes: enough to describe itself."""
-    return Http(Admission(Pipeline({}, {}), ServerConfig(), Keys(None), Meter()), Health())
+    return Http(Admission(Pipeline({}, {}), ServerConfig(), Authenticator(None, {}), Meter()), Health())
 
 
 def announce(config: Config, public: str, admin_address: str) -> None:

@@ -7,7 +7,6 @@ Each command imports what it needs when it runs, so that none waits for what onl
 """
 
 import gc
-import json
 import sys
 from http import HTTPStatus
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service import __version__, dlq_command, generate_command, journal_command, top_command
+from service import __version__, dlq_command, generate_command, journal_command, key_command, top_command
 from service.errors import ConfigError, StartError
 from service.terminal import FAILED, File, fail, fail_with, loaded
 from service.units import counted
@@ -35,6 +34,7 @@ app.add_typer(dlq_command.app, name="dlq")
 app.add_typer(journal_command.app, name="journal")
 app.add_typer(generate_command.app, name="generate")
 app.command()(top_command.top)
+app.command()(key_command.key)
 
 
 def main() -> None:
@@ -142,24 +142,6 @@ def send(
     typer.echo(f"{status}" + (f", retry after {retry_after} s" if retry_after else ""), err=True)
     if status not in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
         raise typer.Exit(FAILED)
-
-
-@app.command()
-def key(
-    name: Annotated[str, typer.Argument(help="Whose key: letters, digits, - and _.")],
-    route: Annotated[list[str] | None, typer.Option(help="A route that it may send to; repeat. Absent: all.")] = None,
-) -> None:
-    """Make an API key: the key for the producer, and the entry for the file of keys, which holds only its hash."""
-    from service.auth.keys import NAME, new_key
-
-    if not NAME.fullmatch(name):
-        fail(f"{name!r}: a name is up to 64 letters, digits, - and _")
-    made, digest = new_key(name)
-    routes = f", routes: {json.dumps(route)}" if route else ""
-    typer.echo("The key, shown once, for the producer:", err=True)
-    typer.echo(made)
-    typer.echo("\nFor the file of keys, under `keys:`", err=True)
-    typer.echo(f"  - {{name: {name}, sha256: {digest}{routes}}}")
 
 
 @app.command(hidden=True)

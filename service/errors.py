@@ -24,6 +24,7 @@ class Code(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     BATCH_TOO_LARGE = "batch_too_large"
     UNAUTHENTICATED = "unauthenticated"
+    AUTH_UNAVAILABLE = "auth_unavailable"
     FORBIDDEN_ROUTE = "forbidden_route"
     # one event that is not acceptable
     MALFORMED_EVENT = "malformed_event"

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from service.admin.subject import Process
-from service.auth.keys import open_keys
+from service.auth.authenticator import Authenticator
 from service.building import build, placed, sources, tracing
 from service.config import Config
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
@@ -62,19 +62,20 @@ async def run(
     `shared_port`: other processes listen at the same address. Raises ConfigError if a sink, the keys or a port cannot
     be used as configured.
     """
-    keys = open_keys(config.server.auth, config.routes)
     async with AsyncExitStack() as stack:
         servers: list[Server] = []
         given_back = asyncio.Event()
         hurry = asyncio.create_task(_hurry(now, given_back, servers), name="second signal")
         stack.callback(hurry.cancel)  # first in, last out: it is heard until the ports are closed and the sinks left
         meter = Meter()
+        opened = Authenticator(config.server.auth, config.routes, config.aws, meter)
+        authenticator = await stack.enter_async_context(opened)
         health = Health(strict=config.server.readiness == "strict", meter=meter)
         spans = tracing(config, meter, stack)
         pipeline = await build(config, meter, stack, spans=spans)
         health.lanes, health.stored = pipeline.lanes, pipeline.stored
         sample = sampling(config.logs.sample_rejected, config.logs.values)
-        admission = Admission(pipeline, config.server, keys, meter, spans, sample)
+        admission = Admission(pipeline, config.server, authenticator, meter, spans, sample)
         http = Http(admission, health)
         health.sources = receiving = sources(config, pipeline, meter, spans)
         for name, source in receiving.items():

@@ -21,11 +21,11 @@ File = Annotated[
 
 def loaded(file: Path | None, printing: bool = False, keys: bool = True) -> "Config":
     """The checked configuration; ends the command if there are mistakes. `keys`: whether the API keys must be sound."""
-    from service.auth.keys import open_keys
+    from service.auth.authenticator import inspect
     from service.config import find, load
 
     try:
-        return load(find(file, os.environ), os.environ, printing=printing, inspect=open_keys if keys else None)
+        return load(find(file, os.environ), os.environ, printing=printing, inspect=inspect if keys else None)
     except ConfigError as error:
         fail_with(error)
 

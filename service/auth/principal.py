@@ -1,5 +1,8 @@
 """The principal: who sends, and where it may send to."""
 
+from collections.abc import Iterable
+from math import inf
+
 from msgspec import Struct
 
 
@@ -18,3 +21,18 @@ class Principal(Struct, frozen=True):
 
 ANYBODY = Principal("", None)
 """Where nobody is asked who he is."""
+
+
+class Grant(Struct, frozen=True):
+    """What credentials are good for."""
+
+    principal: Principal
+    until: float = inf
+    """Unix seconds at which they end."""
+
+
+def limited(routes: Iterable[str] | None, accepting: frozenset[str] | None) -> frozenset[str] | None:
+    """Of `routes`, those `accepting` the kind of credentials; None is all of them."""
+    if routes is None:
+        return accepting
+    return frozenset(routes) if accepting is None else accepting & frozenset(routes)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pydantic import BaseModel
 
 from service.aws.settings import AwsConfig
-from service.config import ways
+from service.config import access, ways
 from service.config.cloudwatch import FLUSH_SECONDS
 from service.config.file import Document, Place
 from service.config.settings import (
@@ -23,7 +23,7 @@ from service.errors import ConfigError
 from service.sinks.contract import LEAST_LANE_MEMORY, Sink, SinkConfig
 from service.sinks.stdout import Stdout
 from service.telemetry.tracing import CLOSE_SECONDS
-from service.units import format_duration, format_size, is_loopback
+from service.units import format_duration, format_size
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -99,7 +99,8 @@ def everything(
     if not {"server", "journal"} & set(broken):
         _divisible_journal(document, tree)
     if not {"server", "admin"} & set(broken):
-        _ports(document, tree)
+        access.check_ports(document, tree)
+        access.check_credentials(document, tree)
     if "server" not in broken:
         _time_outs(document, tree.server, settings)
         _grace(document, tree)
@@ -144,20 +145,6 @@ def warnings(tree: Tree, used: Collection[str]) -> Iterator[str]:
     for sink in tree.sinks:
         if sink not in used:
             yield f"sinks.{sink}: no route uses it; it is not started"
-
-
-def _ports(document: Document, tree: Tree) -> None:
-    server, admin = tree.server, tree.admin
-    if server.auth is None and not is_loopback(server.host):
-        document.add(
-            ("server", "auth"),
-            f"{server.host} is reached from elsewhere: say who may send, `auth: {{keys_file: keys.yaml}}`, "
-            "or that anybody may, `auth: none`",
-        )
-    if admin.token is None and not is_loopback(admin.host):
-        document.add(("admin", "token"), f"{admin.host} is reached from elsewhere: set a token")
-    if server.port and server.port == admin.port and server.host == admin.host:
-        document.add(("admin", "port"), f"{admin.port} is the server's port too")
 
 
 def _time_outs(document: Document, server: ServerConfig, sinks: Mapping[str, SinkConfig]) -> None:

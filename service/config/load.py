@@ -11,10 +11,11 @@ from service import plugins
 from service.aws.settings import AwsConfig
 from service.codecs.draft import Caps
 from service.config import checks, receiving, ways
+from service.config.auth import Auth
 from service.config.effective import Config
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
-from service.config.settings import Auth, RouteConfig, Tree
+from service.config.settings import RouteConfig, Tree
 from service.envelopes.contract import Codec
 from service.errors import ConfigError, SettingErrors
 from service.receiving.contract import SourceConfig

@@ -13,11 +13,19 @@ from pydantic.fields import FieldInfo
 
 from service import plugins
 from service.aws.settings import AwsConfig
+from service.config.auth import (
+    Auth,
+    ClientCertificate,
+    Issuer,
+    mappings_in_words,
+    none_in_words,
+    open_in_words,
+    texts_in_words,
+)
 from service.config.cloudwatch import CloudWatchConfig
 from service.config.effective import Config
 from service.config.settings import (
     AdminConfig,
-    Auth,
     DeadLetter,
     JournalConfig,
     LogConfig,
@@ -25,7 +33,6 @@ from service.config.settings import (
     ServerConfig,
     To,
     name_as_mapping,
-    none_in_words,
 )
 from service.config.tracing import TracingConfig
 from service.kafka.security import Auth as KafkaAuth
@@ -39,6 +46,9 @@ _READ_BY: dict[Callable[..., Any], str] = {
     parse_size: "size",
     parse_duration: "duration",
     none_in_words: "`none` or mapping",
+    open_in_words: "`none`, or list of kinds",
+    texts_in_words: "text or list of texts",
+    mappings_in_words: "mapping or list of mappings",
     name_as_mapping: "name or mapping",
     auth_in_words: "`none`, `iam` or mapping",
     tls_in_words: "`true`, `false` or mapping",
@@ -82,7 +92,9 @@ def reference() -> str:
     """The whole of `docs/configuration.md`."""
     parts = [_HEAD]
     parts += _section("`server`: the HTTP source", ServerConfig)
-    parts += _section("`server.auth`", Auth, "`none`, or a mapping with one of:")
+    parts += _section("`server.auth`", Auth, "`none`, or a mapping of what is taken:")
+    parts += _section("`server.auth.jwt`: an issuer whose tokens are taken", Issuer)
+    parts += _section("`server.auth.certificates[]`", ClientCertificate)
     parts += _section("`admin`: the admin port", AdminConfig)
     parts += _section("`aws`: for every sink of AWS, unless it says otherwise itself", AwsConfig)
     parts += _section("`cloudwatch`: metrics for CloudWatch", CloudWatchConfig, "Beside all of `aws`:", AwsConfig)
@@ -194,6 +206,8 @@ def _default(field: FieldInfo, kind: str) -> str:
         return "required"
     if field.default is None or field.default == () or field.default == {}:
         return "-"
+    if isinstance(field.default, tuple):
+        return f"`[{', '.join(map(str, field.default))}]`"
     if isinstance(field.default, dict):
         return f"`{field.default['type']}`"
     return f"`{_written(field.default, kind)}`"
@@ -230,6 +244,9 @@ def effective(config: Config) -> str:
         tree["routes"][name]["schema"] = dumped(schema)
     if config.server.auth is not None and config.server.auth.anonymous:
         tree["server"]["auth"] = "none"
+    for name, route in config.routes.items():
+        if route.auth == ():
+            tree["routes"][name]["auth"] = "none"
     for name, largest in config.max_event.items():
         tree["routes"][name]["max_event"] = format_size(largest)
     return yaml.safe_dump(_escaped(tree), sort_keys=False, allow_unicode=True, width=120)

@@ -5,11 +5,12 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from service.aws.settings import AwsConfig
 from service.codecs.attributes import is_uri_reference
 from service.codecs.selector import Selector
+from service.config.auth import Auth, Kind, none_in_words, open_in_words
 from service.config.cloudwatch import CloudWatchConfig
 from service.config.tracing import TracingConfig
 from service.sinks.contract import Format
@@ -64,35 +65,6 @@ def _event_source(text: str) -> str:
 SelectorText = Annotated[str, AfterValidator(_selector)]
 
 
-class Auth(Settings):
-    """Who may send. `none`: anybody who reaches the port."""
-
-    keys_file: ConfigPath | None = Field(default=None, description="File of API keys, as `penstock key` prints them.")
-    keys_variable: str | None = Field(
-        default=None, description="Name of the environment variable that holds the same text."
-    )
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "Auth":
-        if self.keys_file is not None and self.keys_variable is not None:
-            raise ValueError("give keys_file or keys_variable, not both")
-        return self
-
-    @property
-    def anonymous(self) -> bool:
-        """True for `auth: none`."""
-        return self.keys_file is None and self.keys_variable is None
-
-
-def none_in_words(value: Any) -> Any:
-    """`none` as what it means, and what is no mapping refused with what is allowed."""
-    if value == "none":
-        return Auth()
-    if value is None or isinstance(value, Auth) or (isinstance(value, dict) and value):
-        return value
-    raise ValueError("write `none`, `{keys_file: keys.yaml}` or `{keys_variable: NAME}`")
-
-
 class ServerConfig(Settings):
     """The HTTP source."""
 
@@ -112,7 +84,7 @@ class ServerConfig(Settings):
         "bodies being read and answers being sent, a 32nd for request heads.",
     )
     auth: Annotated[Auth | None, BeforeValidator(none_in_words)] = Field(
-        default=None, description="`none`, or where the API keys are. Absent: loopback only."
+        default=None, description="`none`, or which credentials are taken. Absent: anybody, on loopback only."
     )
     max_body: ByteSize = Field(default=8 * 2**20, ge=1024, description="Most bytes of a body as sent.")
     max_decompressed: ByteSize = Field(default=32 * 2**20, ge=1024, description="Most bytes of a body when inflated.")
@@ -276,6 +248,11 @@ class RouteConfig(Settings):
     )
     max_event: ByteSize | None = Field(
         default=None, ge=1, description="Most bytes of one event; as much as its sinks and dead letters take if absent."
+    )
+    auth: Annotated[tuple[Kind, ...] | None, BeforeValidator(open_in_words)] = Field(
+        default=None,
+        description="Kinds of credentials that this route takes, of those in `server.auth`: some of `keys`, `jwt`, "
+        "`certificates`; `none`: it is open to anybody. Absent: all of them.",
     )
     cors: tuple[Annotated[str, AfterValidator(_web_origin)], ...] = Field(
         default=(), description="Origins of web pages that may post here, also as text/plain (sendBeacon)."

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from service.auth.keys import Keys
+from service.auth.authenticator import Authenticator
 from service.config.settings import ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route
@@ -25,7 +25,7 @@ class Admission:
         self,
         pipeline: Pipeline,
         server: ServerConfig,
-        keys: Keys,
+        authenticator: Authenticator,
         meter: Meter,
         spans: Spans | None = None,
         sampling: Sampling | None = None,
@@ -36,7 +36,7 @@ class Admission:
         self.meter = meter
         self.spans = spans
         self.ingest = Ingest(pipeline, server, meter, sampling)
-        self._keys = keys
+        self.authenticator = authenticator
         self._room = Room(meter, server.body_memory, server.max_requests)
         self._labels = frozenset(pipeline.routes) | {RESERVED_ROUTE}
         self.targets: Mapping[bytes, str] = {f"/v1/{name}".encode(): name for name in self._labels}
@@ -47,12 +47,19 @@ class Admission:
         """Bytes of memory for the bodies of all requests."""
         return self._room.capacity
 
-    def head(self, route: str, headers: Mapping[str, str], raw: Collection[tuple[bytes, bytes]]) -> Head:
-        """What the head of a request says. Raises IngestError if it is refused for that alone, at any time.
+    def head(
+        self,
+        route: str,
+        headers: Mapping[str, str],
+        raw: Collection[tuple[bytes, bytes]],
+        subject: str | None = None,
+    ) -> Head:
+        """What the head of a request says. Raises IngestError if it is refused for that alone, until `Head.until`.
 
-        `headers` have lower-cased names, each of them once; `raw` are the same as they came.
+        `headers` have lower-cased names, each of them once; `raw` are the same as they came. `subject`: whom the
+        client's verified certificate names (`auth.subject`).
         """
-        principal = self._keys.principal(headers)
+        grant = self.authenticator.grant(route, headers, subject)
         if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():
             # httptools leaves the body of such a request unparsed (its on_headers_complete skips it)
             raise Unreadable(
@@ -61,7 +68,7 @@ class Admission:
             )
         if len(headers) < len(raw):
             _demand_single(raw)
-        return self.ingest.head(route, headers, principal)
+        return self.ingest.head(route, headers, grant)
 
     def enter(self, size: int = 0) -> Hold:
         """Let a request in, with `size` bytes of memory, until the hold ends.

@@ -16,6 +16,7 @@ from service.receipt import Fate, Settlement
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+_CHALLENGE = 'Bearer realm="penstock"'
 _MINIMAL = {"Preference-Applied": "return=minimal"}
 
 
@@ -209,7 +210,7 @@ def of_error(error: IngestError, request_id: str) -> Answer:
     """The problem document of trouble outside events (RFC 9457)."""
     headers = _retry_header(error.retry_after) if isinstance(error, Unavailable) else {}
     if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer realm="penstock"'
+        headers["WWW-Authenticate"] = _CHALLENGE + (', error="invalid_token"' if getattr(error, "given", False) else "")
     return problem(
         error.status, error.code, error.detail, request_id, headers, retryable=error.retryable, **error.members
     )

@@ -31,6 +31,7 @@ class Exchanges:
         self._settled: list[Waiting] = []
         """Exchanges to be answered in the next turn of the loop."""
         self.heads = Heads()
+        admission.authenticator.on_change(self.heads.forget)
         self._common: tuple[object, bytes] = (None, b"")
 
     # --- answers

@@ -1,6 +1,7 @@
 """What the head of a request says: found once, for it may come again on thousands of requests."""
 
 from collections.abc import Iterable, Mapping
+from math import inf
 
 from msgspec import Struct
 
@@ -12,7 +13,7 @@ from service.http.preferences import Preferences
 
 
 class Head(Struct, frozen=True):
-    """A request's target and headers, understood and allowed. Nothing in it depends on when it came."""
+    """A request's target and headers, understood and allowed. Until `until` nothing in it depends on when it came."""
 
     route: str
     """A route's name, or `events` to route by type."""
@@ -31,6 +32,8 @@ class Head(Struct, frozen=True):
     """The producer's own X-Request-Id, if it is a plain one."""
     trace: Trace | None = None
     """Its `traceparent` and `tracestate`, if they are sound."""
+    until: float = inf
+    """Unix seconds at which its credentials end."""
 
 
 def header_map(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -5,6 +5,8 @@ what was found of those bytes, by the parser and by admission, holds for it. Wha
 what is compared: the digits of the Content-Length, and the values of `traceparent` and `tracestate`.
 """
 
+from math import inf
+from time import time
 from typing import Final
 
 from msgspec.structs import replace
@@ -42,9 +44,17 @@ class Heads:
         head = self._known.get(key)
         if head is None and self._traced:
             head = self._find_traced(key)
-        if head is None or data[mark:digits_end] != b"%d" % (len(data) - head_end):
+        if (
+            head is None
+            or (head.until < inf and head.until <= time())
+            or data[mark:digits_end] != b"%d" % (len(data) - head_end)
+        ):
             return None
         return head, data[head_end:]
+
+    def forget(self) -> None:
+        """Who may send is others now."""
+        self._known.clear()
 
     def _find_traced(self, key: bytes) -> Head | None:
         """The head that is known but for its `traceparent` and `tracestate`, with those that stand in `key`."""

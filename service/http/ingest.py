@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Generator, Mapping
 from time import perf_counter, time
 
-from service.auth.principal import Principal
+from service.auth.principal import Grant, Principal
 from service.codecs.body import reader
 from service.codecs.draft import Caps, Draft
 from service.codecs.tracecontext import of_headers
@@ -84,17 +84,18 @@ class Ingest:
         self.large = Turns(LARGE_AT_ONCE)
         """Bodies from LARGE_BYTES on, whichever way they came."""
 
-    def head(self, route: str, headers: Mapping[str, str], principal: Principal) -> Head:
-        """What is known of every request of `principal` to `route` with these headers (lower-cased names).
+    def head(self, route: str, headers: Mapping[str, str], grant: Grant) -> Head:
+        """What is known of every request to `route` with these headers (lower-cased names), by who has `grant`.
 
         Raises NotFound, Forbidden, Unreadable (MALFORMED_HEADER) or Unsupported.
         """
-        target = self._find(route, principal)
+        target = self._find(route, grant.principal)
         plain_text = target is not None and target.allows(headers.get("origin"))
         read = reader(headers.get("content-type"), headers, self._caps[route], plain_text)
         given = plain_id(headers.get("x-request-id"))
         key = idempotency_key(headers)
-        return Head(route, target, principal, headers, read, preferences(headers), key, given, of_headers(headers))
+        prefer, trace = preferences(headers), of_headers(headers)
+        return Head(route, target, grant.principal, headers, read, prefer, key, given, trace, grant.until)
 
     def _find(self, name: str, principal: Principal) -> Route | None:
         """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `principal`'s."""

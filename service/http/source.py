@@ -65,6 +65,7 @@ class Http:
         try:
             found = await self._taken(route, request, incoming, headers, identity)
         except IngestError as error:
+            self._admission.authenticator.count(error)
             return _response(answer.of_error(error, identity), cors, incoming, closing(error, headers, incoming))
         except ClientDisconnect:
             # Nobody is left to read an answer, and nothing was taken.

@@ -100,6 +100,12 @@ class Meter:
     """TCP connections now, by port (server, admin)."""
     connections_refused: Counter[str] = field(default_factory=Counter)
     """TCP connections that were one too many, by port."""
+    auth_refused: Counter[str] = field(default_factory=Counter)
+    """Requests whose credentials were refused, by `auth.refusal.Why`."""
+    auth_refresh_failures: Counter[str] = field(default_factory=Counter)
+    """Times that what credentials are checked with could not be read again, by `keys` or `jwt`."""
+    auth_refreshed: dict[str, float] = field(default_factory=dict)
+    """When it was last read, in Unix seconds, by the same."""
     requests_open: int = 0
     """HTTP requests whose answer is not sent yet."""
     body_bytes: int = 0
@@ -163,6 +169,10 @@ class Meter:
         self.lane_retries.update(other.lane_retries)
         self.connections_open.update(other.connections_open)
         self.connections_refused.update(other.connections_refused)
+        self.auth_refused.update(other.auth_refused)
+        self.auth_refresh_failures.update(other.auth_refresh_failures)
+        for what, moment in other.auth_refreshed.items():
+            self.auth_refreshed[what] = min(moment, self.auth_refreshed.get(what, moment))
         self.requests_open += other.requests_open
         self.body_bytes += other.body_bytes
         self.loop_lag_seconds.add(other.loop_lag_seconds)
@@ -197,4 +207,5 @@ class Meter:
             self.journal_failed[route] += count
             self.journal_queued[route] = 0
         self.connections_open = Counter(dict.fromkeys(self.connections_open, 0))
+        self.auth_refreshed = {}
         self.requests_open = self.body_bytes = 0

@@ -13,7 +13,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from service import __version__
-from service.telemetry import journal, lane, source
+from service.telemetry import auth, journal, lane, source
 from service.telemetry.families import counter
 from service.telemetry.snapshot import Snapshot
 
@@ -56,6 +56,7 @@ class SnapshotCollector(Collector):
         for port in meter.connections_open:
             refused.add_metric([port], meter.connections_refused[port])
         yield refused
+        yield from auth.families(meter)
         yield _gauge("penstock_http_requests_open", "Requests that are being answered.", meter.requests_open)
         yield _gauge("penstock_http_body_bytes", "Memory of bodies and answers on the wire.", meter.body_bytes)
         lag = HistogramMetricFamily("penstock_loop_lag_seconds", "How long the event loop lets wait.")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from service.auth.principal import ANYBODY
+from service.auth.principal import ANYBODY, Grant
 from service.config.settings import ServerConfig
 from service.delivery.deadletter import DeadLetters
 from service.delivery.entry import Terms
@@ -96,7 +96,9 @@ async def main(kind: str) -> None:
 
     async def send(number: int) -> None:
         sent = body(number, size, enveloped, attribute)
-        request = Request(ingest.head("orders", {"content-type": content_type}, ANYBODY), sent, f"request-{number}")
+        request = Request(
+            ingest.head("orders", {"content-type": content_type}, Grant(ANYBODY)), sent, f"request-{number}"
+        )
         kept.append(await ingest.taken(request))
         await asyncio.sleep(0)
 

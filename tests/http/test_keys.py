@@ -1,10 +1,10 @@
 """API keys: who may send to which route; and that a key is never shown to anybody."""
 
-import hashlib
 import logging
 
 import pytest
 
+from service.auth.keys import hashed
 from service.errors import ConfigError
 from tests.http.client import head, request
 from tests.http.running import Service, running
@@ -13,19 +13,20 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET = "alice.3Ypz-a-secret-of-which-only-the-hash-is-kept"
 LIMITED = "bob.Qk9-another-one"
+PEPPER = "a-pepper-that-lies-somewhere-else"
 
 
 def entry(key: str, routes: str = "") -> str:
     """The line of the key file for `key`."""
     name = key.partition(".")[0]
-    digest = hashlib.sha256(key.encode()).hexdigest()
-    return f"  - {{name: {name}, sha256: {digest}{f', routes: [{routes}]' if routes else ''}}}\n"
+    digest = hashed(key, PEPPER.encode())
+    return f"  - {{name: {name}, hmac_sha256: {digest}{f', routes: [{routes}]' if routes else ''}}}\n"
 
 
-FILES = {"keys.yaml": "keys:\n" + entry(SECRET) + entry(LIMITED, "orders")}
+FILES = {"keys.yaml": "keys:\n" + entry(SECRET) + entry(LIMITED, "orders"), "pepper": PEPPER}
 
 CONFIGURATION = """
-server: {memory: 40MiB, request_timeout: 3s, drain_timeout: 1s, auth: {keys_file: keys.yaml}}
+server: {memory: 40MiB, request_timeout: 3s, drain_timeout: 1s, auth: {keys_file: keys.yaml, pepper_file: pepper}}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
 routes:
@@ -39,6 +40,11 @@ GOOD = b'{"number":1}'
 def bearer(key: str) -> dict[str, str]:
     """The header that carries `key`."""
     return {"Authorization": f"Bearer {key}"}
+
+
+def _bears(headers: dict[str, str]) -> bool:
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    return scheme == "Bearer" and bool(token)
 
 
 @pytest.fixture(name="keyed")
@@ -64,14 +70,15 @@ async def test_a_known_key_may_send(keyed: Service, headers: dict[str, str]) -> 
         bearer(SECRET + "x"),
         {"Authorization": f"Basic {SECRET}"},
         {"X-Api-Key": "alice.\xe9\xff"},
-        {"X-Api-Key": hashlib.sha256(SECRET.encode()).hexdigest()},
+        {"X-Api-Key": hashed(SECRET, PEPPER.encode())},
     ],
 )
 async def test_401_without_a_known_key(keyed: Service, headers: dict[str, str]) -> None:
     answer = await keyed.post("/v1/orders", GOOD, headers)
     assert (answer.status, answer.code) == (401, "unauthenticated")
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["www-authenticate"] == 'Bearer realm="penstock"'
+    more = ', error="invalid_token"' if "X-Api-Key" in headers or _bears(headers) else ""
+    assert answer.headers["www-authenticate"] == 'Bearer realm="penstock"' + more
     assert keyed.sinks["main"].calls == 0
 
 
@@ -125,7 +132,7 @@ async def test_no_key_is_shown_in_answers_or_logs(keyed: Service, caplog: pytest
     text = b" ".join([*seen, described.body, caplog.text.encode()]).decode()
     assert SECRET not in text
     assert LIMITED not in text
-    assert hashlib.sha256(SECRET.encode()).hexdigest() not in text
+    assert hashed(SECRET, PEPPER.encode()) not in text
 
 
 @pytest.mark.parametrize(
@@ -136,15 +143,15 @@ async def test_no_key_is_shown_in_answers_or_logs(keyed: Service, caplog: pytest
         f"keys:\n  - {{name: alice, key: {SECRET}}}\n",
         f"keys:\n  - {SECRET}\n",
         f"{SECRET}\n",
-        "keys:\n  - {name: alice, sha256: 12345}\n",
+        "keys:\n  - {name: alice, hmac_sha256: 12345}\n",
         f"keys:\n{entry(SECRET)}{entry(SECRET)}",
         f"keys:\n{entry(SECRET, 'nothing')}",
-        f"keys: [{{name: a, sha256: {SECRET}",
+        f"keys: [{{name: a, hmac_sha256: {SECRET}",
     ],
 )
 async def test_a_key_file_with_a_bad_line_stops_the_start_without_showing_it(content: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        async with running(CONFIGURATION, {"keys.yaml": content}):
+        async with running(CONFIGURATION, {"keys.yaml": content, "pepper": PEPPER}):
             pass
     assert "keys.yaml" in str(caught.value)
     assert SECRET not in str(caught.value)

@@ -138,7 +138,9 @@ def _wait_until_held(serving: Serving, sent: Future[Any]) -> None:
 def test_check_says_what_is_wrong_and_starts_nothing(tmp_path: Path) -> None:
     assert penstock("check", "-c", write(tmp_path, MEMORY), folder=tmp_path).returncode == 0
     (tmp_path / "keys.yaml").write_text("keys: []\nmore: 1\n")
-    write(tmp_path, "server: {prot: 1, auth: {keys_file: keys.yaml}}\nlogs: {levl: info}\n" + MEMORY)
+    write(
+        tmp_path, "server: {prot: 1, auth: {keys_file: keys.yaml, pepper_file: pepper}}\nlogs: {levl: info}\n" + MEMORY
+    )
     done = penstock("check", folder=tmp_path)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -150,7 +152,8 @@ def test_check_says_what_is_wrong_and_starts_nothing(tmp_path: Path) -> None:
 
 def test_check_and_serve_refuse_the_same_keys(tmp_path: Path) -> None:
     (tmp_path / "keys.yaml").write_text("keys: {}\n")
-    write(tmp_path, "server: {auth: {keys_file: keys.yaml}}\n" + MEMORY)
+    (tmp_path / "pepper").write_text("0123456789abcdef" * 2)
+    write(tmp_path, "server: {auth: {keys_file: keys.yaml, pepper_file: pepper}}\n" + MEMORY)
     check, serve = (penstock(command, folder=tmp_path, more=ANY_PORT) for command in ("check", "serve"))
     assert check.returncode == serve.returncode == 1
     assert check.stderr == serve.stderr

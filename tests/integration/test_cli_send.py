@@ -25,14 +25,15 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
-    made = penstock("key", "shop", "--route", "orders", folder=folder)
+    (folder / "pepper").write_text("0123456789abcdef" * 2)
+    made = penstock("key", "shop", "--route", "orders", "--pepper-file", "pepper", folder=folder)
     key, entry = made.stdout.splitlines()[0], made.stdout.splitlines()[-1]
     (folder / "keys.yaml").write_text(f"keys:\n{entry}\n")
     (folder / "order.json").write_text(SCHEMA)
     write(
         folder,
         """
-        server: {auth: {keys_file: keys.yaml}}
+        server: {auth: {keys_file: keys.yaml, pepper_file: pepper}}
         sinks: {data: {type: memory}}
         routes:
           orders: {to: [data], schema: {type: jsonschema, file: order.json}}
@@ -49,7 +50,7 @@ def test_the_key_is_shown_once_and_only_its_hash_is_kept(shop: Shop) -> None:
     kept = (shop.folder / "keys.yaml").read_text()
     assert shop.key.startswith("shop.")
     assert shop.key.partition(".")[2] not in kept
-    assert re.search(r"\{name: shop, sha256: [0-9a-f]{64}, routes: \[\"orders\"\]\}", kept)
+    assert re.search(r"\{name: shop, hmac_sha256: [0-9a-f]{64}, routes: \[orders\]\}", kept)
     assert penstock("key", "no spaces", folder=shop.folder).returncode == 1
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from service import errors
+from service.auth.tokens import KeysAwaited
 from service.errors import Code, IngestError
 from service.http.answer import undelivered
 from service.outcome import Reason
@@ -92,6 +93,7 @@ def test_the_table_says_what_the_code_answers() -> None:
         (Code.STRICT_REFUSED, (errors.StrictlyRefused.status, errors.StrictlyRefused.retryable)),
         (Code.UNKNOWN_PATH, (404, False)),
         (Code.METHOD_NOT_ALLOWED, (405, False)),
+        (Code.AUTH_UNAVAILABLE, (KeysAwaited.status, KeysAwaited.retryable)),
     }
     said = _raised() | _undelivered() | named
     # too deep to be split is about the whole body: the table has both

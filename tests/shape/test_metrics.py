@@ -57,6 +57,9 @@ def _meter() -> Meter:
     meter.lane_received["sink", "orders"] += 1
     meter.lane_settled["sink", "orders", Fate.DELIVERED.value, ""] += 1
     meter.lane_held["sink", "orders"] += 1
+    meter.auth_refused["missing"] += 1
+    meter.auth_refresh_failures["keys"] += 1
+    meter.auth_refreshed["keys"] = 1.0
     meter.lane_attempts["sink", "delivered"] += 1
     meter.lane_retries["sink", Reason.THROTTLED.value] += 1
     meter.lanes["sink"] = LaneTimes()

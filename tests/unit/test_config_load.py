@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.auth.keys import new_key, open_keys
+from service.auth.authenticator import inspect
+from service.auth.keys import new_key
 from service.config import load
 from service.config.reference import effective
 from service.errors import ConfigError
@@ -93,19 +94,23 @@ def test_a_schema_that_cannot_be_used_is_a_mistake_of_its_route(tmp_path: Path, 
     assert any(message in mistake for mistake in found)
 
 
+PEPPER = "0123456789abcdef0123456789abcdef"
+
+
 def _with_keys(tmp_path: Path, keys: str, environment: Mapping[str, str] | None = None) -> list[str]:
     (tmp_path / "keys.yaml").write_text(keys)
-    path = write(tmp_path, "server: {auth: {keys_file: keys.yaml}}" + SOUND)
+    (tmp_path / "pepper").write_text(PEPPER)
+    path = write(tmp_path, "server: {auth: {keys_file: keys.yaml, pepper_file: pepper}}" + SOUND)
     try:
-        load(path, environment or {}, inspect=open_keys)
+        load(path, environment or {}, inspect=inspect)
     except ConfigError as error:
         return [mistake.replace(f"{tmp_path}/", "") for mistake in error.mistakes]
     return []
 
 
 def test_mistakes_in_the_file_of_keys_stand_among_the_others(tmp_path: Path) -> None:
-    digest = new_key("shop")[1]
-    entry = f"{{name: shop, sha256: {digest}, routes: [odrers]}}"
+    digest = new_key("shop", PEPPER.encode())[1]
+    entry = f"{{name: shop, hmac_sha256: {digest}, routes: [odrers]}}"
     assert _with_keys(tmp_path, f"keys: [{entry}]", {"PENSTOCK__ADMIN__PORT": "8080"}) == [
         "penstock.yaml:1: server.auth: keys.yaml: key 'shop': there is no route 'odrers'",
         "environment variable PENSTOCK__ADMIN__PORT: admin.port: 8080 is the server's port too",
@@ -113,12 +118,13 @@ def test_mistakes_in_the_file_of_keys_stand_among_the_others(tmp_path: Path) -> 
     assert _with_keys(tmp_path, f"keys: [{entry.replace('odrers', 'orders')}]") == []
 
 
-def test_a_file_of_keys_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
-    path = write(tmp_path, "server: {auth: {keys_file: lost.yaml}}" + SOUND)
+def test_a_file_of_keys_that_is_not_there_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEPPER", PEPPER)
+    path = write(tmp_path, "server: {auth: {keys_file: lost.yaml, pepper_variable: PEPPER}}" + SOUND)
     with pytest.raises(
         ConfigError, match=r"penstock\.yaml:1: server\.auth: .*lost\.yaml: cannot be read: No such file"
     ):
-        load(path, {}, inspect=open_keys)
+        load(path, {}, inspect=inspect)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +172,13 @@ def test_no_mistake_quotes_a_property_of_kafka(tmp_path: Path, properties: str) 
 
 @pytest.mark.parametrize(
     "keys",
-    [CANARY, f"keys: [{CANARY}]", f"keys: [{{name: shop, sha256: {CANARY}}}]", f"keys: {{{CANARY}: x}}", f"*{CANARY}"],
+    [
+        CANARY,
+        f"keys: [{CANARY}]",
+        f"keys: [{{name: shop, hmac_sha256: {CANARY}}}]",
+        f"keys: {{{CANARY}: x}}",
+        f"*{CANARY}",
+    ],
 )
 def test_no_mistake_quotes_the_file_of_keys(tmp_path: Path, keys: str) -> None:
     found = _with_keys(tmp_path, keys)
@@ -183,9 +195,10 @@ def test_an_override_that_is_wrong_is_named_without_its_value(tmp_path: Path) ->
 def test_the_effective_configuration_masks_secrets_and_can_be_read_again(tmp_path: Path) -> None:
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas" / "order.json").write_text('{"type": "object"}')
-    (tmp_path / "keys.yaml").write_text(f"keys: [{{name: shop, sha256: {new_key('shop')[1]}}}]")
+    (tmp_path / "keys.yaml").write_text(f"keys: [{{name: shop, hmac_sha256: {new_key('shop', PEPPER.encode())[1]}}}]")
+    (tmp_path / "pepper").write_text(PEPPER)
     text = f"""
-        server: {{auth: {{keys_file: keys.yaml}}, memory: 256MiB, trusted_proxies: [10.0.0.0/8]}}
+        server: {{auth: {{keys_file: keys.yaml, pepper_file: pepper}}, memory: 256MiB, trusted_proxies: [10.0.0.0/8]}}
         admin: {{host: 0.0.0.0, token: {CANARY}}}
         aws: {{region: eu-west-1}}
         sinks:
@@ -208,14 +221,14 @@ def test_the_effective_configuration_masks_secrets_and_can_be_read_again(tmp_pat
           plain: {{to: [data]}}
         """
     environment = {"PENSTOCK__LOGS__LEVEL": "debug"}
-    first = load(write(tmp_path, text), environment, inspect=open_keys)
+    first = load(write(tmp_path, text), environment, inspect=inspect)
     shown = effective(first)
     assert CANARY not in shown
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "penstock.yaml").write_text(shown)
-    again = load(elsewhere / "penstock.yaml", {}, inspect=open_keys)
+    again = load(elsewhere / "penstock.yaml", {}, inspect=inspect)
     assert yaml.safe_load(effective(again)) == yaml.safe_load(shown)
     assert again.server == first.server
     assert again.routes["plain"].max_event == first.max_event["plain"]

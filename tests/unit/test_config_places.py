@@ -61,7 +61,8 @@ def test_another_address_demands_a_word_on_who_may_send(tmp_path: Path, host: st
     (found,) = mistakes(tmp_path, f"server: {{host: '{host}'}}" + SOUND)
     assert found.startswith(f"penstock.yaml:1: server.auth: {host} is reached from elsewhere: say who may send")
     assert mistakes(tmp_path, f"server: {{host: '{host}', auth: none}}" + SOUND) == []
-    assert mistakes(tmp_path, f"server: {{host: '{host}', auth: {{keys_variable: KEYS}}}}" + SOUND) == []
+    auth = "{keys_variable: KEYS, pepper_variable: PEPPER}"
+    assert mistakes(tmp_path, f"server: {{host: '{host}', auth: {auth}}}" + SOUND) == []
 
 
 def test_another_address_demands_a_token_of_the_admin_port(tmp_path: Path) -> None:

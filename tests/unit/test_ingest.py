@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.auth.principal import ANYBODY
+from service.auth.principal import ANYBODY, Grant
 from service.config.settings import ServerConfig
 from service.delivery.entry import Terms
 from service.delivery.lane import Lane
@@ -46,7 +46,7 @@ async def test_what_is_read_is_charged_while_it_is_read() -> None:
         if size > 10**6:
             raise Busy("no memory", 1.0)
 
-    head = ingest.head("orders", {"content-type": "application/json"}, ANYBODY)
+    head = ingest.head("orders", {"content-type": "application/json"}, Grant(ANYBODY))
     with pytest.raises(Busy):
         for _ in ingest.take(Request(head, SMALL, "id", demand=demand)):
             pass

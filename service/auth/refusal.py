@@ -1,0 +1,37 @@
+"""Why credentials were refused."""
+
+from enum import StrEnum
+
+from service.errors import Code, Unauthenticated
+
+
+class Why(StrEnum):
+    """Closed: a metric label."""
+
+    MISSING = "missing"
+    """None were sent."""
+    NOT_TAKEN = "not_taken"
+    """Of a kind that is not taken here."""
+    UNKNOWN_KEY = "unknown_key"
+    UNKNOWN_CERTIFICATE = "unknown_certificate"
+    MALFORMED_TOKEN = "malformed_token"  # noqa: S105 - a label
+    """No JWT, or one whose algorithm or form is not taken."""
+    UNKNOWN_ISSUER = "unknown_issuer"
+    UNKNOWN_SIGNER = "unknown_signer"
+    """Its issuer publishes no such key."""
+    WRONG_SIGNATURE = "wrong_signature"
+    WRONG_CLAIMS = "wrong_claims"
+    """Audience, name, or not valid yet."""
+    EXPIRED = "expired"
+    UNAVAILABLE = "unavailable"
+    """503: the keys are not there yet, so nobody can be known."""
+
+
+class Refused(Unauthenticated):
+    """401, and why."""
+
+    def __init__(self, why: Why, detail: str) -> None:
+        super().__init__(Code.UNAUTHENTICATED, detail)
+        self.why = why
+        self.given = why not in (Why.MISSING, Why.NOT_TAKEN)
+        """Whether there was a token, which is wrong: RFC 6750 section 3.1 has a word for that."""

@@ -1,0 +1,82 @@
+"""Files that are looked at every so often: whoever needs what is in them hears when that has changed."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+from service.threads import off_loop
+
+POLL_SECONDS: Final = 2.0
+"""Files in a Kubernetes volume are changed once a minute at most, and all at once: by a link that points elsewhere."""
+
+_Look = tuple[tuple[int, ...] | None, ...]
+
+
+class Watched:
+    """Calls `changed` after the content of one of the files has changed, is gone or is back.
+
+    Looks from the time it is made, or entered as a context manager whose end ends it. `changed` is called again only
+    when it has returned; a change meanwhile is seen. It must not raise.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], changed: Callable[[], Awaitable[None]], every_seconds: float = POLL_SECONDS
+    ) -> None:
+        self._paths = paths
+        self._changed = changed
+        self._every_seconds = every_seconds
+        self._look = _look(paths)
+        self._content = _content(paths)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch(), name="watched files")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_seconds)
+            if await off_loop(self._differs):
+                await self._changed()
+
+    def _differs(self) -> bool:
+        """Whether the content is another one. Blocks; looks inside only if the files were touched."""
+        look = _look(self._paths)
+        if look == self._look:
+            return False
+        # looked at before it is read: what changes in between is read again
+        content, before = _content(self._paths), self._content
+        self._look, self._content = look, content
+        return content != before
+
+
+def _look(paths: Sequence[Path]) -> _Look:
+    return tuple([_seen(path) for path in paths])
+
+
+def _seen(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _content(paths: Sequence[Path]) -> tuple[bytes | None, ...]:
+    """The digest of each file; None of one that cannot be read."""
+    found: list[bytes | None] = []
+    for path in paths:
+        try:
+            found.append(hashlib.sha256(path.read_bytes()).digest())
+        except OSError:
+            found.append(None)
+    return tuple(found)
