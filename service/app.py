@@ -107,6 +107,8 @@ def announce(config: Config, public: str, admin_address: str) -> None:
     if auth is None or auth.anonymous:
         reach = "this machine" if is_loopback(config.server.host) else "ANYBODY who reaches the port"
         log.info("no authentication", extra={"who_may_send": reach})
+    else:
+        log.info("authentication", extra={"kinds": sorted(auth.kinds)})
     log.info(
         "serving",
         extra={
