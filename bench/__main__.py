@@ -8,6 +8,7 @@ import argparse
 import sys
 
 from bench import table, together
+from bench.bodies import EVENT_BYTES, LEAST_BYTES
 from bench.contestants import Side
 from bench.results import write
 from bench.rows import ROWS
@@ -26,6 +27,9 @@ def _options() -> argparse.Namespace:
         "--sides", nargs="+", type=Side, choices=list(Side), default=list(Side), help="who runs (all three)"
     )
     parser.add_argument("--no-primitives", action="store_true", help="do not time the primitives")
+    parser.add_argument(
+        "--bytes", type=int, default=EVENT_BYTES, help=f"of an event ({EVENT_BYTES}; {LEAST_BYTES} at least)"
+    )
     parser.add_argument("--connections", type=int, default=0, help="instead of the row's own")
     parser.add_argument("--rate", type=float, default=0.0, help="open loop: requests a second, for every side")
     parser.add_argument(
@@ -36,6 +40,8 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.write and (options.only or options.rate or set(options.sides) != set(Side) or options.no_primitives):
         parser.error("--write writes whole tables: without --only, --rate, --sides and --no-primitives")
+    if options.bytes < LEAST_BYTES or (options.bytes != EVENT_BYTES and (options.write or not options.no_primitives)):
+        parser.error(f"--bytes: {LEAST_BYTES} at least, and with --no-primitives, which are of the usual size")
     return options
 
 
@@ -56,7 +62,7 @@ def main() -> int:
             options.rate,
             not options.no_primitives,
         )
-        results = [run_row(plan, row) for row in rows_of(options.only)]
+        results = [run_row(plan, row) for row in rows_of(options.only, options.bytes)]
         wanted = not options.only or LATENCY in options.only
         latency = run_latency(plan, results) if wanted and not options.rate else None
         wanted = together.NAME in options.only or not (options.only or options.rate or options.no_primitives)

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 EVENT_BYTES: Final = 889
+LEAST_BYTES: Final = 450
+"""Of an event with one item."""
+MOST_ITEMS: Final = 5
 
 SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -40,8 +43,20 @@ SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def event(number: int) -> bytes:
-    """One structured CloudEvent of EVENT_BYTES; a thousand subjects take turns."""
+def event(number: int, size: int = EVENT_BYTES) -> bytes:
+    """One structured CloudEvent of `size` bytes, LEAST_BYTES at least; a thousand subjects take turns.
+
+    It has up to five items, as many as there is room for, and then notes.
+    """
+    for items in range(MOST_ITEMS, 0, -1):
+        content = _content(number, items, "")
+        room = size - len(content)
+        if room >= 0 or items == 1:
+            break
+    return _content(number, items, "x" * room)
+
+
+def _content(number: int, items: int, notes: str) -> bytes:
     content = {
         "specversion": "1.0",
         "id": f"6f1c1f0a-3b0e-4b3e-9a51-{number:012d}",
@@ -53,13 +68,14 @@ def event(number: int) -> bytes:
         "data": {
             "order_id": "o-8271",
             "customer": {"id": "c-91", "email": "a@example.com", "country": "DE"},
-            "items": [{"sku": f"A-{n}", "qty": n, "price": 9.99 * n, "name": f"Product name {n}"} for n in range(5)],
+            "items": [
+                {"sku": f"A-{n}", "qty": n, "price": 9.99 * n, "name": f"Product name {n}"} for n in range(items)
+            ],
             "total": 149.85,
             "currency": "EUR",
-            "notes": "",
+            "notes": notes,
         },
     }
-    content["data"]["notes"] = "x" * (EVENT_BYTES - len(json.dumps(content, separators=(",", ":"))))  # type: ignore[index]
     return json.dumps(content, separators=(",", ":")).encode()
 
 

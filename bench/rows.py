@@ -26,6 +26,8 @@ class Row(Struct, frozen=True):
     """Destinations; each is the type of a sink."""
     events: int = 1
     """In a request."""
+    size: int = bodies.EVENT_BYTES
+    """Bytes of an event."""
     schema: bool = False
     """Whether our route has the JSON Schema. The naive service's body model always checks as much."""
     lines: bool = False
@@ -86,7 +88,7 @@ class Row(Struct, frozen=True):
     def _bodies(self, lines: bool) -> list[bytes]:
         made = []
         for first in range(0, max(KINDS, self.events), self.events):
-            events = [bodies.event(number) for number in range(first, first + self.events)]
+            events = [bodies.event(number, self.size) for number in range(first, first + self.events)]
             made.append(events[0] if self.events == 1 else bodies.lines(events) if lines else bodies.array(events))
         return made
 

@@ -9,6 +9,7 @@ from math import isnan
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.contestants import Contestant, Side, Ways, started
 from bench.measure import Bench, Disagreement, Measured
@@ -63,9 +64,9 @@ def tell(name: str, found: Measured) -> None:
     )
 
 
-def rows_of(names: list[str]) -> list[Row]:
-    """The rows of these names; all if there is none."""
-    return [row for row in ROWS if not names or row.name in names]
+def rows_of(names: list[str], size: int) -> list[Row]:
+    """The rows of these names, with events of `size` bytes; all if there is none."""
+    return [replace(row, size=size) for row in ROWS if not names or row.name in names]
 
 
 def run_row(plan: Plan, row: Row) -> Result:

@@ -36,7 +36,7 @@ class Alarm(Struct, frozen=True):
     @property
     def description(self) -> str:
         """What it means, what to do first, where to read on."""
-        text = f"{self.watch.means} First: {self.watch.first} More: docs/operate.md#alarm-{self.watch.name}"
+        text = f"{self.watch.means} First: {self.watch.first} More: docs/runbook.md#{self.watch.name}"
         return text.replace("{subject}", self.subject)
 
 

@@ -1,6 +1,6 @@
 """What is watched by alarms, and what each says to whoever is woken by it.
 
-`docs/operate.md` has a line for each, at the anchor that its description names; a test compares.
+`docs/runbook.md` has a section for each, which its description names; a test compares.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Watch(Struct, frozen=True):
     """One kind of alarm."""
 
     name: str
-    """Of the command line, the alarms' names and the anchor in `docs/operate.md`."""
+    """Of the command line, the alarms' names and the section of `docs/runbook.md`."""
     metric: str
     statistic: str
     threshold: Threshold | int

@@ -150,7 +150,7 @@ def test_a_dead_letter_rings_through_the_topic_and_says_what_to_do(client: Clien
     notice = next(each for each in heard(client("sqs"), queue) if each["AlarmName"] == "ringing-dead-letters-lake")
     assert (notice["OldStateValue"], notice["NewStateValue"]) == ("INSUFFICIENT_DATA", "ALARM")
     assert "`penstock dlq list --refused-by lake`" in notice["AlarmDescription"]
-    assert notice["AlarmDescription"].endswith("docs/operate.md#alarm-dead-letters")
+    assert notice["AlarmDescription"].endswith("docs/runbook.md#dead-letters")
     assert alarms(client("cloudwatch"), "ringing")["dead-letters-lake"]["StateValue"] == "ALARM"
 
 

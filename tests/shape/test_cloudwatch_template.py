@@ -18,7 +18,7 @@ EXAMPLE = ROOT / "examples" / "quickstart" / "penstock.yaml"
 MADE = ROOT / "deploy" / "cloudwatch" / "quickstart.yaml"
 OPERATE = (ROOT / "docs" / "operate.md").read_text("utf-8")
 
-ROW = re.compile(r'^\| <a id="alarm-([a-z-]+)"></a>`([a-z-]+)` \|([^|]*)\|([^|]*)\|([^|]*)\|', re.MULTILINE)
+ROW = re.compile(r"^\| \[`([a-z-]+)`\]\(runbook\.md#([a-z-]+)\) \|([^|]*)\|([^|]*)\|([^|]*)\|", re.MULTILINE)
 WITHOUT_DATA = {Missing.WELL: "ends", Missing.STAYS: "stays", Missing.AMISS: "begins"}
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from bench import bodies
 from bench.rows import KINDS, ROWS, Row
+from bench.runs import rows_of
 from service.config.load import load
 
 
@@ -66,3 +67,12 @@ def test_the_events_satisfy_their_schema_and_the_naive_model() -> None:
 
 def test_row_names_are_unique() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize("size", [bodies.LEAST_BYTES, bodies.EVENT_BYTES, 5000])
+def test_an_event_has_the_size_that_is_asked_for_and_obeys_the_schema(size: int) -> None:
+    made = bodies.event(7, size)
+    assert len(made) == size
+    jsonschema_rs.validator_for(bodies.SCHEMA).validate(json.loads(made)["data"])
+    (row,) = rows_of(["batch_kafka"], size)
+    assert bodies.array([bodies.event(number, size) for number in range(100)]) in row.ours()

@@ -148,7 +148,7 @@ def test_each_says_what_it_means_what_to_do_first_and_where_to_read(tmp_path: Pa
     for alarm in alarms(watched, expected=watched.routes):
         text = alarm.description
         assert len(text) <= MOST_CHARACTERS
-        assert re.fullmatch(rf"\S.*[.:] First: .*[.?] More: docs/operate\.md#alarm-{alarm.watch.name}", text)
+        assert re.fullmatch(rf"\S.*[.:] First: .*[.?] More: docs/runbook\.md#{alarm.watch.name}", text)
         assert alarm.subject in text
         assert "{" not in text
 
