@@ -60,6 +60,7 @@ growth: .venv/.plots
 generated: setup
 	$(BIN)/python -m service.cli openapi > openapi.yaml
 	$(BIN)/python -m service.cli settings > docs/configuration.md
+	$(BIN)/python -m deploy.chart
 	$(BIN)/python -m service.cli generate cloudwatch --config examples/quickstart/penstock.yaml > deploy/cloudwatch/quickstart.yaml
 
 # Locks for every platform, with hashes and no index address. Needs uv once: $(BIN)/python -m pip install uv
