@@ -2,6 +2,7 @@
 
 A line of JSON in, a line of JSON out: `{"values": {}, "name": "demo"}` -> `{"manifests": {...}}`, or `{"error": "..."}`
 for values that the schema or a template refuses. `{"lint": {}}` -> `{"findings": [...]}`, of `helm lint --strict`.
+`{"validate": [...]}` -> `{"errors": [...]}`: what Kubernetes' schemas have against manifests.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import helm_python as helm
+import kubernetes_validate
 
 CHART = Path(__file__).parents[2] / "helm" / "penstock"
 
@@ -17,6 +19,8 @@ CHART = Path(__file__).parents[2] / "helm" / "penstock"
 def answer(chart: Any, asked: dict[str, Any]) -> dict[str, Any]:
     """What is printed for one line."""
     try:
+        if "validate" in asked:
+            return {"errors": [wrong for each in asked["validate"] if (wrong := _wrong(each))]}
         if "lint" in asked:
             found = helm.lint(CHART, asked["lint"], strict=True)
             return {"findings": [each for each in found["messages"] if each["severity"] > 1] + found["errors"]}
@@ -25,6 +29,15 @@ def answer(chart: Any, asked: dict[str, Any]) -> dict[str, Any]:
         return {"manifests": chart.render(values, name=asked.get("name", "demo"), namespace="ingest")}
     except helm.HelmError as error:
         return {"error": str(error)}
+
+
+def _wrong(manifest: dict[str, Any]) -> str:
+    """What Kubernetes' own schemas have against it; empty if nothing."""
+    try:
+        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+    except Exception as error:  # noqa: BLE001 - its own kinds share no base
+        return f"{manifest['kind']} {manifest['metadata']['name']}: {type(error).__name__}: {error}"
+    return ""
 
 
 def main() -> None:
