@@ -25,6 +25,7 @@ from service.heap import return_large_blocks
 from service.http.admission import Admission
 from service.http.connections import Connections
 from service.http.protocol import BoundedProtocol
+from service.http.securing import secured
 from service.http.source import Http
 from service.ports import Server, listen
 from service.signals import heard
@@ -87,7 +88,8 @@ async def open_admin(stack: AsyncExitStack, config: Config, subject: Subject, me
         "admin",
         config.admin.host,
         config.admin.port,
-        partial(BoundedProtocol, connections),
+        await secured(stack, "admin", config.admin.tls, connections, partial(BoundedProtocol, connections), meter),
+        secure=config.admin.tls is not None,
         last_answers=LAST_ANSWERS_SECONDS,
     )
     stack.callback(watch.end)  # before the port closes, which waits for answers to end

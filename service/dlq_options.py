@@ -137,4 +137,5 @@ def address(config: "Config") -> str:
     host = config.server.host
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared only
         host = "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.server.port}"
+    scheme = "http" if config.server.tls is None else "https"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.server.port}"

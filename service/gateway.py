@@ -26,6 +26,7 @@ from service.http.connections import Connections
 from service.http.direct import DirectProtocol
 from service.http.exchanges import Exchanges
 from service.http.protocol import BoundedProtocol
+from service.http.securing import secured
 from service.http.source import Http
 from service.http.traced import TracedProtocol
 from service.ports import Server, listen, raise_descriptors
@@ -82,13 +83,16 @@ async def run(
             if isinstance(source, Mounted):
                 with placed(f"sources.{name}"):
                     source.mount(http.api)
+        connections = _connections(config.server, meter)
+        protocol = _protocol(config.server, admission, connections)
         public, address = await listen(
             stack,
             http.app,
             "server",
             config.server.host,
             config.server.port,
-            _protocol(config.server, admission, _connections(config.server, meter)),
+            await secured(stack, "server", config.server.tls, connections, protocol, meter),
+            secure=config.server.tls is not None,
             keep_alive=config.server.keep_alive,
             trusted=config.server.trusted_proxies,
             last_answers=config.server.drain_timeout + LAST_ANSWERS_SECONDS,

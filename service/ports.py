@@ -73,6 +73,7 @@ async def listen(
     port: int,
     protocol: Callable[..., BoundedProtocol],
     *,
+    secure: bool = False,
     keep_alive: float = 75.0,
     trusted: tuple[str, ...] = (),
     last_answers: float,
@@ -81,9 +82,9 @@ async def listen(
     """A server that accepts connections until the stack unwinds, and its address, such as `http://127.0.0.1:8080`.
 
     `section` is the part of the configuration that says `host` and `port`; `protocol` makes a connection's protocol of
-    what uvicorn gives it. Idle connections end after `keep_alive` seconds; open ones get `last_answers` seconds once
-    the server is told to exit. `shared`: other processes listen there too (`let_others_bind`). Raises ConfigError if
-    the address cannot be bound.
+    what uvicorn gives it, after a TLS handshake if the port is `secure`. Idle connections end after `keep_alive`
+    seconds; open ones get `last_answers` seconds once the server is told to exit. `shared`: other processes listen
+    there too (`let_others_bind`). Raises ConfigError if the address cannot be bound.
     """
     listener = bound(section, host, port, shared)
     server = Server(
@@ -117,13 +118,13 @@ async def listen(
         listener.close()
         await running
         raise RuntimeError(f"the {section} port ended before it opened")
-    return server, address(host, listener)
+    return server, address(host, listener, secure)
 
 
-def address(host: str, listener: socket.socket) -> str:
+def address(host: str, listener: socket.socket, secure: bool = False) -> str:
     """The address of a socket that is bound to `host`, such as `http://127.0.0.1:8080`."""
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{listener.getsockname()[1]}"
+    return f"http{'s' if secure else ''}://{shown}:{listener.getsockname()[1]}"
 
 
 def let_others_bind(listener: socket.socket) -> None:

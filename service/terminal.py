@@ -10,7 +10,10 @@ from service.errors import ConfigError
 from service.units import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from service.config import Config
+    from service.config.tls import TlsConfig
 
 FAILED = 1
 File = Annotated[
@@ -20,12 +23,19 @@ File = Annotated[
 
 
 def loaded(file: Path | None, printing: bool = False, keys: bool = True) -> "Config":
-    """The checked configuration; ends the command if there are mistakes. `keys`: whether the API keys must be sound."""
+    """The checked configuration; ends the command if there are mistakes. `keys`: whether the API keys, and those of
+    TLS, must be sound."""
     from service.auth.authenticator import inspect
     from service.config import find, load
 
+    def examine(tls: "TlsConfig") -> "Mapping[str, str]":
+        from service.auth import certificate  # a library that a configuration without TLS need not load
+
+        return certificate.examine(tls)
+
+    opened = (inspect, examine) if keys else (None, None)
     try:
-        return load(find(file, os.environ), os.environ, printing=printing, inspect=inspect if keys else None)
+        return load(find(file, os.environ), os.environ, printing=printing, inspect=opened[0], examine=opened[1])
     except ConfigError as error:
         fail_with(error)
 

@@ -1,6 +1,6 @@
 """From a file and the environment to a checked Config; or a ConfigError with every mistake at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from service.config.effective import Config
 from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
 from service.config.settings import RouteConfig, Tree
+from service.config.tls import TlsConfig
 from service.envelopes.contract import Codec
 from service.errors import ConfigError, SettingErrors
 from service.receiving.contract import SourceConfig
@@ -26,6 +27,9 @@ M = TypeVar("M", bound=BaseModel)
 
 Inspection = Callable[[Auth | None, Mapping[str, RouteConfig]], object]
 """Opens what `server.auth` names, which is the business of an upper layer. Raises ConfigError."""
+
+Examination = Callable[[TlsConfig], Mapping[str, str]]
+"""Opens the files of a `tls`. Returns what of them is hardly meant, by setting. Raises SettingErrors."""
 
 DEFAULT_FILE = "penstock.yaml"
 FILE_VARIABLE = "PENSTOCK_CONFIG"
@@ -53,17 +57,18 @@ def load(
     *,
     printing: bool = False,
     inspect: Inspection | None = None,
+    examine: Examination | None = None,
 ) -> Config:
     """The checked configuration of the file at `path` (None: the built-in one) under the environment's overrides.
 
     `printing`: every sink becomes `stdout` (for `penstock dev`). Raises ConfigError listing every mistake, those that
-    `inspect` finds among them.
+    `inspect` and `examine` find among them.
     """
     document = read(path, environment, {} if path else deepcopy(_WITHOUT_CONFIGURATION))
     if printing:
         _print_all(document)
     unreadable = bool(document.mistakes) and not document.value
-    config = None if unreadable else _Loader(document, path).config(inspect)
+    config = None if unreadable else _Loader(document, path).config(inspect, examine)
     if document.mistakes or config is None:
         raise ConfigError(list(dict.fromkeys(document.mistakes)))
     return config
@@ -100,7 +105,7 @@ class _Loader:
         self._path = path
         self._context: dict[str, Any] = {"folder": path.parent if path else Path()}
 
-    def config(self, inspect: Inspection | None) -> Config | None:
+    def config(self, inspect: Inspection | None, examine: Examination | None = None) -> Config | None:
         document = self._document
         settings, broken = self._settings()
         # for what acts in AWS without being a destination there
@@ -110,6 +115,7 @@ class _Loader:
         sources, codecs = self._sources(document.value.get("sources"), settings)
         if inspect is not None and not broken & {"server", "routes"}:
             self._inspect(inspect, settings)
+        doubts = self._examine(examine, settings, broken) if examine is not None else ()
         if len(settings_of) == len(settings.sinks) and "server" not in broken:
             settings_of = checks.shared_memory(document, settings, settings_of)
         sinks: dict[str, Sink] = {name: kinds[name](name, sink) for name, sink in settings_of.items()}
@@ -137,7 +143,7 @@ class _Loader:
             schema_settings=schema_settings,
             origin=self._path,
             tree=document.value,
-            warnings=tuple(checks.warnings(settings, started)),
+            warnings=(*checks.warnings(settings, started), *doubts),
         )
 
     def _settings(self) -> tuple[Tree, set[str]]:
@@ -209,6 +215,19 @@ class _Loader:
         except ConfigError as error:
             for mistake in error.mistakes:
                 self._document.add(("server", "auth"), mistake.removeprefix("server.auth."))
+
+    def _examine(self, examine: Examination, settings: Tree, broken: Collection[str]) -> list[str]:
+        """What is hardly meant of the certificates of both ports; mistakes are noted."""
+        doubts: list[str] = []
+        for section, tls in (("server", settings.server.tls), ("admin", settings.admin.tls)):
+            if tls is None or section in broken:
+                continue
+            try:
+                doubts += [f"{section}.tls.{setting}: {doubt}" for setting, doubt in examine(tls).items()]
+            except SettingErrors as error:
+                for below, mistake in error.mistakes.items():
+                    self._document.add((section, "tls", *below), mistake)
+        return doubts
 
     def _plugin(self, kind: plugins.Kind, raw: Any, place: Place, aws: Mapping[str, Any]) -> tuple[Any, Any] | None:
         """The plugin's class and its validated Config; None, with the mistake noted, if there is none."""

@@ -34,6 +34,7 @@ from service.config.settings import (
     To,
     name_as_mapping,
 )
+from service.config.tls import TlsConfig
 from service.config.tracing import TracingConfig
 from service.kafka.security import Auth as KafkaAuth
 from service.kafka.security import Iam, OAuthBearer, Plain, Scram, Tls, auth_in_words, tls_in_words
@@ -95,6 +96,7 @@ def reference() -> str:
     parts += _section("`server.auth`", Auth, "`none`, or a mapping of what is taken:")
     parts += _section("`server.auth.jwt`: an issuer whose tokens are taken", Issuer)
     parts += _section("`server.auth.certificates[]`", ClientCertificate)
+    parts += _section("`server.tls` and `admin.tls`", TlsConfig)
     parts += _section("`admin`: the admin port", AdminConfig)
     parts += _section("`aws`: for every sink of AWS, unless it says otherwise itself", AwsConfig)
     parts += _section("`cloudwatch`: metrics for CloudWatch", CloudWatchConfig, "Beside all of `aws`:", AwsConfig)

@@ -12,6 +12,7 @@ from service.codecs.attributes import is_uri_reference
 from service.codecs.selector import Selector
 from service.config.auth import Auth, Kind, none_in_words, open_in_words
 from service.config.cloudwatch import CloudWatchConfig
+from service.config.tls import TlsConfig
 from service.config.tracing import TracingConfig
 from service.sinks.contract import Format
 from service.units import ByteSize, ConfigPath, Duration, Host
@@ -86,6 +87,7 @@ class ServerConfig(Settings):
     auth: Annotated[Auth | None, BeforeValidator(none_in_words)] = Field(
         default=None, description="`none`, or which credentials are taken. Absent: anybody, on loopback only."
     )
+    tls: TlsConfig | None = Field(default=None, description="Certificate and key; absent: plain HTTP.")
     max_body: ByteSize = Field(default=8 * 2**20, ge=1024, description="Most bytes of a body as sent.")
     max_decompressed: ByteSize = Field(default=32 * 2**20, ge=1024, description="Most bytes of a body when inflated.")
     max_events: int = Field(default=10_000, ge=1, le=100_000, description="Most events in one body.")
@@ -148,6 +150,7 @@ class AdminConfig(Settings):
     token: SecretStr | None = Field(
         default=None, min_length=8, description="Bearer token, 8 characters at least; health checks need none."
     )
+    tls: TlsConfig | None = Field(default=None, description="Certificate and key; absent: plain HTTP.")
     show_details: bool = Field(
         default=False, description="The console shows in full why events were refused: words that may quote them."
     )

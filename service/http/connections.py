@@ -42,6 +42,19 @@ class Connections:
             log.warning("no more connections are taken", extra={"port": self.port, "open": self.most})
         return False
 
+    def begin(self) -> bool:
+        """Count a connection whose handshake begins: until `end`. False if it must end at once."""
+        self._meter.connections_open[self.port] += 1
+        if not self.crowded:
+            return True
+        self._meter.connections_open[self.port] -= 1
+        self._meter.connections_refused[self.port] += 1
+        return False
+
+    def end(self) -> None:
+        """The handshake is over; a connection that goes on enters now."""
+        self._meter.connections_open[self.port] -= 1
+
     @property
     def crowded(self) -> bool:
         """Whether even telling a connection that it is one too many is too much."""

@@ -56,12 +56,18 @@ class DirectProtocol(BoundedProtocol):
         most = min(MOST_BYTES, exchanges.admission.server.max_body, exchanges.admission.capacity)
         self._most = most
         """Bytes of a body that is taken here."""
+        self._heads = exchanges.heads
+        """Those that are known of this client."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        self._heads = self._exchanges.heads_of(self.subject)
+        super().connection_made(transport)
 
     # --- a request whose head is known
 
     def data_received(self, data: bytes) -> None:
         if self._between and self._broken is None:
-            known = self._exchanges.heads.find(data)
+            known = self._heads.find(data)
             if known is not None and self._take(*known):
                 return
         ended = self.cycle is None or (self.cycle.response_complete and not self.cycle.more_body)
@@ -136,7 +142,7 @@ class DirectProtocol(BoundedProtocol):
         if not (length.isascii() and length.isdigit()) or int(length) > self._most:
             return None
         try:
-            head = self._exchanges.admission.head(route, headers, self.headers)
+            head = self._exchanges.admission.head(route, headers, self.headers, self.subject)
             hold = self._exchanges.admission.enter(int(length))
         except IngestError:
             return None  # the long way refuses it the same
@@ -171,7 +177,7 @@ class DirectProtocol(BoundedProtocol):
     def on_message_complete(self) -> None:
         if self._exchange is not None and self._exchange.more_body:
             if self._whole is not None:
-                self._exchanges.heads.learn(self._whole, self._exchange.head, self._exchange.body)
+                self._heads.learn(self._whole, self._exchange.head, self._exchange.body)
                 self._whole = None
             self._exchange.complete()
         else:

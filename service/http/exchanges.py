@@ -3,12 +3,18 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from service.http.admission import Admission
 from service.http.heads import Heads
+
+MOST_SUBJECTS: Final = 256
+"""Subjects of clients' certificates whose heads are known at once; those of others are parsed each time."""
+MOST_OF_SUBJECT: Final = 32
+"""Heads that are known of each."""
 
 
 class Waiting(Protocol):
@@ -31,8 +37,26 @@ class Exchanges:
         self._settled: list[Waiting] = []
         """Exchanges to be answered in the next turn of the loop."""
         self.heads = Heads()
-        admission.authenticator.on_change(self.heads.forget)
+        """Those known of clients without a certificate."""
+        self._heads_of: WeakValueDictionary[str, Heads] = WeakValueDictionary()
+        """By the subject of a client's certificate, while there are connections with it."""
+        admission.authenticator.on_change(self._forget_heads)
         self._common: tuple[object, bytes] = (None, b"")
+
+    def _forget_heads(self) -> None:
+        for heads in (self.heads, *self._heads_of.values()):
+            heads.forget()
+
+    def heads_of(self, subject: str | None) -> Heads:
+        """The heads that are known of clients with this subject: the same bytes mean something else of another one."""
+        if subject is None:
+            return self.heads
+        heads = self._heads_of.get(subject)
+        if heads is None:
+            heads = Heads(MOST_OF_SUBJECT if len(self._heads_of) < MOST_SUBJECTS else 0)
+            if heads.most:
+                self._heads_of[subject] = heads
+        return heads
 
     # --- answers
 

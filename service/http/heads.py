@@ -29,9 +29,11 @@ _STATES: Final = (b"\r\ntracestate: ", b"\r\nTracestate: ")
 
 
 class Heads:
-    """The known heads of one port, by their bytes without the digits of the Content-Length."""
+    """The known heads of one port, or of one client, by their bytes without the digits of the Content-Length."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        """`most` are remembered; with 0 none."""
+        self.most = most
         self._known: dict[bytes, Head] = {}
         self._traced = False
         """Whether some of them are known without the value of a `traceparent`."""
@@ -73,12 +75,13 @@ class Heads:
         mark = data.find(_LENGTH) + len(_LENGTH)
         digits_end, head_end = data.find(b"\r", mark), data.find(_END) + len(_END)
         if (
-            mark < digits_end < head_end <= MOST_BYTES
+            self.most
+            and mark < digits_end < head_end <= MOST_BYTES
             and data[:mark].lower().endswith(_HEADER)
             and data[mark:digits_end] == b"%d" % len(body)
             and data[head_end:] == body
         ):
-            if len(self._known) >= MOST:
+            if len(self._known) >= self.most:
                 self._known.clear()
             key = data[:mark] + data[digits_end:head_end]
             parted = _parted(key) if head.trace is not None else None

@@ -14,7 +14,7 @@ from service.event import Trace, uuid7
 from service.http.admission import Admission
 from service.http.head import header_map
 from service.http.preferences import plain_id
-from service.http.protocol import UNSENT_BYTES
+from service.http.protocol import SUBJECT, UNSENT_BYTES
 
 _NAME = "penstock.request_id"
 _HELD = "penstock.held"
@@ -37,6 +37,12 @@ def until_answered(scope: Scope) -> ExitStack:
 def own_trace(scope: Scope) -> Trace | None:
     """The span of a request that came through `Observed`, if it is recorded."""
     found: Trace | None = scope[_TRACE]
+    return found
+
+
+def client_subject(scope: Scope) -> str | None:
+    """Whom the client's verified certificate names; None without one."""
+    found: str | None = scope.get("state", {}).get(SUBJECT)
     return found
 
 

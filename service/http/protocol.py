@@ -26,6 +26,9 @@ MOST_HEADERS: Final = 100
 UNSENT_BYTES: Final = 16 * 1024
 """How much of an answer one connection may hold unsent before its writer waits."""
 
+SUBJECT: Final = "penstock.subject"
+"""Where it stands in the `state` of a scope."""
+
 
 class OutOfBoundsError(Exception):
     """Raised out of a callback of the parser, which gives it back as the context of its own error."""
@@ -42,6 +45,9 @@ class BoundedProtocol(PipeliningProtocol):
     - The keep-alive time also runs after an answer that came before the end of its request's body.
     - An answer that its client does not read holds little memory, and not for long.
     """
+
+    subject: str | None = None
+    """Whom the client's verified certificate names (`auth.subject`); set before the connection is made."""
 
     def __init__(self, port: Connections, *args: Any, **named: Any) -> None:
         super().__init__(port, *args, **named)
@@ -64,6 +70,8 @@ class BoundedProtocol(PipeliningProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
+        if self.subject is not None:
+            self.app_state = {**self.app_state, SUBJECT: self.subject}
         transport.set_write_buffer_limits(UNSENT_BYTES)
         if self._port.enter():
             self._await_head()

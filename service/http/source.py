@@ -21,7 +21,7 @@ from service.http.answer import Answer
 from service.http.arrival import Arrival
 from service.http.cors import ALLOW, cors_headers, preflight
 from service.http.head import header_map
-from service.http.observed import Observed, own_trace, request_id, until_answered
+from service.http.observed import Observed, client_subject, own_trace, request_id, until_answered
 from service.http.reading import Request as Asked
 from service.http.unread import EarlyResponse, Incoming, closing
 
@@ -80,7 +80,7 @@ class Http:
         self, route: str, request: Request, incoming: Incoming, headers: Mapping[str, str], identity: str
     ) -> Answer:
         """The answer of the ingest endpoint. Raises IngestError for trouble outside events."""
-        head = self._admission.head(route, headers, request.scope["headers"])
+        head = self._admission.head(route, headers, request.scope["headers"], client_subject(request.scope))
         hold = self._admission.enter()
         until_answered(request.scope).callback(hold.end)
         try:

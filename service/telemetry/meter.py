@@ -106,6 +106,12 @@ class Meter:
     """Times that what credentials are checked with could not be read again, by `keys` or `jwt`."""
     auth_refreshed: dict[str, float] = field(default_factory=dict)
     """When it was last read, in Unix seconds, by the same."""
+    tls_failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """TLS handshakes that failed, by (port, why)."""
+    tls_renewals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Changes of a certificate's files, by (port, result): `renewed`, or `failed` when the old one was kept."""
+    tls_expiry: dict[str, float] = field(default_factory=dict)
+    """When a port's certificate is out of date, in Unix seconds, by port."""
     requests_open: int = 0
     """HTTP requests whose answer is not sent yet."""
     body_bytes: int = 0
@@ -173,6 +179,10 @@ class Meter:
         self.auth_refresh_failures.update(other.auth_refresh_failures)
         for what, moment in other.auth_refreshed.items():
             self.auth_refreshed[what] = min(moment, self.auth_refreshed.get(what, moment))
+        self.tls_failures.update(other.tls_failures)
+        self.tls_renewals.update(other.tls_renewals)
+        for port, expiry in other.tls_expiry.items():
+            self.tls_expiry[port] = min(expiry, self.tls_expiry.get(port, expiry))
         self.requests_open += other.requests_open
         self.body_bytes += other.body_bytes
         self.loop_lag_seconds.add(other.loop_lag_seconds)
@@ -208,4 +218,5 @@ class Meter:
             self.journal_queued[route] = 0
         self.connections_open = Counter(dict.fromkeys(self.connections_open, 0))
         self.auth_refreshed = {}
+        self.tls_expiry = {}
         self.requests_open = self.body_bytes = 0

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from service import __version__
 from service.telemetry import auth, journal, lane, source
 from service.telemetry.families import counter
+from service.telemetry.meter import Meter
 from service.telemetry.snapshot import Snapshot
 
 
@@ -57,6 +58,7 @@ class SnapshotCollector(Collector):
             refused.add_metric([port], meter.connections_refused[port])
         yield refused
         yield from auth.families(meter)
+        yield from _tls(meter)
         yield _gauge("penstock_http_requests_open", "Requests that are being answered.", meter.requests_open)
         yield _gauge("penstock_http_body_bytes", "Memory of bodies and answers on the wire.", meter.body_bytes)
         lag = HistogramMetricFamily("penstock_loop_lag_seconds", "How long the event loop lets wait.")
@@ -93,6 +95,19 @@ class SnapshotCollector(Collector):
         for (route, status), histogram in self._found.meter.request_seconds.items():
             family.add_metric([route, str(status)], histogram.cumulated(), histogram.total)
         return family
+
+
+def _tls(meter: Meter) -> Iterable[Metric]:
+    expiry = GaugeMetricFamily(
+        "penstock_tls_certificate_expiry_timestamp_seconds", "End of the certificate's validity.", labels=["port"]
+    )
+    for port, moment in meter.tls_expiry.items():
+        expiry.add_metric([port], moment)
+    yield expiry
+    yield counter(
+        "penstock_tls_certificate_renewals", "Changes of the certificate's files.", "port result", meter.tls_renewals
+    )
+    yield counter("penstock_tls_handshakes_failed", "Handshakes that failed.", "port reason", meter.tls_failures)
 
 
 def _gauge(name: str, text: str, value: int) -> Metric:

@@ -51,7 +51,7 @@ async def serve(config: Config) -> bool:
             try:
                 if await _all_serve(seats, keeping, stop):
                     crew.phase = Phase.SERVING
-                    announce(config, address(server.host, listener), admin_address)
+                    announce(config, address(server.host, listener, server.tls is not None), admin_address)
                     await _until(stop, keeping)
                 await _drain(config, crew, seats, keeping, now)
             finally:

@@ -64,6 +64,9 @@ def _meter() -> Meter:
     meter.lane_retries["sink", Reason.THROTTLED.value] += 1
     meter.lanes["sink"] = LaneTimes()
     meter.connections_open["server"] += 1
+    meter.tls_expiry["server"] = 1.0
+    meter.tls_renewals["server", "renewed"] += 1
+    meter.tls_failures["server", "protocol"] += 1
     meter.source_skipped["source", "tombstone"] += 1
     meter.source_deduplicated["source", "orders"] += 1
     meter.source_lapsed["source"] += 1
