@@ -16,7 +16,7 @@ import typer
 
 from service import __version__, dlq_command, generate_command, journal_command, key_command, top_command
 from service.errors import ConfigError, StartError
-from service.terminal import FAILED, File, fail, fail_with, loaded
+from service.terminal import FAILED, Ca, ClientCertificate, ClientKey, File, fail, fail_with, loaded, trust
 from service.units import counted
 
 if TYPE_CHECKING:
@@ -126,6 +126,9 @@ def send(
     url: Annotated[str, typer.Option(help="Address of the service.")] = "http://127.0.0.1:8080",
     content_type: Annotated[str | None, typer.Option(help="Media type, if the file's name does not tell.")] = None,
     key: Annotated[str | None, typer.Option(envvar="PENSTOCK_KEY", help="API key; better in PENSTOCK_KEY.")] = None,
+    ca: Ca = None,
+    client_cert: ClientCertificate = None,
+    client_key: ClientKey = None,
 ) -> None:
     """Send the events in a file, and print what became of each. Exits with 0 only if all are delivered or stored."""
     from service.client import post
@@ -134,8 +137,9 @@ def send(
         body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         fail(f"{file}: cannot be read: {error.strerror}")
+    trusted = trust(ca, client_cert, client_key)
     try:
-        status, text, retry_after = post(url, route, body, content_type or _media_type(file), key)
+        status, text, retry_after = post(url, route, body, content_type or _media_type(file), key, trusted)
     except OSError as error:
         fail(f"{url}: no answer: {error}; is the service running there?")
     typer.echo(text)

@@ -1,9 +1,10 @@
 """A minimal client of the HTTP source, for `penstock send`."""
 
 from http.client import HTTPException
+from ssl import SSLContext
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 TIMEOUT_SECONDS = 60
 
@@ -15,8 +16,12 @@ class _NoRedirect(HTTPRedirectHandler):
         return None
 
 
-def post(url: str, route: str, body: bytes, content_type: str, key: str | None) -> tuple[int, str, str | None]:
+def post(
+    url: str, route: str, body: bytes, content_type: str, key: str | None, trust: SSLContext | None = None
+) -> tuple[int, str, str | None]:
     """Send `body` to a route. Returns status, the answer's text and Retry-After.
+
+    `trust`: for https://, else the system's.
 
     Raises OSError, with a message that says why, when there is no answer.
     """
@@ -27,7 +32,7 @@ def post(url: str, route: str, body: bytes, content_type: str, key: str | None) 
         headers["Authorization"] = f"Bearer {key}"
     request = Request(f"{url.rstrip('/')}/v1/{quote(route, safe='')}", body, headers, method="POST")  # noqa: S310 - checked above
     try:
-        with build_opener(_NoRedirect).open(request, timeout=TIMEOUT_SECONDS) as answer:
+        with build_opener(_NoRedirect, HTTPSHandler(context=trust)).open(request, timeout=TIMEOUT_SECONDS) as answer:
             return answer.status, answer.read().decode("utf-8", "replace"), answer.headers.get("Retry-After")
     except HTTPError as answer:
         with answer:

@@ -24,10 +24,12 @@ from service.dlq_options import (
     selected,
     sinks,
 )
-from service.terminal import FAILED, File, fail, loaded
+from service.terminal import FAILED, Ca, ClientCertificate, ClientKey, File, fail, loaded, trust
 from service.units import counted
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from service.config import Config
     from service.dlq.errand import Report
     from service.dlq.letter import Letter
@@ -124,6 +126,9 @@ def replay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be sent; send and change nothing.")
     ] = False,
+    ca: Ca = None,
+    client_cert: ClientCertificate = None,
+    client_key: ClientKey = None,
     s3: S3 = None,
     state: State = None,
 ) -> None:
@@ -133,6 +138,7 @@ def replay(
 
     options = options_of(letters.config, s3, state, letters.selection, writing=not dry_run)
     most = per_second(rate)
+    trusted = trust(ca, client_cert, client_key)
     complete = True
     for name in letters.sinks:
         plan = Plan(letters.selection, letters.config.routes, to, name, most, limit)
@@ -145,7 +151,8 @@ def replay(
             _tell(report, f"{counted(report.found, 'letter')} selected; nothing was sent")
             complete = complete and not report.trouble
         else:
-            complete = _replayed(letters.config, options, plan, url or address(letters.config), key) and complete
+            where = url or address(letters.config)
+            complete = _replayed(letters.config, options, plan, where, key, trusted) and complete
     _end(complete)
 
 
@@ -172,13 +179,15 @@ def purge(
     _end(complete)
 
 
-def _replayed(config: "Config", options: "Options", plan: "Plan", url: str, key: str | None) -> bool:
+def _replayed(
+    config: "Config", options: "Options", plan: "Plan", url: str, key: str | None, trusted: "SSLContext | None"
+) -> bool:
     from service.dlq import errand
     from service.dlq.replay import WORKERS
     from service.dlq.sender import Sender
 
     try:
-        sender = Sender(url, key, WORKERS)
+        sender = Sender(url, key, WORKERS, trusted)
     except ValueError as error:
         fail(str(error))
 

@@ -11,6 +11,7 @@ from service.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from ssl import SSLContext
 
     from service.config import Config
     from service.config.tls import TlsConfig
@@ -20,6 +21,26 @@ File = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Configuration file; else PENSTOCK_CONFIG, else ./penstock.yaml if there."),
 ]
+Ca = Annotated[
+    Path | None,
+    typer.Option("--ca", envvar="PENSTOCK_CA", help="PEM file of whom to trust for https://, else the system's."),
+]
+ClientCertificate = Annotated[
+    Path | None, typer.Option("--client-cert", help="PEM file of the certificate to show, where one is asked for.")
+]
+ClientKey = Annotated[Path | None, typer.Option("--client-key", help="PEM file of its key, if it has one of its own.")]
+
+
+def trust(ca: Path | None, certificate: Path | None, key: Path | None) -> "SSLContext | None":
+    """What these options ask for; None for what is usual. Ends the command if the files cannot be used."""
+    if ca is certificate is key is None:
+        return None
+    from service.trust import trusting
+
+    try:
+        return trusting(ca, certificate, key)
+    except ValueError as error:
+        fail(str(error))
 
 
 def loaded(file: Path | None, printing: bool = False, keys: bool = True) -> "Config":

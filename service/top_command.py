@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from service.terminal import Ca, ClientCertificate, ClientKey, trust
 from service.units import parse_duration
 
 
@@ -17,6 +18,9 @@ def top(
     token: Annotated[
         str | None, typer.Option(envvar="PENSTOCK_ADMIN_TOKEN", help="`admin.token`; better in PENSTOCK_ADMIN_TOKEN.")
     ] = None,
+    ca: Ca = None,
+    client_cert: ClientCertificate = None,
+    client_key: ClientKey = None,
     interval: Annotated[str, typer.Option(help="Time between two looks.")] = "1s",
     once: Annotated[
         bool, typer.Option("--once", help="One plain table; exits with 0 healthy, 1 degraded, 2 no answer.")
@@ -34,7 +38,7 @@ def top(
         raise typer.BadParameter(str(error), param_hint="--interval") from None
     if seconds < 0.1:
         raise typer.BadParameter("at least 100ms", param_hint="--interval")
-    ask = partial(status, url, token)
+    ask = partial(status, url, token, trust(ca, client_cert, client_key))
     if once:
         raise typer.Exit(live.once(ask, Console(color_system=None, soft_wrap=False)))
     with suppress(KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from http import HTTPStatus
+from ssl import SSLContext
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
@@ -52,12 +53,14 @@ class Answer(Struct, frozen=True):
 class Sender:
     """A client of the HTTP source. Raises ValueError for a `url` that is none."""
 
-    def __init__(self, url: str, key: str | None, connections: int) -> None:
+    def __init__(self, url: str, key: str | None, connections: int, trust: SSLContext | None = None) -> None:
+        """`trust`: for https://, else the system's."""
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise ValueError(f"{url!r} is no address: write http://HOST:PORT")
         self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._connections = connections
+        self._trust = trust
         self._session: aiohttp.ClientSession | None = None
         self._exit = AsyncExitStack()
 
@@ -75,7 +78,7 @@ class Sender:
     async def __aenter__(self) -> Self:
         self._session = await self._exit.enter_async_context(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._trust or True),
                 timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, connect=5.0),
                 # a body of unknown media type must stay without one
                 skip_auto_headers=("Content-Type",),

@@ -2,10 +2,11 @@
 
 import json
 from http.client import HTTPException
+from ssl import SSLContext
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
 from service.units import is_loopback
 
@@ -24,8 +25,8 @@ class _NoRedirect(HTTPRedirectHandler):
         return None
 
 
-def status(url: str, token: str | None) -> dict[str, Any]:
-    """What `/status` says. Raises Unreachable."""
+def status(url: str, token: str | None, trust: SSLContext | None = None) -> dict[str, Any]:
+    """What `/status` says. `trust`: for https://, else the system's. Raises Unreachable."""
     host = _host(url)
     if host is None:
         raise Unreachable("the address must begin with http:// or https://")
@@ -34,7 +35,9 @@ def status(url: str, token: str | None) -> dict[str, Any]:
     proxies = [ProxyHandler({})] if is_loopback(host) else []
     try:
         request = Request(f"{url.rstrip('/')}/status", headers=headers)  # noqa: S310 - the scheme is checked above
-        with build_opener(_NoRedirect, *proxies).open(request, timeout=TIMEOUT_SECONDS) as answer:
+        with build_opener(_NoRedirect, HTTPSHandler(context=trust), *proxies).open(
+            request, timeout=TIMEOUT_SECONDS
+        ) as answer:
             text = answer.read(MOST_BYTES)
     except HTTPError as error:
         with error:
