@@ -21,13 +21,13 @@ class Renewal:
     no authority of clients away, and would resume sessions of clients whose authority is gone.
     """
 
-    def __init__(self, port: str, tls: TlsConfig, meter: Meter, every_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, port: str, tls: TlsConfig, meter: Meter) -> None:
         """`port`, `server` or `admin`, labels the metrics. Raises ConfigError if the files cannot be used."""
         self.port = port
         self.tls = tls
         self._meter = meter
         paths = [path for path in (tls.certificate, tls.key, tls.client_ca) if path is not None]
-        self._watched = Watched(paths, self._renew, every_seconds)  # before the files are read: no change is missed
+        self._watched = Watched(paths, self._renew, POLL_SECONDS)  # before the files are read: no change is missed
         try:
             self.now = open_certificate(tls)
         except SettingErrors as error:

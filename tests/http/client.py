@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any, Self
 
 JSON = "application/json"
@@ -121,10 +122,11 @@ class Connection:
         return body
 
 
-async def connect(url: str) -> Connection:
-    """A new connection to `http://host:port`."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    return Connection(*await asyncio.open_connection(host, int(port)))
+async def connect(url: str, trust: SSLContext | None = None) -> Connection:
+    """A new connection to `http://host:port`, or to `https://host:port` with what a client needs for that."""
+    scheme, _, rest = url.partition("://")
+    host, _, port = rest.partition(":")
+    return Connection(*await asyncio.open_connection(host, int(port), ssl=trust if scheme == "https" else None))
 
 
 def head(

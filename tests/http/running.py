@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from ssl import SSLContext
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -76,10 +77,12 @@ class Service:
         """Set, it is the second."""
         self.running = running
         """True once everything taken was settled."""
+        self.trust: SSLContext | None = None
+        """What a client needs whose address begins with https://."""
 
     async def connect(self) -> Connection:
         """A new connection to the public port."""
-        return await connect(self.url)
+        return await connect(self.url, self.trust)
 
     async def raw(self, data: bytes, method: str = "POST") -> Answer:
         """The answer to the bytes of one request, on a connection of its own."""
@@ -95,7 +98,7 @@ class Service:
 
     async def metrics(self) -> Metrics:
         """What /metrics says now."""
-        async with await connect(self.admin) as connection:
+        async with await connect(self.admin, self.trust) as connection:
             await connection.send(head("GET", "/metrics", {"Connection": "close"}))
             return Metrics((await connection.answer("GET")).body.decode())
 

@@ -29,12 +29,15 @@ START = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\n"
 
 async def sipping(service: Service) -> Connection:
     """A connection of which the system keeps little that is not read."""
-    host, _, port = service.url.removeprefix("http://").partition(":")
+    host, _, port = service.url.partition("://")[2].partition(":")
     stream = socket.socket()
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     stream.setblocking(False)
     await asyncio.get_running_loop().sock_connect(stream, (host, int(port)))
-    return Connection(*await asyncio.open_connection(sock=stream, limit=4096))
+    name = host if service.trust else None
+    return Connection(
+        *await asyncio.open_connection(sock=stream, limit=4096, ssl=service.trust, server_hostname=name)
+    )
 
 
 async def test_an_answer_is_charged_until_it_is_read(service: Service) -> None:
