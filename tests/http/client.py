@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ssl import SSLContext
+from ssl import SSLContext, SSLObject
 from typing import Any, Self
 
 JSON = "application/json"
@@ -62,6 +62,17 @@ class Connection:
             await self._writer.wait_closed()
         except OSError:
             return  # the other side was first
+
+    @property
+    def secure(self) -> SSLObject:
+        """What a connection over TLS has agreed upon."""
+        found: SSLObject = self._writer.get_extra_info("ssl_object")
+        return found
+
+    async def whole(self) -> bytes:
+        """All that still comes, to the end of the connection."""
+        async with asyncio.timeout(SECONDS):
+            return await self._reader.read()
 
     def reset(self) -> None:
         """Drop the connection without a word."""

@@ -1,19 +1,35 @@
 """The event loop that production runs on, and a service that the tests of a file share."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 import pytest_asyncio
 import uvloop
 
+from tests.certificates import Authority
 from tests.http.client import SECONDS
-from tests.http.running import ENVIRONMENT, Service, running
+from tests.http.running import ENVIRONMENT, TRUST, Service, running
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Every test here runs on uvloop."""
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def over_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """With PENSTOCK_TEST_TLS every test here runs over TLS: what holds of a plain connection holds there too."""
+    names = "PENSTOCK__SERVER__TLS__CERTIFICATE", "PENSTOCK__SERVER__TLS__KEY"
+    if "PENSTOCK_TEST_TLS" in os.environ:
+        authority = Authority()
+        paths = authority.server().write(tmp_path_factory.mktemp("tls"), "server")
+        ENVIRONMENT.update(zip(names, map(str, paths), strict=True))
+        TRUST["any"] = authority.trusting()
+    yield
+    for name in names:
+        ENVIRONMENT.pop(name, None)
 
 
 @pytest.fixture(scope="module", autouse=True, params=["short", "long"])

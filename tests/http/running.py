@@ -28,6 +28,9 @@ ENVIRONMENT = {
     "PENSTOCK__ADMIN__PORT": "0",
 }
 
+TRUST: dict[str, SSLContext] = {}
+"""`any`: what every service's clients need, when all tests run over TLS."""
+
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -77,7 +80,7 @@ class Service:
         """Set, it is the second."""
         self.running = running
         """True once everything taken was settled."""
-        self.trust: SSLContext | None = None
+        self.trust: SSLContext | None = TRUST.get("any")
         """What a client needs whose address begins with https://."""
 
     async def connect(self) -> Connection:

@@ -35,9 +35,7 @@ async def sipping(service: Service) -> Connection:
     stream.setblocking(False)
     await asyncio.get_running_loop().sock_connect(stream, (host, int(port)))
     name = host if service.trust else None
-    return Connection(
-        *await asyncio.open_connection(sock=stream, limit=4096, ssl=service.trust, server_hostname=name)
-    )
+    return Connection(*await asyncio.open_connection(sock=stream, limit=4096, ssl=service.trust, server_hostname=name))
 
 
 async def test_an_answer_is_charged_until_it_is_read(service: Service) -> None:
