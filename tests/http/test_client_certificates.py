@@ -3,14 +3,19 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
+from msgspec.structs import replace
 
+from service.auth.principal import Principal
 from service.http.admission import Admission
 from service.http.head import Head
+from service.http.ingest import Ingest
+from service.http.reading import Request
 from tests.certificates import DAY, Authority, Signed
 from tests.http.client import Connection, request
 from tests.http.securely import CLIENTS, Secured, secured
@@ -74,7 +79,10 @@ async def test_an_authority_below_another_may_be_the_one_that_is_trusted() -> No
 
 @pytest.fixture
 def heads(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """The subjects for which a head was understood and allowed, in order; heads that were known are not among them."""
+    """The subjects for which a head was understood and allowed, in order; heads that were known are not among them.
+
+    They are the principals' names meanwhile.
+    """
     subjects: list[str | None] = []
     understood = Admission.head
 
@@ -86,13 +94,30 @@ def heads(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
         subject: str | None = None,
     ) -> Head:
         subjects.append(subject)
-        return understood(self, route, headers, raw, subject)
+        return replace(understood(self, route, headers, raw, subject), principal=Principal(subject or "nobody", None))
 
     monkeypatch.setattr(Admission, "head", spied)
     return subjects
 
 
-async def test_a_head_that_is_known_of_one_client_is_not_known_of_another(way: str, heads: list[str | None]) -> None:
+@pytest.fixture
+def senders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Who has sent the events of each request, in order."""
+    names: list[str] = []
+    for name in ("take", "take_at_once"):
+        taken = getattr(Ingest, name)
+
+        def spied(self: Ingest, request: Request, taken: Callable[[Ingest, Request], Any] = taken) -> Any:
+            names.append(request.head.principal.name)
+            return taken(self, request)
+
+        monkeypatch.setattr(Ingest, name, spied)
+    return names
+
+
+async def test_a_head_that_is_known_of_one_client_is_not_known_of_another(
+    way: str, heads: list[str | None], senders: list[str]
+) -> None:
     async with secured(CLIENTS % "optional") as over_tls:
         shop, till = over_tls.authority.client("shop"), over_tls.authority.client("till")
         async with (
@@ -101,12 +126,12 @@ async def test_a_head_that_is_known_of_one_client_is_not_known_of_another(way: s
             await over_tls.connect(till) as third,
             await over_tls.connect() as nobody,
         ):
-            for connection in (first, first, second, second, third, third, nobody, nobody, first):
+            for connection in (first, first, second, second, third, third, nobody, nobody, first, third, nobody):
                 await connection.send(ORDER)
                 assert (await connection.answer()).status == 200
-    if way == "long":
-        assert heads == ["CN=shop"] * 4 + ["CN=till"] * 2 + [None] * 2 + ["CN=shop"]
-    else:
+    names = ["CN=shop"] * 4 + ["CN=till"] * 2 + ["nobody"] * 2 + ["CN=shop", "CN=till", "nobody"]
+    assert senders == names
+    if way == "short":
         # the first request of a connection is parsed in any case
         assert heads == ["CN=shop", "CN=shop", "CN=till", None]
 
