@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from ssl import SSLContext
 from typing import IO, Any, Self
 from urllib.error import HTTPError
 
@@ -54,6 +55,8 @@ class Serving:
         self._environment = environment(ANY_PORT | AT_ONCE | dict(more or {}))
         self.said: list[str] = []
         """Lines of standard error so far."""
+        self.trust: SSLContext | None = None
+        """What a client needs whose address begins with https://."""
         self.printed = ""
 
     def __enter__(self) -> Self:
@@ -108,7 +111,7 @@ class Serving:
         """POST an event. Returns status and answer."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         request = urllib.request.Request(f"{self.url}/v1/{route}", json.dumps(body).encode(), headers)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener = self._opener()
         try:
             with opener.open(request, timeout=60) as answer:
                 return answer.status, json.load(answer)
@@ -116,8 +119,12 @@ class Serving:
             with answer:
                 return answer.code, json.load(answer)
 
+    def _opener(self) -> urllib.request.OpenerDirector:
+        secure = urllib.request.HTTPSHandler(context=self.trust)
+        return urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
+
     def get(self, path: str) -> str:
         """The text at a path of the admin port."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener = self._opener()
         with opener.open(self.admin + path, timeout=60) as answer:
             return str(answer.read().decode())

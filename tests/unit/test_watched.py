@@ -1,0 +1,89 @@
+"""Files that are looked at: a change of what is in them is told, and nothing else."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from service.auth.watched import Watched
+
+
+class Told:
+    """Counts how often a change was told."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.again = asyncio.Event()
+
+    async def changed(self) -> None:
+        self.count += 1
+        self.again.set()
+
+    async def reaches(self, count: int) -> None:
+        """Return once told so often."""
+        async with asyncio.timeout(10):
+            while self.count < count:
+                self.again.clear()
+                await self.again.wait()
+
+
+async def test_each_change_is_told_once_whatever_it_is(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("1")
+    told = Told()
+    async with Watched([one, other], told.changed, 0.001):
+        one.write_text("2")
+        await told.reaches(1)
+        other.write_text("there")
+        await told.reaches(2)
+        one.unlink()
+        await told.reaches(3)
+        one.write_text("2")
+        await told.reaches(4)
+        (tmp_path / "new").write_text("3")
+        (tmp_path / "new").replace(one)
+        await told.reaches(5)
+    assert told.count == 5
+
+
+async def test_a_link_that_points_elsewhere_is_a_change(tmp_path: Path) -> None:
+    for version in ("..1", "..2"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "key").write_text(version)
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "key").symlink_to("..data/key")
+    told = Told()
+    async with Watched([tmp_path / "key"], told.changed, 0.001):
+        (tmp_path / "..new").symlink_to("..2")
+        os.replace(tmp_path / "..new", tmp_path / "..data")
+        await told.reaches(1)
+
+
+async def test_a_file_that_is_touched_or_written_the_same_is_no_change(tmp_path: Path) -> None:
+    path, mark = tmp_path / "key", tmp_path / "mark"
+    path.write_text("1")
+    marked: list[bool] = []
+    told = Told()
+
+    async def changed() -> None:
+        marked.append(mark.exists())
+        await told.changed()
+
+    async with Watched([path, mark], changed, 0.001) as watched:
+        path.touch()
+        path.write_text("1")
+        while watched._look[0] is None or watched._look[0][3] != path.stat().st_mtime_ns:
+            await asyncio.sleep(0.001)  # it has been looked at
+        await asyncio.sleep(0.001)
+        mark.write_text("")
+        await told.reaches(1)
+    assert marked == [True]
+
+
+async def test_what_changes_before_the_first_look_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("1")
+    told = Told()
+    watched = Watched([path], told.changed, 0.001)
+    path.write_text("2")
+    async with watched:
+        await told.reaches(1)
