@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
-SLICE_BYTES: Final = 64 * 1024
+SLICE_BYTES: Final = 32 * 1024
 """How much is taken at once of what came: OpenSSL's buffer keeps the size of the most that it held."""
 _RECORD_BYTES: Final = 16 * 1024
 """Most of a record (RFC 8446 section 5.1)."""
@@ -67,6 +67,8 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         """Runs during the handshake."""
         self._paused = False
         """Whether the protocol wants nothing now."""
+        self._over: Callable[[], None] | None = None
+        """What is to be done once all that came before is handed over: the client has ended, or makes no sense."""
         self._deaf = False
         """Whether what still comes is dropped: the connection was ended on our side."""
 
@@ -132,52 +134,50 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
     # --- what comes
 
     def data_received(self, data: bytes) -> None:
-        """Records, or parts of them."""
-        if self._deaf:
-            return
-        if len(data) <= SLICE_BYTES:
-            self._incoming.write(data)
-            self._advance()
-            return
-        view = memoryview(data)
-        for start in range(0, len(data), SLICE_BYTES):
-            self._incoming.write(view[start : start + SLICE_BYTES])
-            self._advance()
-
-    def _advance(self) -> None:
-        if self._timer is not None:
-            self._shake()
-        if self._protocol is not None and not self._paused and not self._deaf:
-            self._read()
-
-    def _read(self) -> None:
-        """Hand over what can be deciphered, that of one slice at once: a request as a whole where it can be."""
-        secure, incoming = self._secure, self._incoming
+        """Records, or parts of them. What is in them is handed over at once, as it would be without TLS."""
         found: list[bytes] = []
-        ended, failed = False, None
+        size = len(data)
+        view = data if size <= SLICE_BYTES else memoryview(data)
+        for start in range(0, size, SLICE_BYTES):
+            if self._deaf:
+                return
+            self._incoming.write(view[start : start + SLICE_BYTES])
+            if self._timer is not None:
+                self._shake()
+            if self._protocol is not None and not self._paused:
+                self._decipher(found)
+        self._hand_over(found)
+
+    def _decipher(self, found: list[bytes]) -> None:
+        """Add what can be read to `found`; what ends the connection is for `_hand_over`."""
+        secure, incoming = self._secure, self._incoming
         try:
             while incoming.pending or secure.pending():
                 piece = secure.read(_RECORD_BYTES)
                 if not piece:
-                    ended = True
+                    self._over = self._hear_end
                     break
                 found.append(piece)
         except ssl.SSLWantReadError:
             pass  # the rest of a record is still to come
-        except ssl.SSLError as error:
-            failed = error
+        except ssl.SSLError:
+            self._over = self.abort
         if self._outgoing.pending:
             self._flush()
+
+    def _hand_over(self, found: list[bytes]) -> None:
         if found and self._protocol is not None:
             self._protocol.data_received(found[0] if len(found) == 1 else b"".join(found))
-        if failed is not None:
-            self.abort()
-        elif ended and not self._deaf and self._protocol is not None:
-            self._protocol.eof_received()
-            self.close()
+        if self._over is not None and not self._deaf:
+            self._over()
+
+    def _hear_end(self) -> None:
+        """The client has said that nothing more comes: as for a plain connection, this ends it."""
+        self.eof_received()
+        self.close()
 
     def eof_received(self) -> None:
-        """The client has closed its side: as for a plain connection, this ends it."""
+        """The client has closed its side. The plain transport ends by itself."""
         if self._protocol is not None and not self._deaf:
             self._protocol.eof_received()
 
@@ -238,7 +238,13 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
         self._paused = False
         self._plain.resume_reading()
         if self._incoming.pending or self._secure.pending():
-            asyncio.get_running_loop().call_soon(self._advance)
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._protocol is not None and not self._paused and not self._deaf:
+            found: list[bytes] = []
+            self._decipher(found)
+            self._hand_over(found)
 
     # --- the end
 
