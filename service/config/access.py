@@ -18,6 +18,11 @@ def check_credentials(document: Document, tree: Tree) -> None:
             document.add(("routes", name, "auth"), "the server asks nobody who he is: leave this out")
     if auth is None:
         return
+    if auth.certificates and (tree.server.tls is None or tree.server.tls.clients == "none"):
+        document.add(
+            ("server", "auth", "certificates"),
+            "nobody is asked for a certificate: give server.tls with `clients: optional` or `required`",
+        )
     named = [(("server", "auth", "jwt", str(at)), each.routes) for at, each in enumerate(auth.jwt)]
     named += [(("server", "auth", "certificates", str(at)), each.routes) for at, each in enumerate(auth.certificates)]
     for place, routes in named:

@@ -88,7 +88,7 @@ class ClientCertificate(_Settings):
     """Whom a client's certificate names."""
 
     subject: str = Field(
-        min_length=1, description="Its subject as RFC 4514 writes it, such as `CN=loader,O=Example`; see operate.md."
+        min_length=1, description="Its SPIFFE ID, or its subject as RFC 4514 writes it: `CN=loader,O=Example`."
     )
     name: str = Field(pattern=f"^{NAME.pattern}$", description="The principal.")
     routes: tuple[str, ...] | None = Field(default=None, description="Routes that it may send to; absent: all.")

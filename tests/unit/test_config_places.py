@@ -88,3 +88,21 @@ def test_two_ports_are_two(tmp_path: Path) -> None:
     (found,) = mistakes(tmp_path, "server: {port: 9464}" + SOUND)
     assert found == "penstock.yaml: admin.port: 9464 is the server's port too".replace("yaml:", "yaml:1:")
     assert mistakes(tmp_path, "server: {port: 0}\nadmin: {port: 0}" + SOUND) == []
+
+
+def test_certificates_of_clients_need_a_port_that_asks_for_them(tmp_path: Path) -> None:
+    auth = "auth: {certificates: [{subject: CN=a, name: a, routes: [nothing]}]}"
+    assert mistakes(tmp_path, f"server: {{{auth}}}" + SOUND) == [
+        "penstock.yaml:1: server.auth.certificates: nobody is asked for a certificate: give server.tls with "
+        "`clients: optional` or `required`",
+        "penstock.yaml:1: server.auth.certificates.0.routes: there is no route 'nothing'",
+    ]
+
+
+def test_a_route_takes_only_kinds_of_credentials_that_the_server_takes(tmp_path: Path) -> None:
+    sound = SOUND.replace("orders: {", "orders: {auth: [keys], ")
+    assert mistakes(tmp_path, "server: {}" + sound) == [
+        "penstock.yaml:5: routes.orders.auth: `keys` are not taken by this server: see server.auth"
+    ]
+    (found,) = mistakes(tmp_path, "server: {}" + sound.replace("[keys]", "none"))
+    assert "routes.orders.auth: the server asks nobody" in found
