@@ -38,6 +38,9 @@ class Code(StrEnum):
     REJECTED_BY_SINK = "rejected_by_sink"
     NOT_DELIVERED = "not_delivered"
     DELIVERY_UNKNOWN = "delivery_unknown"
+    # too much of it
+    OVER_QUOTA = "over_quota"
+    OVER_SHARE = "over_share"
     # our own trouble
     BUSY = "busy"
     STRICT_REFUSED = "strict_refused"
@@ -120,6 +123,21 @@ class SlowClient(IngestError):
 
     status = 408
     retryable = True
+
+
+class TooMany(IngestError):
+    """429: the producer's own doing. Nothing of the request was taken; a retry after `retry_after` seconds helps."""
+
+    status = 429
+    retryable = True
+
+    def __init__(
+        self, code: Code, detail: str, retry_after: float, headers: Mapping[str, str] | None = None, **members: Any
+    ) -> None:
+        """`headers`: those of the answer, beside Retry-After."""
+        super().__init__(code, detail, **members)
+        self.retry_after = retry_after
+        self.headers = headers or {}
 
 
 class Unavailable(IngestError):

@@ -63,6 +63,9 @@ class Origin(Struct, frozen=True, gc=False):
     request_id: str = ""
     trace: Trace | None = None
     """Of the request or message, or our own span for it."""
+    sender: str = ""
+    """Whose share of a lane's memory its events take: a principal, or an address (`delivery.shares`). Empty where
+    nobody's is counted, as of what a source, or the journal, has too."""
 
 
 class Event(Struct, frozen=True, gc=False):

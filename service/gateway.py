@@ -17,6 +17,7 @@ from service.admin.subject import Process
 from service.auth.authenticator import Authenticator
 from service.building import build, placed, sources, tracing
 from service.config import Config
+from service.config.quotas import QuotasConfig
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
 from service.delivery.health import Health, Phase
 from service.delivery.pipeline import Pipeline
@@ -30,6 +31,7 @@ from service.http.securing import secured
 from service.http.source import Http
 from service.http.traced import TracedProtocol
 from service.ports import Server, listen, raise_descriptors
+from service.quotas.quotas import Quotas
 from service.receiving.contract import Mounted, Source
 from service.receiving.sampling import sampling
 from service.sinks.contract import Sink
@@ -76,7 +78,8 @@ async def run(
         pipeline = await build(config, meter, stack, spans=spans)
         health.lanes, health.stored = pipeline.lanes, pipeline.stored
         sample = sampling(config.logs.sample_rejected, config.logs.values)
-        admission = Admission(pipeline, config.server, authenticator, meter, spans, sample)
+        quotas = Quotas(config.quotas, meter) if config.quotas != QuotasConfig() else None
+        admission = Admission(pipeline, config.server, authenticator, meter, spans, sample, quotas)
         http = Http(admission, health)
         health.sources = receiving = sources(config, pipeline, meter, spans)
         for name, source in receiving.items():

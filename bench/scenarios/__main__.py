@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench.scenarios import aggregated, all_throttled, dead_sink, hot_key, partial, slow_then_fast, throttled
+from bench.scenarios import aggregated, all_throttled, dead_sink, greedy, hot_key, partial, slow_then_fast, throttled
 from bench.scenarios.report import Report
 from bench.scenarios.world import divide_cores
 
@@ -25,6 +25,7 @@ SCENARIOS: dict[str, Callable[[float, Path], Awaitable[Report]]] = {
     "dead_kafka": dead_sink.run_kafka,
     "all_throttled": all_throttled.run,
     "aggregated": aggregated.run,
+    "greedy": greedy.run,
 }
 
 

@@ -142,6 +142,8 @@ def warnings(tree: Tree, used: Collection[str]) -> Iterator[str]:
             f"({format_duration(server.drain_timeout)}) and {format_duration(LAST_ANSWERS_SECONDS)} more; "
             "at shutdown a body that takes so long is answered 503 before it has arrived"
         )
+    if tree.quotas.principals and (server.auth is None or server.auth.anonymous):
+        yield "quotas.principals: without server.auth nobody has a name; only quotas.routes hold"
     for sink in tree.sinks:
         if sink not in used:
             yield f"sinks.{sink}: no route uses it; it is not started"

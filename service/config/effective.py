@@ -7,6 +7,7 @@ from typing import Any
 
 from service.aws.settings import AwsConfig
 from service.config.cloudwatch import CloudWatchConfig
+from service.config.quotas import QuotasConfig
 from service.config.settings import AdminConfig, JournalConfig, LogConfig, RouteConfig, ServerConfig
 from service.config.tracing import TracingConfig
 from service.envelopes.contract import Codec
@@ -26,6 +27,7 @@ class Config:
     journal: JournalConfig
     logs: LogConfig
     tracing: TracingConfig
+    quotas: QuotasConfig
     sinks: Mapping[str, SinkConfig]
     routes: Mapping[str, RouteConfig]
     sources: Mapping[str, SourceConfig]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from service import plugins
 from service.aws.settings import AwsConfig
 from service.codecs.draft import Caps
-from service.config import checks, receiving, ways
+from service.config import checks, quotas, receiving, ways
 from service.config.auth import Auth
 from service.config.effective import Config
 from service.config.file import Document, Place, read
@@ -121,6 +121,9 @@ class _Loader:
         sinks: dict[str, Sink] = {name: kinds[name](name, sink) for name, sink in settings_of.items()}
         keyed = receiving.keyed(settings, sources)
         max_event = checks.everything(document, settings, broken, settings_of, sinks, keyed)
+        if not {"quotas", "routes"} & broken:
+            for place, mistake in quotas.mistakes(settings.quotas, settings.routes):
+                document.add(("quotas", *place), mistake)
         receiving.everything(document, settings, sources, settings_of, sinks)
         if "aws" not in broken:
             checks.regions(document, "sources", sources)
@@ -133,6 +136,7 @@ class _Loader:
             journal=settings.journal,
             logs=settings.logs,
             tracing=settings.tracing,
+            quotas=settings.quotas,
             sinks=settings_of,
             routes=settings.routes,
             sources=sources,

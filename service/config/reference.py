@@ -24,6 +24,7 @@ from service.config.auth import (
 )
 from service.config.cloudwatch import CloudWatchConfig
 from service.config.effective import Config
+from service.config.quotas import PrincipalQuota, Quota, QuotasConfig
 from service.config.settings import (
     AdminConfig,
     DeadLetter,
@@ -89,6 +90,9 @@ each with its file, line, path and what is allowed; `penstock config` prints wha
 """
 
 
+_QUOTAS = "Of each mapping one entry holds, the one of that name or else `*`. Workers divide the rates."
+
+
 def reference() -> str:
     """The whole of `docs/configuration.md`."""
     parts = [_HEAD]
@@ -103,6 +107,9 @@ def reference() -> str:
     parts += _section("`journal`: where events of routes with `ack: stored` are kept", JournalConfig)
     parts += _section("`logs`", LogConfig)
     parts += _section("`tracing`", TracingConfig)
+    parts += _section("`quotas`: how much who may send over HTTP", QuotasConfig, _QUOTAS)
+    parts += _section("`quotas.principals.NAME`", PrincipalQuota)
+    parts += _section("`quotas.routes.NAME`, `quotas.principals.NAME.routes.NAME`", Quota)
     parts += _section("`routes.NAME`: a stream of events", RouteConfig)
     parts += _section("`routes.NAME.to[]`", To, "A sink's name, or a mapping:")
     parts += _section("`routes.NAME.dead_letter`", DeadLetter, "A sink's name, or a mapping:")
@@ -237,6 +244,7 @@ def effective(config: Config) -> str:
         "cloudwatch": dumped(config.cloudwatch),
         "logs": dumped(config.logs),
         "tracing": dumped(config.tracing),
+        "quotas": dumped(config.quotas),
         "sinks": {name: dumped(sink) for name, sink in config.sinks.items()},
         "routes": {name: dumped(route) for name, route in config.routes.items()},
     }

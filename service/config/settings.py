@@ -12,6 +12,7 @@ from service.codecs.attributes import is_uri_reference
 from service.codecs.selector import Selector
 from service.config.auth import Auth, Kind, none_in_words, open_in_words
 from service.config.cloudwatch import CloudWatchConfig
+from service.config.quotas import QuotasConfig
 from service.config.tls import TlsConfig
 from service.config.tracing import TracingConfig
 from service.sinks.contract import Format
@@ -271,6 +272,7 @@ class Tree(Settings):
     cloudwatch: CloudWatchConfig = CloudWatchConfig()
     journal: JournalConfig = JournalConfig()
     logs: LogConfig = LogConfig()
+    quotas: QuotasConfig = QuotasConfig()
     tracing: TracingConfig = TracingConfig()
     sinks: dict[str, Any] = Field(default={}, description="Destinations by name.")
     routes: dict[str, RouteConfig] = Field(default={}, description="Streams of events by name.")

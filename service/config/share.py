@@ -22,6 +22,7 @@ def share(config: Config, workers: int, worker: int = 0) -> Config:
             }
         ),
         journal=config.journal.model_copy(update={"max_bytes": config.journal.max_bytes // workers}),
+        quotas=config.quotas.share(workers),
         worker=worker,
         sinks={name: sink.share(workers) for name, sink in config.sinks.items()},
         sources={name: source.share(workers, worker) for name, source in config.sources.items()},

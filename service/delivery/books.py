@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from service.delivery.entry import Entry, Settles, Terms
 from service.delivery.rate import Rate
+from service.delivery.senders import sender
+from service.delivery.shares import Shares
 from service.outcome import Reason
 from service.receipt import Fate, Settlement
 from service.telemetry.meter import Meter
@@ -34,6 +36,7 @@ class _Run(Struct, gc=False):
     terms: Terms
     owner: Settles | None
     partition: int
+    sender: str
     first: int
     """Where it begins."""
     events: int
@@ -45,12 +48,19 @@ def _runs(entries: Iterable[Entry]) -> list[_Run]:
     terms = owner = run = None
     partition = 0
     for at, entry in enumerate(entries):
-        if run is not None and entry.terms is terms and entry.owner is owner and entry.partition == partition:
+        if (
+            run is not None
+            and entry.terms is terms
+            and entry.owner is owner
+            and entry.partition == partition
+            # what has an owner is of its request
+            and (owner is not None or sender(entry) == run.sender)
+        ):
             run.events += 1
             run.charge += entry.charge
         else:
             terms, owner, partition = entry.terms, entry.owner, entry.partition
-            run = _Run(terms, owner, partition, at, 1, entry.charge)
+            run = _Run(terms, owner, partition, sender(entry), at, 1, entry.charge)
             runs.append(run)
     return runs
 
@@ -58,7 +68,8 @@ def _runs(entries: Iterable[Entry]) -> list[_Run]:
 class Books:
     """The entries of one lane, from `receive` to `settle`."""
 
-    def __init__(self, sink: str, meter: Meter, rng: random.Random) -> None:
+    def __init__(self, sink: str, meter: Meter, rng: random.Random, capacity: int) -> None:
+        """`capacity`: bytes that the lane may hold."""
         self.held_bytes = 0
         self.held_events = 0
         self.stored_events = 0
@@ -70,11 +81,24 @@ class Books:
         self._rng = rng
         self._rate = Rate()
         self._loop = asyncio.get_running_loop()
+        self.shares = Shares(capacity, self._loop.time)
+        """What is held of each sender."""
+        self._capacity = capacity
         self._emptied: asyncio.Future[None] | None = None
         self.released: list[Callable[[], object]] = []
         """Called whenever there is more room."""
         self._buried: dict[Entry, asyncio.TimerHandle | None] = {}
         """Entries whose dead letter is not yet safe, and the timer of those that somebody waits for."""
+
+    def grants(self, sender: str, charge: int) -> bool:
+        """Whether `charge` more bytes are within the sender's share of the lane."""
+        if 2 * (self.held_bytes + charge) <= self._capacity or not sender:
+            return True  # what is asked most often, without more
+        return self.shares.grants(sender, charge, self.held_bytes)
+
+    def refuse_share(self) -> None:
+        """A request is refused, because its sender holds more than its share."""
+        self._meter.share_refusals["lane", self._sink] += 1
 
     def receive(self, entries: Sequence[Entry]) -> None:
         """The lane is responsible for `entries` from now on: one counter update per route."""
@@ -95,6 +119,8 @@ class Books:
         self._meter.lane_received[key] += 1
         self._meter.lane_held[key] += 1
         self._shift(entry.partition, entry.charge)
+        if who := sender(entry):
+            self.shares.add(who, entry.charge)
         self.held_bytes += entry.charge
         self.held_events += 1
         self.stored_events += entry.terms.stored
@@ -109,6 +135,8 @@ class Books:
             if run.terms.stored:
                 self.stored_events += sign * run.events
             self._shift(run.partition, sign * run.charge)
+            if run.sender:
+                self.shares.add(run.sender, sign * run.charge)
             charge += run.charge
         return events, charge
 
@@ -229,6 +257,8 @@ class Books:
             self._meter.note_last(*key, fate.value, reason.value, entry.event.id, detail)
         self.stored_events -= entry.terms.stored
         self._shift(entry.partition, -entry.charge)
+        if who := sender(entry):
+            self.shares.add(who, -entry.charge)
         self._released(1, entry.charge)
         if entry.owner is not None and fate is not Fate.DIVERTED:
             settlement = Settlement(fate, reason, detail, entry.may_duplicate, refused)

@@ -61,7 +61,7 @@ class Lane:
         self._meter = meter
         partitioned = sink if isinstance(sink, Partitioned) else None
         self.partitioned = partitioned is not None
-        self.books = Books(name, meter, rng)
+        self.books = Books(name, meter, rng, settings.memory)
         """What the lane holds, and how each entry ended."""
         self._times = meter.lanes.setdefault(name, LaneTimes())
         self._placing = Placing(name, partitioned, self.books)

@@ -11,7 +11,7 @@ from service.delivery.entry import Entry, Settles
 from service.delivery.intake import Intake, shaped
 from service.delivery.lane import Lane
 from service.delivery.route import JOURNAL, Kept, Route, Router
-from service.errors import Busy, Code, Draining, TooLarge
+from service.errors import Busy, Code, Draining, TooLarge, TooMany
 from service.event import Event
 from service.outcome import Reason
 from service.receipt import Receipt
@@ -66,7 +66,8 @@ class Pipeline:
         What is to be stored first goes to the keeper of its route.
 
         Raises Unavailable when draining, Busy when a required lane, the partition of one, or a keeper has no room now,
-        TooLarge (BATCH_TOO_LARGE) when one would not have room even if it were empty. Never waits.
+        TooMany (OVER_SHARE) when its sender holds more than its share of one; TooLarge (BATCH_TOO_LARGE) when one would
+        not have room even if it were empty. Never waits.
         """
         if not intake.kept:
             self._put(intake.lanes, intake.optional)
@@ -95,6 +96,7 @@ class Pipeline:
             lane, entry = entries[0]
             if (
                 entry.terms.required
+                and lane.books.grants(event.origin.sender, entry.charge)
                 and lane.has_room(entry.charge)
                 and lane.partition_has_room(entry.partition, entry.charge)
             ):
@@ -116,15 +118,17 @@ class Pipeline:
             for entry, reason in turned_away:
                 lane.turn_away(entry, reason, "the lane did not take it")
 
-    def demand_room(self, route: Route, size: int) -> None:
-        """Raise Busy if a required lane of `route` has no room for `size` bytes now, before a body is read for it.
+    def demand_room(self, route: Route, size: int, sender: str = "") -> None:
+        """Raise Busy if a required lane of `route` has no room for `size` bytes now, or TooMany (OVER_SHARE) if they
+        are not within the share of `sender`, before a body is read for it.
 
         What not even an empty lane could hold is not told here: it is too large, not too early.
         """
         lanes = [leg.lane for leg in route.legs if leg.terms.required]
-        full = [lane for lane in lanes if size <= lane.capacity and not lane.has_room(size)]
-        if full:
-            raise _busy({lane: f"sink {lane.name!r}" for lane in full})
+        fitting = [lane for lane in lanes if size <= lane.capacity]
+        over = [lane for lane in fitting if route.keeper is None and not lane.books.grants(sender, size)]
+        full = [lane for lane in fitting if lane not in over and not lane.has_room(size)]
+        _refuse({lane: f"sink {lane.name!r}" for lane in full}, over)
 
     def letters(self, sink: str) -> DeadLetters:
         """The way to the dead letters at `sink`. Raises KeyError if none go there."""
@@ -183,8 +187,10 @@ class Pipeline:
 
 
 def _demand_room(lanes: Mapping[Lane, Sequence[Entry]], optional: bool) -> None:
-    """Raise Busy or TooLarge unless every lane has room for what it must take. `optional`: some it may refuse."""
+    """Raise Busy, TooMany or TooLarge unless every lane has room for what it must take. `optional`: some it may
+    refuse."""
     full: dict[Lane, str] = {}
+    over: list[Lane] = []
     for lane, batch in lanes.items():
         if optional:
             batch = [entry for entry in batch if entry.terms.required]
@@ -198,7 +204,9 @@ def _demand_room(lanes: Mapping[Lane, Sequence[Entry]], optional: bool) -> None:
                 actual=charge,
                 sink=lane.name,
             )
-        if not lane.has_room(charge):
+        if batch and not lane.books.grants(batch[0].event.origin.sender, charge):
+            over.append(lane)
+        elif not lane.has_room(charge):
             full[lane] = f"sink {lane.name!r}"
         elif lane.partitioned:
             partitions: dict[int, int] = {}
@@ -206,13 +214,22 @@ def _demand_room(lanes: Mapping[Lane, Sequence[Entry]], optional: bool) -> None:
                 partitions[entry.partition] = partitions.get(entry.partition, 0) + entry.charge
             if not all(lane.partition_has_room(*each) for each in partitions.items()):
                 full[lane] = f"the partition of these keys at sink {lane.name!r}"
+    _refuse(full, over)
+
+
+def _refuse(full: Mapping[Lane, str], over: Sequence[Lane]) -> None:
+    """Raise the refusal that names what is full, or of what the sender holds more than its share, and asks to come back
+    when the slowest should have room; if there is any."""
     if full:
-        raise _busy(full)
-
-
-def _busy(full: Mapping[Lane, str]) -> Busy:
-    """The refusal that names what is full, and asks to come back when the slowest should have room."""
-    return Busy(f"no room for {', '.join(full.values())} now", max(lane.retry_after() for lane in full))
+        raise Busy(f"no room for {', '.join(full.values())} now", max(lane.retry_after() for lane in full))
+    if over:
+        for lane in over:
+            lane.books.refuse_share()
+        raise TooMany(
+            Code.OVER_SHARE,
+            f"sink {over[0].name!r} is behind, and you hold your share of its memory: wait for your events' answers",
+            max(lane.retry_after() for lane in over),
+        )
 
 
 def _sorted_out(lane: Lane, batch: Sequence[Entry]) -> tuple[list[Entry], list[tuple[Entry, Reason]]]:
@@ -231,7 +248,11 @@ def _sorted_out(lane: Lane, batch: Sequence[Entry]) -> tuple[list[Entry], list[t
                 turned_away.append((entry, Reason.TOO_LARGE))
                 continue
             place = places.get(entry.partition, 0) + entry.charge
-            if not lane.has_room(promised + entry.charge) or not lane.partition_has_room(entry.partition, place):
+            if (
+                not lane.books.grants(entry.event.origin.sender, promised + entry.charge)
+                or not lane.has_room(promised + entry.charge)
+                or not lane.partition_has_room(entry.partition, place)
+            ):
                 turned_away.append((entry, Reason.LANE_FULL))
                 continue
             promised += entry.charge

@@ -7,10 +7,11 @@ from service.config.settings import ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route
 from service.delivery.spans import Spans
-from service.errors import Busy, Code, Draining, Unreadable
+from service.errors import Busy, Code, Draining, TooMany, Unreadable
 from service.http.head import Head
 from service.http.ingest import Ingest
 from service.http.room import Hold, Room
+from service.quotas.quotas import Quotas
 from service.receiving.sampling import Sampling
 from service.telemetry.meter import Meter
 
@@ -29,13 +30,15 @@ class Admission:
         meter: Meter,
         spans: Spans | None = None,
         sampling: Sampling | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
-        """`spans`: where requests are recorded. `sampling`: which refused events are logged."""
+        """`spans`: where requests are recorded. `sampling`: which refused events are logged. `quotas`: what producers
+        are held to."""
         self.pipeline = pipeline
         self.server = server
         self.meter = meter
         self.spans = spans
-        self.ingest = Ingest(pipeline, server, meter, sampling)
+        self.ingest = Ingest(pipeline, server, meter, sampling, quotas)
         self.authenticator = authenticator
         self._room = Room(meter, server.body_memory, server.max_requests)
         self._labels = frozenset(pipeline.routes) | {RESERVED_ROUTE}
@@ -70,27 +73,27 @@ class Admission:
             _demand_single(raw)
         return self.ingest.head(route, headers, grant)
 
-    def enter(self, size: int = 0) -> Hold:
-        """Let a request in, with `size` bytes of memory, until the hold ends.
+    def enter(self, size: int = 0, sender: str = "") -> Hold:
+        """Let a request of `sender` in, with `size` bytes of memory, until the hold ends.
 
-        Raises Draining, or Busy if there is no place, or no memory now. Whether its lanes have room is for `refusal` to
-        say.
+        Raises Draining, Busy if there is no place, or no memory now, or TooMany if the sender holds its share of them.
+        Whether its lanes have room is for `refusal` to say.
         """
         if self.pipeline.draining:
             raise Draining()
-        return Hold(self._room, size)
+        return Hold(self._room, size, sender)
 
-    def refusal(self, target: Route | None, hold: Hold) -> Busy | None:
+    def refusal(self, target: Route | None, hold: Hold) -> Busy | TooMany | None:
         """Why the body of a request is not worth reading: what it announces has no room in a lane now.
 
         Nothing is known before it is read of one that announces no size, or whose route its events will tell.
         """
         if target is not None and hold.reserved:
             try:
-                self.pipeline.demand_room(target, hold.reserved)
-            except Busy as busy:
+                self.pipeline.demand_room(target, hold.reserved, hold.sender)
+            except (Busy, TooMany) as refusal:
                 hold.charge(0)
-                return busy
+                return refusal
         return None
 
     def observe(self, route: str, status: int, seconds: float) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from service.delivery.route import JOURNAL
-from service.errors import Code, IngestError, Unavailable
+from service.errors import Code, IngestError, TooMany, Unavailable
 from service.receipt import Fate, Settlement
 
 JSON = "application/json"
@@ -208,7 +208,9 @@ def _status(results: list[Result], failed: list[Result], retryable: int) -> int:
 
 def of_error(error: IngestError, request_id: str) -> Answer:
     """The problem document of trouble outside events (RFC 9457)."""
-    headers = _retry_header(error.retry_after) if isinstance(error, Unavailable) else {}
+    headers = _retry_header(error.retry_after) if isinstance(error, Unavailable | TooMany) else {}
+    if isinstance(error, TooMany):
+        headers |= error.headers
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = _CHALLENGE + (', error="invalid_token"' if getattr(error, "given", False) else "")
     return problem(

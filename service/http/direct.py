@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.delivery.shares import of_address
 from service.errors import Draining, IngestError
 from service.http.admission import ENDED
 from service.http.connections import Connections
@@ -79,13 +80,14 @@ class DirectProtocol(BoundedProtocol):
         """Take a request that came at once, and whose head was parsed before. False if it is for the long way."""
         if len(body) > self._most:
             return False
+        address = self._address(head.headers)
         try:
-            hold = self._exchanges.admission.enter(len(body))
+            hold = self._exchanges.admission.enter(len(body), head.sender or of_address(address))
         except IngestError:
             return False  # the long way refuses it the same
         self._between = False
         self._idle_until = inf
-        exchange = self.exchange(self, self._exchanges, head, hold, self._address(head.headers), True)
+        exchange = self.exchange(self, self._exchanges, head, hold, address, True)
         self._begin(exchange)
         exchange.take(body)
         return True
@@ -143,14 +145,15 @@ class DirectProtocol(BoundedProtocol):
             return None
         try:
             head = self._exchanges.admission.head(route, headers, self.headers, self.subject)
-            hold = self._exchanges.admission.enter(int(length))
+            address = self._address(headers)
+            hold = self._exchanges.admission.enter(int(length), head.sender or of_address(address))
         except IngestError:
             return None  # the long way refuses it the same
         self._framing.body = int(length)
         keep_alive = parser.get_http_version() != "1.0" and parser.should_keep_alive()
         if not keep_alive:
             self._whole = None
-        return self.exchange(self, self._exchanges, head, hold, self._address(headers), keep_alive)
+        return self.exchange(self, self._exchanges, head, hold, address, keep_alive)
 
     def _address(self, headers: Mapping[str, str]) -> str:
         """The producer's address: what a trusted proxy says it is, else the other end of the connection."""

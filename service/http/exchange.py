@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from service.errors import Busy, Code, Defect, IngestError
+from service.errors import Busy, Code, Defect, IngestError, TooMany
 from service.event import uuid7
 from service.http import answer
 from service.http.answer import Answer
@@ -21,6 +21,7 @@ from service.http.pending import Pending, PendingOne
 from service.http.reading import Request
 from service.http.room import Hold
 from service.http.unread import LINGER_SECONDS
+from service.quotas.quotas import Toll
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Exchange:
         "_pending",
         "_refusal",
         "_timer",
+        "_toll",
         "_wire",
         "_written",
         "body",
@@ -95,8 +97,14 @@ class Exchange:
         self._timer: asyncio.TimerHandle | None = None
         self._pending: Pending | PendingOne | None = None
         self._answered = self._written = False
-        self._refusal: Busy | None = None
+        self._refusal: Busy | TooMany | None = None
         """Why the body is not read; it is dropped as it comes."""
+        self._toll: Toll | None = None
+        if head.gate is not None:
+            try:
+                self._toll = head.gate.enter(hold.reserved)
+            except TooMany as refusal:
+                self._refusal = refusal
         # what uvicorn's protocol reads and sets of its own cycles
         self.disconnected = False
         self.keep_alive = keep_alive
@@ -122,7 +130,8 @@ class Exchange:
         its answer goes before it."""
         if self._timer is not None:
             return
-        self._refusal = self._exchanges.admission.refusal(self.head.target, self._hold)
+        if self._refusal is None:
+            self._refusal = self._exchanges.admission.refusal(self.head.target, self._hold)
         if self._refusal is not None:
             self.refuse(self._refusal)
         seconds = self._exchanges.admission.server.body_timeout if self._refusal is None else LINGER_SECONDS
@@ -158,7 +167,8 @@ class Exchange:
 
     def _request(self) -> Request:
         body, self.body = bytes(self.body), b""
-        return Request(self.head, body, self._identity, self._address, self._hold.demand, self.head.trace)
+        head, hold = self.head, self._hold
+        return Request(head, body, self._identity, self._address, hold.demand, head.trace, hold.sender, self._toll)
 
     def _begin_large(self) -> None:
         self._go_on(partial(advance, self._large()))
@@ -224,6 +234,9 @@ class Exchange:
         if (self.more_body and self._refusal is None) or error.code is Code.DRAINING:
             # what comes of a body after its answer has no meaning
             self.keep_alive = False
+        if self._toll is not None:
+            self._toll.refuse(error, len(self.body) if self.more_body else None)
+            self._toll = None
         self._hold.charge(0)
         self._write(answer.of_error(error, self._identity))
 
@@ -268,6 +281,8 @@ class Exchange:
         self._forget_timer()
         if self.more_body:
             # as FastAPI's way has it: nobody is left to read an answer, and nothing was taken
+            if self._toll is not None:
+                self._toll.end(len(self.body))
             self._write(_GONE)
 
     def _forget_timer(self) -> None:

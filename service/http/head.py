@@ -10,6 +10,7 @@ from service.codecs.body import Reader
 from service.delivery.route import Route
 from service.event import Trace
 from service.http.preferences import Preferences
+from service.quotas.quotas import Gate
 
 
 class Head(Struct, frozen=True):
@@ -32,6 +33,10 @@ class Head(Struct, frozen=True):
     """The producer's own X-Request-Id, if it is a plain one."""
     trace: Trace | None = None
     """Its `traceparent` and `tracestate`, if they are sound."""
+    gate: Gate | None = None
+    """Where it pays, if there are quotas that it is held to."""
+    sender: str = ""
+    """Whose share of what is scarce it takes; empty if that is the address's."""
     until: float = inf
     """Unix seconds at which its credentials end."""
 

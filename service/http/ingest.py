@@ -15,13 +15,15 @@ from service.codecs.tracecontext import of_headers
 from service.config.settings import ServerConfig
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import RESERVED_ROUTE, Route
-from service.errors import Code, Forbidden, IngestError, NotFound, Unavailable
+from service.delivery.shares import of_principal
+from service.errors import Code, Forbidden, IngestError, NotFound, TooMany, Unavailable
 from service.event import Origin
 from service.http.head import Head
 from service.http.pending import Pending, PendingOne
 from service.http.preferences import idempotency_key, plain_id, preferences
 from service.http.reading import SOURCE, Reading, Request
 from service.http.turns import Turns
+from service.quotas.quotas import Quotas
 from service.receiving.sampling import Sampling
 from service.telemetry.meter import REFUSED, Meter
 
@@ -70,8 +72,15 @@ class Ingest:
     """Takes requests on behalf of the pipeline."""
 
     def __init__(
-        self, pipeline: Pipeline, server: ServerConfig, meter: Meter, sampling: Sampling | None = None
+        self,
+        pipeline: Pipeline,
+        server: ServerConfig,
+        meter: Meter,
+        sampling: Sampling | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
+        """`quotas`: what producers are held to, if they are to any."""
+        self._quotas = quotas
         self._pipeline = pipeline
         self._meter = meter
         self._sampling = sampling
@@ -94,8 +103,23 @@ class Ingest:
         read = reader(headers.get("content-type"), headers, self._caps[route], plain_text)
         given = plain_id(headers.get("x-request-id"))
         key = idempotency_key(headers)
-        prefer, trace = preferences(headers), of_headers(headers)
-        return Head(route, target, grant.principal, headers, read, prefer, key, given, trace, grant.until)
+        principal, gate = grant.principal, None
+        if self._quotas is not None:
+            gate = self._quotas.gate(principal.name, None if target is None else target.name)
+        return Head(
+            route,
+            target,
+            principal,
+            headers,
+            read,
+            preferences(headers),
+            key,
+            given,
+            of_headers(headers),
+            gate,
+            of_principal(principal.name),
+            grant.until,
+        )
 
     def _find(self, name: str, principal: Principal) -> Route | None:
         """The route of that name, None for `events`. Raises NotFound, or Forbidden if it is not `principal`'s."""
@@ -126,13 +150,15 @@ class Ingest:
     def _take_one(self, request: Request, route: Route, draft: Draft) -> PendingOne | None:
         """The same of a body that is one event. None, having taken nothing, if the event is refused for what it is."""
         head = request.head
-        origin = Origin(SOURCE, time(), request.address, request.request_id, request.trace)
+        origin = Origin(SOURCE, time(), request.address, request.request_id, request.trace, request.sender)
         try:
             event = route.event(draft, head.headers, origin, head.key)
             pending = PendingOne(event.id, route.required, self._pipeline, request.request_id, head.prefer)
             request.demand(PER_RESULT_BYTES)
+            if request.toll is not None:
+                request.toll.count(1, len(request.body))
             self._pipeline.accept_one(route, event, pending)
-        except Unavailable as error:
+        except (Unavailable, TooMany) as error:
             self._meter.edge_received[SOURCE, route.name] += 1
             self._meter.edge_rejected[SOURCE, route.name, error.code.value] += 1
             raise
@@ -180,6 +206,8 @@ class Ingest:
         try:
             # what was taken is charged to the lanes; its results, and what was refused, are held here until answered
             request.demand(self._answer_bytes(reading))
+            if request.toll is not None:
+                request.toll.count(len(reading.items), len(request.body), reading.sizes)
             if reading.intake.routes:
                 receipt = self._pipeline.accept(reading.intake)
         except IngestError as error:

@@ -88,6 +88,10 @@ _PROBLEM: dict[str, Any] = {
 
 _HEALTH: dict[str, Any] = {"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}
 _RETRY = {"Retry-After": {"description": "Whole seconds.", "schema": {"type": "integer", "minimum": 1}}}
+_LIMIT = {
+    name: {"description": f"{text} (draft-ietf-httpapi-ratelimit-headers)", "schema": {"type": "string"}}
+    for name, text in (("RateLimit", "Over a quota: when it has room."), ("RateLimit-Policy", "And what it is."))
+}
 _EVENT = {"type": "object", "description": "One event."}
 _EVENTS = {"type": "array", "items": _EVENT, "minItems": 1}
 _LINES = {"type": "string", "description": "One event a line."}
@@ -129,6 +133,11 @@ INGEST: dict[str, Any] = {
         413: _either("The body, the batch or the event is too large: see `limit` and `actual`."),
         415: _problem("The media type or content encoding is not taken."),
         422: _results("Every event is invalid, or refused by a destination; or one is, with `handling=strict`."),
+        429: _problem(
+            "The producer is over a quota, or holds its share of what is scarce. Nothing was taken. A retry helps, "
+            "after `Retry-After`.",
+            headers=_RETRY | _LIMIT,
+        ),
         500: _problem("A defect of ours; what became of the events is not known, so a retry may duplicate."),
         503: _either("Our own trouble. A retry helps, after `Retry-After`.", headers=_RETRY),
     },

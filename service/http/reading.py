@@ -13,6 +13,7 @@ from service.delivery.route import RESERVED_ROUTE, Route, Router
 from service.errors import Code, Forbidden, IngestError, NotFound, StrictlyRefused, TooLarge
 from service.event import NO_ATTRIBUTES, STRUCTURED, Event, Origin, Trace, uuid7
 from service.http.head import Head
+from service.quotas.quotas import Toll
 from service.receiving.sampling import Sampling
 
 SOURCE = "http"
@@ -29,6 +30,10 @@ class Request(Struct):
     """Called once the body is read, with the bytes that its answer will take. May refuse: then nothing is taken."""
     trace: Trace | None = None
     """Its position in a distributed trace, or our own span for it."""
+    sender: str = ""
+    """Whose share of what is scarce it takes."""
+    toll: Toll | None = None
+    """What it has paid, if there are quotas that it is held to."""
 
 
 class Refused(Struct):
@@ -59,11 +64,15 @@ class Reading:
         """Events by route and by why they were refused."""
         self._refused: dict[str, int] = {}
         """The same by route."""
+        self.sizes: dict[str, tuple[int, int]] | None = None
+        """By route, where each event finds its own and pays for it: events, and bytes of them."""
+        if request.toll is not None and request.head.target is None:
+            self.sizes = {}
         self._router = router
         self._sampling = sampling
         self.head = head = request.head
         self._batch_key = head.key if many else None
-        self._origin = Origin(SOURCE, time(), request.address, request.request_id, request.trace)
+        self._origin = Origin(SOURCE, time(), request.address, request.request_id, request.trace, request.sender)
 
     def add(self, found: Draft | Refusal) -> None:
         """Make an event of `found`, or note why it is none."""
@@ -83,6 +92,9 @@ class Reading:
                 id_ = route.id_of_refused(found, head.headers, self._name())
             self._refuse(error, id_, route, found, found.attributes)
             return
+        if self.sizes is not None:
+            events, size = self.sizes.get(route.name, (0, 0))
+            self.sizes[route.name] = events + 1, size + len(event.body)
         self.items.append(Taken(event.id, position))
 
     def refuse_the_rest(self) -> None:

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from service import __version__
 from service.delivery.health import Health
 from service.delivery.route import RESERVED_ROUTE
+from service.delivery.shares import of_address
 from service.errors import Code, Defect, Draining, IngestError
 from service.http import answer, openapi
 from service.http.admission import ENDED, Admission
@@ -24,6 +25,7 @@ from service.http.head import header_map
 from service.http.observed import Observed, client_subject, own_trace, request_id, until_answered
 from service.http.reading import Request as Asked
 from service.http.unread import EarlyResponse, Incoming, closing
+from service.quotas.quotas import Toll
 
 log = logging.getLogger(__name__)
 
@@ -81,25 +83,32 @@ class Http:
     ) -> Answer:
         """The answer of the ingest endpoint. Raises IngestError for trouble outside events."""
         head = self._admission.head(route, headers, request.scope["headers"], client_subject(request.scope))
-        hold = self._admission.enter()
+        address = request.client.host if request.client else ""
+        hold = self._admission.enter(0, head.sender or of_address(address))
         until_answered(request.scope).callback(hold.end)
+        toll: Toll | None = None
         try:
             arrival = Arrival(hold, self._server, headers)
+            if head.gate is not None:
+                toll = head.gate.enter(hold.reserved)
             if (refusal := self._admission.refusal(head.target, hold)) is not None:
                 raise refusal
-            address = request.client.host if request.client else ""
             body = await arrival.read(incoming)
             trace = own_trace(request.scope) or head.trace
-            asked = Asked(head, body, identity, address, hold.demand, trace)
+            asked = Asked(head, body, identity, address, hold.demand, trace, hold.sender, toll)
             pending = await self._admission.ingest.taken(asked)
         except asyncio.CancelledError:
             hold.charge(0)
+            if toll is not None:
+                toll.end(0)
             if self._pipeline.draining:
                 # the server is at its end, and did not wait for the rest of the body
                 raise Draining(ENDED) from None
             raise
-        except IngestError:
+        except (IngestError, ClientDisconnect) as error:
             hold.charge(0)
+            if toll is not None:
+                toll.refuse(error, incoming.received)
             raise
         del body
         await pending.wait(self._server.request_timeout)

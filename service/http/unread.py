@@ -23,6 +23,8 @@ class Incoming:
     def __init__(self, receive: Receive) -> None:
         self.ended = False
         """True once nothing of it is left to read."""
+        self.received = 0
+        """Bytes of it that have come."""
         self._receive = receive
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -34,6 +36,7 @@ class Incoming:
                 raise ClientDisconnect
             self.ended = not message.get("more_body", False)
             if piece := message.get("body", b""):
+                self.received += len(piece)
                 yield piece
 
     async def discard(self) -> None:

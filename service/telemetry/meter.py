@@ -116,6 +116,10 @@ class Meter:
     """HTTP requests whose answer is not sent yet."""
     body_bytes: int = 0
     """Memory of HTTP bodies that are being read, and of answers that are being sent, now."""
+    quota_refusals: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Requests that were more than a quota allows, by (principal that the quotas name, or `other`; route; quota)."""
+    share_refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Requests of producers that hold more than their share of what is scarce, by (resource, sink)."""
     loop_lag_seconds: Histogram = field(default_factory=lambda: Histogram(LOOP_SECONDS))
     """How long the event loop took to answer the watchdog, which asks four times a second."""
     request_seconds: dict[tuple[str, int], Histogram] = field(default_factory=dict)
@@ -183,6 +187,8 @@ class Meter:
         self.tls_renewals.update(other.tls_renewals)
         for port, expiry in other.tls_expiry.items():
             self.tls_expiry[port] = min(expiry, self.tls_expiry.get(port, expiry))
+        self.quota_refusals.update(other.quota_refusals)
+        self.share_refusals.update(other.share_refusals)
         self.requests_open += other.requests_open
         self.body_bytes += other.body_bytes
         self.loop_lag_seconds.add(other.loop_lag_seconds)

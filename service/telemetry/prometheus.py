@@ -59,6 +59,18 @@ class SnapshotCollector(Collector):
         yield refused
         yield from auth.families(meter)
         yield from _tls(meter)
+        yield counter(
+            "penstock_quota_refusals",
+            "Requests that were more than a quota allows.",
+            "principal route quota",
+            meter.quota_refusals,
+        )
+        yield counter(
+            "penstock_share_refusals",
+            "Requests of producers that hold more than their share of what is scarce.",
+            "resource sink",
+            meter.share_refusals,
+        )
         yield _gauge("penstock_http_requests_open", "Requests that are being answered.", meter.requests_open)
         yield _gauge("penstock_http_body_bytes", "Memory of bodies and answers on the wire.", meter.body_bytes)
         lag = HistogramMetricFamily("penstock_loop_lag_seconds", "How long the event loop lets wait.")

@@ -14,7 +14,7 @@ def assert_problem(answer: Answer, status: int, code: str) -> None:
     assert content["type"] == f"urn:penstock:error:{code}"
     assert content["title"]
     assert content["detail"]
-    assert content["retryable"] is (status in (408, 503))
+    assert content["retryable"] is (status in (408, 429, 503))
     assert content["request_id"] == answer.headers["x-request-id"]
 
 

@@ -48,6 +48,7 @@ class Scripted:
         self._called = asyncio.Condition()
         self._act: Callable[[Batch], Awaitable[Sequence[Outcome]]] = self._deliver
         self._released = asyncio.Event()
+        self._steps = asyncio.Semaphore(0)
 
     def deliver(self) -> None:
         """Take everything from now on, also what is held."""
@@ -78,6 +79,14 @@ class Scripted:
         """Take everything, but answer only after `deliver`."""
         self._released.clear()
         self._act = self._hold
+
+    def step(self) -> None:
+        """Take everything, but answer one call for each `release`."""
+        self._act = self._step
+
+    def release(self) -> None:
+        """Let one call be answered, one that waits or the next."""
+        self._steps.release()
 
     async def called(self, times: int = 1) -> None:
         """Return once it has been called so often in all."""
@@ -115,6 +124,10 @@ class Scripted:
 
     async def _hold(self, batch: Batch) -> Sequence[Outcome]:
         await self._released.wait()
+        return await self._deliver(batch)
+
+    async def _step(self, batch: Batch) -> Sequence[Outcome]:
+        await self._steps.acquire()
         return await self._deliver(batch)
 
     async def probe(self) -> None:

@@ -63,6 +63,8 @@ def _meter() -> Meter:
     meter.lane_attempts["sink", "delivered"] += 1
     meter.lane_retries["sink", Reason.THROTTLED.value] += 1
     meter.lanes["sink"] = LaneTimes()
+    meter.quota_refusals["other", "orders", "principal_events"] += 1
+    meter.share_refusals["bodies", ""] += 1
     meter.connections_open["server"] += 1
     meter.tls_expiry["server"] = 1.0
     meter.tls_renewals["server", "renewed"] += 1

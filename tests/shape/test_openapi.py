@@ -102,7 +102,22 @@ def test_every_schema_has_known_types_and_requires_what_it_has(document: dict[st
 
 def test_the_ingest_operation_has_every_status_of_the_design(document: dict[str, Any]) -> None:
     responses = document["paths"]["/v1/{route}"]["post"]["responses"]
-    assert set(responses) == {"200", "202", "207", "400", "401", "403", "404", "408", "413", "415", "422", "500", "503"}
+    assert set(responses) == {
+        "200",
+        "202",
+        "207",
+        "400",
+        "401",
+        "403",
+        "404",
+        "408",
+        "413",
+        "415",
+        "422",
+        "429",
+        "500",
+        "503",
+    }
     for status in ("207", "503"):
         assert "Retry-After" in responses[status]["headers"]
 

@@ -92,9 +92,9 @@ def test_two_ports_are_two(tmp_path: Path) -> None:
 
 def test_certificates_of_clients_need_a_port_that_asks_for_them(tmp_path: Path) -> None:
     auth = "auth: {certificates: [{subject: CN=a, name: a, routes: [nothing]}]}"
+    more = "give server.tls with `clients: optional` or `required`"
     assert mistakes(tmp_path, f"server: {{{auth}}}" + SOUND) == [
-        "penstock.yaml:1: server.auth.certificates: nobody is asked for a certificate: give server.tls with "
-        "`clients: optional` or `required`",
+        f"penstock.yaml:1: server.auth.certificates: nobody is asked for a certificate: {more}",
         "penstock.yaml:1: server.auth.certificates.0.routes: there is no route 'nothing'",
     ]
 

@@ -40,7 +40,7 @@ def refused(wire: Wire) -> Exchange:
         observe=lambda *observed: None,
     )
     hold: Any = SimpleNamespace(charge=lambda size: None, end=lambda: wire.log.append("released"))
-    head: Any = SimpleNamespace(route="r", target=None, request_id=None)
+    head: Any = SimpleNamespace(route="r", target=None, request_id=None, gate=None)
     exchanges: Any = SimpleNamespace(admission=admission, forget=lambda exchange: None)
     return Exchange(wire, exchanges, head, hold, "127.0.0.1", True)
 

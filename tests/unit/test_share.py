@@ -99,3 +99,20 @@ def test_what_a_source_may_hold_and_know_is_divided(tmp_path: Path) -> None:
     assert source_of_one.memory == 10 * 2**20
     assert source_of_one.dedupe is not None
     assert source_of_one.dedupe.most == 1000
+
+
+def test_quotas_are_divided(tmp_path: Path) -> None:
+    text = (
+        WHOLE
+        + """
+quotas:
+  principals: {"*": {events_per_second: 2, burst: 9s, routes: {orders: {bytes_per_second: 2}}}}
+  routes: {orders: {bytes_per_second: 9KiB}}
+"""
+    )
+    part = share(whole(tmp_path, text), 3).quotas
+    each = part.principals["*"]
+    assert each.events_per_second == pytest.approx(2 / 3)
+    assert (each.bytes_per_second, each.burst) == (None, 9)
+    assert each.routes["orders"].bytes_per_second == 1, "no bound becomes none"
+    assert part.routes["orders"].bytes_per_second == 3 * 1024

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import orjson
 from starlette.responses import Response
 
-from service.errors import IngestError, TooLarge, Unavailable
+from service.errors import IngestError, TooLarge, TooMany, Unavailable
 from service.http.unread import EarlyResponse, Incoming
 from service.sources.firehose.head import REQUEST_ID
 
@@ -36,7 +36,7 @@ def answered(headers: Mapping[str, str]) -> Response:
 def refused(headers: Mapping[str, str], error: IngestError, incoming: Incoming, close: bool) -> Response:
     """It is not, and is to come again. `close`: the connection ends with the answer."""
     more: dict[str, str] = {}
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | TooMany):
         more["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if close:
         more["Connection"] = "close"

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from service.delivery.route import Route
+from service.delivery.shares import of_principal
 from service.errors import Busy, Defect, Draining, IngestError
 from service.http.admission import ENDED, Admission
 from service.http.arrival import Arrival
@@ -111,7 +112,7 @@ class Endpoint:
         head = Head.of(headers)
         if not self.open:
             raise Draining()
-        hold = self._admission.enter()
+        hold = self._admission.enter(0, of_principal(self._handover.source))
         until_answered(request.scope).callback(hold.end)
         try:
             body = await Arrival(hold, self._server, headers).read(incoming)

@@ -1,0 +1,1 @@
+"""How much who may send over HTTP: quotas of events and bytes, by principal and by route."""
