@@ -11,7 +11,7 @@ import pytest
 from tests.http.claims import assert_problem, assert_retry_after
 from tests.http.client import JSON, Answer, Connection, head, request
 from tests.http.running import Service, running
-from tests.http.test_keys import entry
+from tests.http.test_keys import PEPPER, entry
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,14 +20,17 @@ EVENT_BYTES = 8 * 1024
 GREEDY = 50
 """Connections: what they send at once is half as much again as the lane holds."""
 
-FILES = {"keys.yaml": "keys:\n" + entry("greedy.s-3cret") + entry("modest.s-3cret") + entry("alone.s-3cret")}
+FILES = {
+    "keys.yaml": "keys:\n" + entry("greedy.s-3cret") + entry("modest.s-3cret") + entry("alone.s-3cret"),
+    "pepper": PEPPER,
+}
 
 CONFIGURATION = f"""
 server:
   memory: 40MiB
   request_timeout: 13s
   drain_timeout: 1s
-  auth: {{keys_file: keys.yaml}}
+  auth: {{keys_file: keys.yaml, pepper_file: pepper}}
 sinks:
   main:
     type: "tests.http.scripted:Scripted"
@@ -200,7 +203,9 @@ async def test_bodies_that_do_not_come_leave_memory_for_others(keyed: Service) -
 
 
 async def test_without_credentials_the_address_counts_that_a_trusted_proxy_tells() -> None:
-    text = CONFIGURATION.replace("auth: {keys_file: keys.yaml}", "auth: none\n  trusted_proxies: [127.0.0.1]")
+    text = CONFIGURATION.replace(
+        "auth: {keys_file: keys.yaml, pepper_file: pepper}", "auth: none\n  trusted_proxies: [127.0.0.1]"
+    )
 
     def by(address: str) -> bytes:
         return request("/v1/orders", b'{"text":"%b"}' % (b"x" * EVENT_BYTES), {"X-Forwarded-For": address})

@@ -8,7 +8,7 @@ import pytest
 from tests.http.claims import assert_problem, assert_retry_after
 from tests.http.client import Answer, chunked, head, request
 from tests.http.running import Service
-from tests.http.test_keys import entry
+from tests.http.test_keys import PEPPER, entry
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -17,11 +17,12 @@ HOUR = 3600
 
 FILES = {
     "keys.yaml": "keys:\n"
-    + "".join(entry(f"{name}.s-3cret") for name in ("plain", "events", "bytes", "both", "trouble", "full"))
+    + "".join(entry(f"{name}.s-3cret") for name in ("plain", "events", "bytes", "both", "trouble", "full")),
+    "pepper": PEPPER,
 }
 
 CONFIGURATION = f"""
-server: {{memory: 40MiB, request_timeout: 13s, drain_timeout: 1s, auth: {{keys_file: keys.yaml}}}}
+server: {{memory: 40MiB, request_timeout: 13s, drain_timeout: 1s, auth: {{keys_file: keys.yaml, pepper_file: pepper}}}}
 quotas:
   principals:
     "*": {{}}

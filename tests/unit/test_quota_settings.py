@@ -38,7 +38,7 @@ def test_a_rate_is_more_than_nothing_and_less_than_everything(tmp_path: Path) ->
 def test_quotas_of_principals_where_nobody_has_a_name_are_hardly_meant(tmp_path: Path) -> None:
     (warning,) = load(write(tmp_path, SOUND + QUOTAS), {}).warnings
     assert warning.startswith("quotas.principals: without server.auth nobody has a name")
-    keyed = SOUND + QUOTAS + "server: {auth: {keys_file: keys.yaml}}\n"
+    keyed = SOUND + QUOTAS + "server: {auth: {keys_file: keys.yaml, pepper_file: pepper}}\n"
     assert load(write(tmp_path, keyed), {}).warnings == ()
 
 
