@@ -163,7 +163,7 @@ async def measure(rounds: int, scale: float) -> None:
     with TemporaryDirectory() as name:
         async with both(Path(name)) as (plain, secure):
             print("| service's CPU | plain | TLS | ratio |\n|---|---|---|---|")
-            for title, part in parts:
+            for title, part in parts if rounds else ():
                 pairs = [(await part(plain), await part(secure)) for _ in range(rounds + 1)][1:]
                 bare, told = (median([pair[side] for pair in pairs]) * 1e6 for side in (0, 1))
                 ratio = median([tls / without for without, tls in pairs])
@@ -182,7 +182,9 @@ async def measure(rounds: int, scale: float) -> None:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m bench.tls", description="What TLS costs the service.")
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of measurements, of which the medians are told")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="pairs of measurements, of which the medians are told; 0: only memory"
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of requests and connections")
     options = parser.parse_args()
     uvloop.run(measure(options.rounds, options.scale))
