@@ -28,13 +28,12 @@ from bench import bodies
 from deploy.local.child import Child, leashed
 from deploy.local.emulator import isolated
 
-SOURCE: Final = "/shop/web"
 CONNECTIONS: Final = 16
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 SINGLE: Final = bodies.event(1)
 BATCH: Final = b"[" + b",".join([bodies.event(number) for number in range(100)]) + b"]"
-LARGE: Final = b"[" + b",".join([bodies.event(number) for number in range(1_100)]) + b"]"
-"""Nearly a MiB."""
+LARGE: Final = b"[" + b",".join([bodies.event(number) for number in range(250)]) + b"]"
+"""About 220 KiB."""
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -130,7 +129,8 @@ async def both(folder: Path) -> AsyncIterator[tuple[Service, Service]]:
         for name, tls in (("plain", ""), ("tls", ", tls: {certificate: tls.pem, key: tls.key}")):
             path = folder / f"{name}.yaml"
             path.write_text(
-                f"server: {{port: 0{tls}}}\nadmin: {{port: 0}}\nlogs: {{form: json}}\n"
+                f"server: {{port: 0, load_balancer_idle: 1h, keep_alive: 2h{tls}}}\nadmin: {{port: 0}}\n"
+                "logs: {form: json}\n"
                 f'sinks: {{out: {{type: "bench.taker:Taker"}}}}\nroutes: {{orders: {{to: [out]}}}}\n'
             )
             command = leashed("service.cli", "serve", "--config", path)
@@ -162,7 +162,8 @@ async def measure(rounds: int, scale: float) -> None:
     )
     with TemporaryDirectory() as name:
         async with both(Path(name)) as (plain, secure):
-            print("| service's CPU | plain | TLS | ratio |\n|---|---|---|---|")
+            if rounds:
+                print("| service's CPU | plain | TLS | ratio |\n|---|---|---|---|")
             for title, part in parts if rounds else ():
                 pairs = [(await part(plain), await part(secure)) for _ in range(rounds + 1)][1:]
                 bare, told = (median([pair[side] for pair in pairs]) * 1e6 for side in (0, 1))
@@ -171,7 +172,7 @@ async def measure(rounds: int, scale: float) -> None:
             count = max(10, int(1_000 * scale))
             print(f"\n| memory of each of {count} connections | plain | TLS |\n|---|---|---|")
             for title, bare, told in zip(
-                ("after a small request", "after one of nearly 1 MiB"),
+                ("after a small request", "after one of 220 KiB"),
                 await memory(plain, count),
                 await memory(secure, count),
                 strict=True,
