@@ -128,10 +128,10 @@ async def both(folder: Path) -> AsyncIterator[tuple[Service, Service]]:
         made = []
         for name, tls in (("plain", ""), ("tls", ", tls: {certificate: tls.pem, key: tls.key}")):
             path = folder / f"{name}.yaml"
+            times = "load_balancer_idle: 1h, keep_alive: 2h, deregister_delay: 0s"
             path.write_text(
-                f"server: {{port: 0, load_balancer_idle: 1h, keep_alive: 2h{tls}}}\nadmin: {{port: 0}}\n"
-                "logs: {form: json}\n"
-                f'sinks: {{out: {{type: "bench.taker:Taker"}}}}\nroutes: {{orders: {{to: [out]}}}}\n'
+                f"server: {{port: 0, {times}{tls}}}\nadmin: {{port: 0}}\nlogs: {{form: json}}\n"
+                'sinks: {out: {type: "bench.taker:Taker"}}\nroutes: {orders: {to: [out]}}\n'
             )
             command = leashed("service.cli", "serve", "--config", path)
             child = stack.enter_context(Child(name, command, folder / f"{name}.log", environment=isolated(os.environ)))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.certificates import Authority
 from tests.http.claims import assert_problem
-from tests.http.client import JSON, Connection, chunked, connect, head, request
+from tests.http.client import JSON, SECONDS, Connection, chunked, connect, head, request
 from tests.http.running import Service, running
 from tests.http.securely import TLS, configuration, secured
 
@@ -137,6 +137,12 @@ async def test_a_handshake_that_comes_in_pieces_is_one() -> None:
             except ssl.SSLWantReadError:
                 continue
         assert found.startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.write(b"\x17\x03\x03\x00\x15" + b"no record of this sess")
+        async with asyncio.timeout(SECONDS):
+            incoming.write(await reader.read())
+        with pytest.raises(ssl.SSLError, match="ALERT_BAD_RECORD_MAC"):
+            secure.read()
+        await over_tls.service.until(lambda each: each.total("penstock_http_connections_open", port="server") == 0)
         writer.close()
         await writer.wait_closed()
 

@@ -1,16 +1,19 @@
 """TLS with real processes: workers that renew their certificates, and the commands that are clients."""
 
 import json
+import re
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.certificates import DAY, Authority, Signed
 from tests.conservation import samples, total
-from tests.integration.command import Serving, penstock
+from tests.integration.command import ROOT, Serving, environment, penstock
 from tests.integration.workers import TWO, until
 
 TLS = "{certificate: server.pem, key: server.key, client_ca: ca.pem, clients: required}"
@@ -122,3 +125,17 @@ def test_check_and_serve_say_what_is_wrong_and_check_what_is_doubtful(tmp_path: 
         assert "server.tls.key" in done.stderr
     shown = penstock("config", folder=tmp_path)
     assert json.dumps("PRIVATE")[1:-1] not in shown.stdout + shown.stderr
+
+
+def test_the_costs_can_be_measured() -> None:
+    measured = subprocess.run(
+        [sys.executable, "-m", "bench.tls", "--rounds", "1", "--scale", "0.02"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert measured.returncode == 0, measured.stderr
+    assert len(re.findall(r"\| \d+ us \| \d+ us \| [\d.]+|\| [\d.-]+ KiB \| [\d.-]+ KiB", measured.stdout)) == 5
