@@ -1,4 +1,5 @@
-"""The command line: `penstock serve | dev | check | doctor | config | send | key | dlq | journal | generate | top`.
+"""The command line: `penstock serve | dev | check | doctor | config | send | key | healthcheck | dlq | journal |
+generate | top`.
 
 Exit codes: 0 all is well; 1 something failed, and it was said what; 2 wrong usage; 3 the service ended with events
 that it had to give back.
@@ -16,6 +17,7 @@ import typer
 
 from service import __version__, dlq_command, generate_command, journal_command, key_command, top_command
 from service.errors import ConfigError, StartError
+from service.signals import end_when_told
 from service.terminal import FAILED, Ca, ClientCertificate, ClientKey, File, fail, fail_with, loaded, trust
 from service.units import counted
 
@@ -65,6 +67,7 @@ def serve(config: File = None) -> None:
     everything it took was settled, with 3 if it had to give events back to their producers.
     """
     gc.disable()  # until a port is open (`gateway.freeze_later`)
+    end_when_told()
     from service.config.load import DEFAULT_FOLDER
 
     found = loaded(config)
@@ -81,6 +84,7 @@ def serve(config: File = None) -> None:
 def dev(config: File = None) -> None:
     """Run the service with the terminal in place of every sink: no AWS, no Kafka, nothing is kept."""
     gc.disable()
+    end_when_told()
     _run(loaded(config, printing=True))
 
 
@@ -117,6 +121,24 @@ def show(config: File = None) -> None:
     from service.config.reference import effective
 
     typer.echo(effective(loaded(config)), nl=False)
+
+
+@app.command()
+def healthcheck(config: File = None) -> None:
+    """Ask the service on this machine whether it is alive (/livez of its admin port), for a container's health check.
+
+    Exits with 0 if it is, with 1 and the reason if it is not. Reads of the configuration only where the admin port is.
+    """
+    import os
+
+    from service.healthcheck import ask, where
+
+    try:
+        trouble = ask(*where(config, os.environ))
+    except ConfigError as error:
+        fail(error.mistakes[0])
+    if trouble:
+        fail(trouble)
 
 
 @app.command()

@@ -16,6 +16,8 @@ import yaml
 Place = tuple[str | int, ...]
 """A path into the document: `("routes", "orders", "to", 0)`."""
 
+DEFAULT_FILE = "penstock.yaml"
+FILE_VARIABLE = "PENSTOCK_CONFIG"
 OVERRIDE_PREFIX = "PENSTOCK__"
 _DEEPEST = 40
 _MOST_VALUES = 100_000
@@ -56,6 +58,16 @@ def dotted(place: Place) -> str:
     """`routes.orders.to[0]`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
     return text.removeprefix(".")
+
+
+def find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """The file to use: `explicit`, else PENSTOCK_CONFIG, else ./penstock.yaml if it exists, else None."""
+    if explicit is not None:
+        return explicit
+    if named := environment.get(FILE_VARIABLE):
+        return Path(named)
+    default = Path(DEFAULT_FILE)
+    return default if default.exists() else None
 
 
 def read(path: Path | None, environment: Mapping[str, str], otherwise: dict[str, Any] | None = None) -> Document:

@@ -31,24 +31,12 @@ Inspection = Callable[[Auth | None, Mapping[str, RouteConfig]], object]
 Examination = Callable[[TlsConfig], Mapping[str, str]]
 """Opens the files of a `tls`. Returns what of them is hardly meant, by setting. Raises SettingErrors."""
 
-DEFAULT_FILE = "penstock.yaml"
-FILE_VARIABLE = "PENSTOCK_CONFIG"
 DEFAULT_FOLDER = "penstock-data"
 
 _WITHOUT_CONFIGURATION: dict[str, Any] = {
     "sinks": {"data": {"type": "file", "path": DEFAULT_FOLDER}},
     "routes": {"default": {"types": ["*"], "to": ["data"]}},
 }
-
-
-def find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
-    """The file to use: `explicit`, else PENSTOCK_CONFIG, else ./penstock.yaml if it exists, else None."""
-    if explicit is not None:
-        return explicit
-    if named := environment.get(FILE_VARIABLE):
-        return Path(named)
-    default = Path(DEFAULT_FILE)
-    return default if default.exists() else None
 
 
 def load(
