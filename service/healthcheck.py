@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
-from service.config.file import find, read
+from service.document import find, read
 from service.errors import ConfigError
 
 DEFAULT_HOST: Final = "127.0.0.1"

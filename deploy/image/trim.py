@@ -17,8 +17,8 @@ from typing import Final
 
 UNUSED: Final = (".pyx", ".pxd", ".pyi", ".pxi", ".c", ".h", ".cc", ".hpp")
 """Ends of names that nothing reads at run time."""
-NEVER_IMPORTED: Final = re.compile(r"/pygments/(lexers|styles|formatters|filters)/")
-"""Not compiled: colours for some 500 languages, of which `penstock` prints none."""
+COLOURS: Final = re.compile(r"/pygments/lexers/(?!__init__|_mapping).*\.py$")
+"""How to colour some 500 languages. They are loaded when one is printed, and `penstock` prints none."""
 ELF: Final = b"\x7fELF\x02\x01"
 """64 bits, little-endian: x86-64 and aarch64 (elf(5))."""
 SEGMENTS_AT, SECTIONS_AT, HEADER_BYTES = 32, 40, 64
@@ -32,15 +32,13 @@ def trim(root: Path, services: frozenset[str], seconds: int) -> None:
     for file in sorted(root.rglob("*")):
         if file.is_symlink() or not file.is_file():
             continue
-        if file.suffix in UNUSED:
+        if file.suffix in UNUSED or COLOURS.search(str(file)):
             file.unlink()
         elif ".so" in file.suffixes:
             file.write_bytes(stripped(file.read_bytes()))
     compileall.compile_dir(
         root,
         quiet=1,
-        rx=NEVER_IMPORTED,
-        stripdir=None,
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,  # nobody looks at the times of files, which say nothing
     )
     for path in (root, *root.rglob("*")):

@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from service.aws.settings import AwsConfig
 from service.config import access, ways
 from service.config.cloudwatch import FLUSH_SECONDS
-from service.config.file import Document, Place
 from service.config.settings import (
     LAST_ANSWERS_SECONDS,
     LEAST_JOURNAL,
@@ -19,6 +18,7 @@ from service.config.settings import (
 )
 from service.delivery.deadletter import ENVELOPE_BYTES, largest_envelope
 from service.delivery.route import RESERVED_ROUTE
+from service.document import Document, Place
 from service.errors import ConfigError
 from service.sinks.contract import LEAST_LANE_MEMORY, Sink, SinkConfig
 from service.sinks.stdout import Stdout

@@ -13,10 +13,10 @@ from service.codecs.draft import Caps
 from service.config import checks, quotas, receiving, ways
 from service.config.auth import Auth
 from service.config.effective import Config
-from service.config.file import Document, Place, read
 from service.config.mistakes import sentence
 from service.config.settings import RouteConfig, Tree
 from service.config.tls import TlsConfig
+from service.document import Document, Place, read
 from service.envelopes.contract import Codec
 from service.errors import ConfigError, SettingErrors
 from service.receiving.contract import SourceConfig

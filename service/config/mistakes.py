@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
-from service.config.file import Place
+from service.document import Place
 
 _COLLECTIONS = frozenset({"Tuple", "List", "Set", "Frozenset", "Dictionary"})
 """pydantic's names of them, in `too_short` and `too_long`."""

@@ -7,9 +7,9 @@ from difflib import get_close_matches
 
 from service.config import ways
 from service.config.checks import letter_holds, takes
-from service.config.file import Document, Place
 from service.config.settings import RouteConfig, Tree
 from service.delivery.route import RESERVED_ROUTE
+from service.document import Document, Place
 from service.receiving.contract import SourceConfig
 from service.sinks.contract import Sink, SinkConfig
 from service.units import format_size

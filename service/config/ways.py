@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from service.config.file import Document, Place
 from service.config.settings import RouteConfig, Tree
+from service.document import Document, Place
 from service.receiving.contract import SourceConfig
 from service.sinks.contract import SinkConfig
 from service.units import format_duration

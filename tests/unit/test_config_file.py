@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.config import find, load
-from service.config.file import read
+from service.document import read
 from service.errors import ConfigError
 from tests.unit.written import SOUND, mistakes, write
 
