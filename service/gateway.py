@@ -116,6 +116,7 @@ async def run(
         for source in receiving.values():
             if not isinstance(source, Mounted):
                 source.stop()
+        connections.leaving = True
         called = [source for source in receiving.values() if isinstance(source, Mounted)]
         return await _shut_down(config, pipeline, health, public, called, now, given_back)
 

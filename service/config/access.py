@@ -1,8 +1,8 @@
 """Who may reach the ports, and with what: mistakes that no single setting shows."""
 
 from service.config.auth import Kind
-from service.config.file import Document
 from service.config.settings import Tree
+from service.document import Document
 from service.units import is_loopback
 
 

@@ -26,6 +26,8 @@ class Connections:
         self.most = most
         self.answer_seconds = answer_seconds
         self.endless = endless
+        self.leaving = False
+        """Whether clients are to go elsewhere: each answer ends its connection, unless more has come behind it."""
         self._head_memory = head_memory
         self._head_bytes = 0
         self._meter = meter

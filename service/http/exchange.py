@@ -31,6 +31,10 @@ class Wire(Protocol):
 
     loop: asyncio.AbstractEventLoop
 
+    @property
+    def to_leave(self) -> bool:
+        """Whether the client is to go elsewhere after its answer."""
+
     def write(self, status: bytes, head: bytes, body: bytes, written: Callable[[], None]) -> None:
         """Write an answer, with the headers that all have, as its client reads it; then call `written`."""
 
@@ -252,6 +256,8 @@ class Exchange:
         target = self.head.target
         headers = {**found.headers, "Vary": "Origin"} if target is not None and target.origins else found.headers
         extra = "".join([f"{name.lower()}: {value}\r\n" for name, value in headers.items()]) if headers else ""
+        if self._wire.to_leave:
+            self.keep_alive = False
         if not self.keep_alive:
             extra += "connection: close\r\n"
         head = (

@@ -29,6 +29,11 @@ class PipeliningProtocol(HttpToolsProtocol):
         self._broken: IngestError | None = None
         """Why nothing more is read from this connection."""
 
+    @property
+    def to_leave(self) -> bool:
+        """Whether this client is to go elsewhere after its answer. One that has sent more is answered that first."""
+        return self._port.leaving and self._ahead is None
+
     def data_received(self, data: bytes) -> None:
         reached = 0 if self._ahead is not None else self._read(data, 0)
         if reached < len(data):

@@ -88,6 +88,8 @@ class BoundedProtocol(PipeliningProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._active = cycle
+        if self.to_leave:
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
 
     def end(self) -> None:

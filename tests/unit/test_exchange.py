@@ -12,6 +12,8 @@ from service.http.exchange import Exchange
 class Wire:
     """A connection whose client reads when it is told to."""
 
+    to_leave = False
+
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.log: list[str] = []
