@@ -1,4 +1,4 @@
-# make setup | run | test | check | bench | bench-crash | growth | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
+# make setup | run | test | check | bench | bench-crash | growth | rolling | image-check | audit | sbom | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
 PYTHON ?= python3
 BIN := .venv/bin
 REPLAY ?= 20000
@@ -6,7 +6,7 @@ PORT ?= 8080
 ADMIN_PORT ?= 9464
 KAFKA ?= mock
 
-.PHONY: setup run test check bench bench-crash growth clean lock generated
+.PHONY: setup run test check bench bench-crash growth rolling image-check audit sbom clean lock generated
 
 setup: .venv/.complete
 
@@ -55,6 +55,22 @@ bench-crash: setup
 growth: .venv/.plots
 	@$(BIN)/python -m bench.growth $(GROWTH)
 
+# Needs haproxy.
+rolling: setup
+	@$(BIN)/python -m bench.rolling $(ROLLING)
+
+# Builds the Dockerfile on a base of Debian's packages, without a registry, and tries it. Needs root, buildah, debootstrap.
+image-check: setup
+	@$(BIN)/python -m deploy.image
+
+# Is anything in the locks known to be vulnerable? Exit code 3 (of make: 2): the service cannot be asked.
+audit: setup .lab/tools/.complete
+	@$(BIN)/python -m deploy.supply.audit
+
+# The bill of materials of requirements/run.txt, CycloneDX as JSON.
+sbom: setup .lab/tools/.complete
+	@$(BIN)/python -m deploy.supply.sbom
+
 # openapi.yaml from the running application, docs/configuration.md from the settings models, a template of CloudFormation
 # from the example; tests compare.
 generated: setup
@@ -67,6 +83,8 @@ generated: setup
 lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --all-extras --constraint requirements/run.txt pyproject.toml -o requirements/extras.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --constraint requirements/dev.txt requirements/build.in -o requirements/build.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/emulator.in -o requirements/emulator.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/tools.in -o requirements/tools.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group bench --constraint requirements/dev.txt -o requirements/bench.txt

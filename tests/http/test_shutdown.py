@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.http.claims import assert_problem, assert_retry_after
 from tests.http.client import connect, head, request
-from tests.http.running import Service, running
+from tests.http.running import ENVIRONMENT, Service, running
 
 CONFIGURATION = """
 server: {memory: 40MiB, request_timeout: 8s, drain_timeout: 500ms}
@@ -95,3 +97,28 @@ async def test_a_second_signal_gives_back_at_once() -> None:
         service.now.set()
         async with asyncio.timeout(2):
             assert (await sending).status == 503
+
+
+async def test_an_answer_ends_its_connection_while_load_balancers_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "PENSTOCK__SERVER__DEREGISTER_DELAY", "10s")
+    async with running(CONFIGURATION) as service:
+        async with await service.connect() as before, await service.connect() as long_way:
+            await before.send(request("/v1/orders", GOOD))
+            assert "connection" not in (await before.answer()).headers
+            await long_way.send(head("GET", "/livez", {}))
+            assert "connection" not in (await long_way.answer("GET")).headers
+            await stopping(service)
+            await before.send(request("/v1/orders", GOOD))
+            answer = await before.answer()
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert await before.ended()
+            await long_way.send(head("GET", "/livez", {}))
+            answer = await long_way.answer("GET")
+            assert (answer.status, answer.headers["connection"]) == (200, "close")
+            assert await long_way.ended()
+        async with await service.connect() as late:
+            await late.send(request("/v1/orders", GOOD) * 2)
+            assert "connection" not in (await late.answer()).headers
+            assert (await late.answer()).headers["connection"] == "close"
+        service.now.set()
+        assert await service.running is True

@@ -1,0 +1,1 @@
+"""What is installed, and what is known against it: commands over the locks."""
