@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections import Counter
 from typing import Final
 
@@ -61,7 +62,7 @@ class Producers:
             async with self._session.post(
                 self._url, data=body, headers={"Content-Type": "application/x-ndjson"}
             ) as answer:
-                await answer.read()
+                told = await answer.read()
         except (aiohttp.ClientError, OSError) as error:
             self.failures[f"{type(error).__name__}: {error}"] += 1
             return
@@ -69,4 +70,4 @@ class Producers:
             self.acknowledged += ids
             self.seconds.append(asyncio.get_running_loop().time() - due)
         else:
-            self.failures[f"status {answer.status}"] += 1
+            self.failures[f"status {answer.status}: {json.loads(told).get('detail', 'see the results')}"] += 1

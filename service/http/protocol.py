@@ -88,9 +88,13 @@ class BoundedProtocol(PipeliningProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._active = cycle
+        if self._port.leaving:
+            self.loop.call_soon(self._let_go, cycle)  # once it is known what came in the same read, before it answers
+        super()._start_asgi_task(cycle, app)
+
+    def _let_go(self, cycle: RequestResponseCycle) -> None:
         if self.to_leave:
             cycle.keep_alive = False
-        super()._start_asgi_task(cycle, app)
 
     def end(self) -> None:
         """The server is at its end, and waits for nothing more. Here its tasks are cancelled, which says all."""
