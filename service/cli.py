@@ -125,16 +125,16 @@ def show(config: File = None) -> None:
 
 @app.command()
 def healthcheck(config: File = None) -> None:
-    """Ask the service on this machine whether it is alive (/livez of its admin port), for a container's health check.
+    """Ask the service on this machine whether it is alive: /livez of its admin port, for a container's health check.
 
-    Exits with 0 if it is, with 1 and the reason if it is not. Reads of the configuration only where the admin port is.
+    Exits with 0 if it is, with 1 and the reason if it is not.
     """
     import os
 
     from service.healthcheck import ask, where
 
     try:
-        trouble = ask(*where(config, os.environ))
+        trouble = ask(where(config, os.environ))
     except ConfigError as error:
         fail(error.mistakes[0])
     if trouble:

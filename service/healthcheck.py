@@ -1,37 +1,63 @@
 """Whether the service on this machine is alive, for a container that has neither a shell nor curl.
 
-It asks the admin port, which is plain HTTP and open for /livez whatever the public port demands. Of the configuration
-it reads that port and no more: a health check runs every few seconds, on as little as a quarter of a core.
+It asks /livez of the admin port, which is open there whatever the public port demands. Of the configuration it reads
+where that port is and no more: a health check runs every few seconds, on as little as a quarter of a core.
 """
 
+import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from service.document import find, read
 from service.errors import ConfigError
 
 DEFAULT_HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 9464
-"""Those of `admin`, without loading the settings; a test compares."""
+DEFAULT_PORTS: Final = {"admin": 9464, "server": 8080}
+"""Those of the settings, without loading them; a test compares. The first one that can be asked is."""
 TIMEOUT_SECONDS: Final = 2.0
 
 
-def where(file: Path | None, environment: Mapping[str, str]) -> tuple[str, int]:
-    """Host and port at which the admin port can be asked. Raises ConfigError if the configuration does not say so."""
-    document = read(find(file, environment), environment)
-    found = document.value.get("admin")
-    admin: Mapping[str, Any] = found if isinstance(found, dict) else {}
+class Where(NamedTuple):
+    """A port that can be asked."""
+
+    host: str
+    port: int
+    secure: bool
+    """Whether it speaks TLS."""
+
+
+def where(file: Path | None, environment: Mapping[str, str]) -> Where:
+    """The admin port, or the server's if that one lets only client certificates in. Raises ConfigError."""
+    tree = read(find(file, environment), environment).value
+    for section, default in DEFAULT_PORTS.items():
+        found = _mapping(tree.get(section))
+        tls = found.get("tls")
+        if _mapping(tls).get("clients") == "required":
+            continue
+        return Where(
+            _reached(str(found.get("host", DEFAULT_HOST))), _port(section, found.get("port", default)), tls is not None
+        )
+    raise ConfigError(
+        ["admin.tls.clients: `optional`: a health check has no certificate"]
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _port(section: str, value: Any) -> int:
     try:
-        port = int(admin.get("port", DEFAULT_PORT))
+        port = int(value)
     except (TypeError, ValueError):
         port = 0
     if not 0 < port < 65536:
-        raise ConfigError(["admin.port: a health check needs a port that the system does not pick"])
-    return _reached(str(admin.get("host", DEFAULT_HOST))), port
+        raise ConfigError([f"{section}.port: a health check needs a port that the system does not pick"])
+    return port
 
 
 def _reached(host: str) -> str:
@@ -45,14 +71,24 @@ def _reached(host: str) -> str:
     return host
 
 
-def ask(host: str, port: int) -> str:
+def ask(at: Where) -> str:
     """An empty text if /livez answers 200, else why not."""
-    connection = HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+    connection = _connection(at)
     try:
         connection.request("GET", "/livez")
         status = connection.getresponse().status
     except (OSError, HTTPException) as error:
-        return f"no answer from the admin port {host}:{port}: {error}"
+        return f"no answer from {at.host}:{at.port}: {error}"
     finally:
         connection.close()
-    return "" if status == HTTPStatus.OK else f"/livez of the admin port {host}:{port} answers {status}"
+    return "" if status == HTTPStatus.OK else f"/livez of {at.host}:{at.port} answers {status}"
+
+
+def _connection(at: Where) -> HTTPConnection:
+    if not at.secure:
+        return HTTPConnection(at.host, at.port, timeout=TIMEOUT_SECONDS)
+    # the certificate is for the name that others call, not for this address; nothing secret is sent or asked
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return HTTPSConnection(at.host, at.port, timeout=TIMEOUT_SECONDS, context=context)

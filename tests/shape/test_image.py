@@ -33,7 +33,8 @@ def test_it_exposes_the_ports_that_are_the_defaults() -> None:
 
 def test_the_health_check_asks_where_the_admin_port_is_by_default(tmp_path: Path) -> None:
     (file := tmp_path / "penstock.yaml").touch()
-    assert healthcheck.where(file, {}) == (AdminConfig().host, AdminConfig().port)
+    assert healthcheck.where(file, {}) == (AdminConfig().host, AdminConfig().port, False)
+    assert {"admin": AdminConfig().port, "server": ServerConfig().port} == healthcheck.DEFAULT_PORTS
 
 
 def test_its_version_is_the_services() -> None:

@@ -8,7 +8,7 @@ from threading import Thread
 import pytest
 
 from service.errors import ConfigError
-from service.healthcheck import ask, where
+from service.healthcheck import Where, ask, where
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ from service.healthcheck import ask, where
         ('admin: {port: "${PORT:-9001}"}', {"PORT": "9002"}, ("127.0.0.1", 9002)),
         ("admin: {port: 9000}", {"PENSTOCK__ADMIN__PORT": "9003"}, ("127.0.0.1", 9003)),
         ("sinks: {a: {type: nothing_of_that_name}}", {}, ("127.0.0.1", 9464)),
+        ("admin: {tls: {certificate: a, key: b, clients: required}}", {}, ("127.0.0.1", 8080)),
     ],
 )
 def test_it_asks_where_the_configuration_has_the_admin_port(
@@ -29,7 +30,16 @@ def test_it_asks_where_the_configuration_has_the_admin_port(
 ) -> None:
     file = tmp_path / "penstock.yaml"
     file.write_text(text)
-    assert where(file, environment) == found
+    assert where(file, environment) == (*found, False)
+
+
+def test_a_port_with_tls_is_asked_so_and_one_that_wants_a_certificate_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "penstock.yaml"
+    file.write_text("admin: {tls: {certificate: a, key: b, clients: optional}}")
+    assert where(file, {}).secure
+    file.write_text("admin: {tls: {clients: required}}\nserver: {tls: {clients: required}}")
+    with pytest.raises(ConfigError, match="optional"):
+        where(file, {})
 
 
 @pytest.mark.parametrize("port", ["0", "many", "70000"])
@@ -62,12 +72,12 @@ def port() -> Iterator[int]:
 
 
 def test_200_is_alive(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ask("127.0.0.1", port) == ""
+    assert ask(Where("127.0.0.1", port, False)) == ""
     monkeypatch.setattr(_Handler, "status", 503)
-    assert "503" in ask("127.0.0.1", port)
+    assert "503" in ask(Where("127.0.0.1", port, False))
 
 
 def test_no_answer_is_not_alive() -> None:
     with HTTPServer(("127.0.0.1", 0), _Handler) as server:
         port = server.server_port
-    assert "no answer" in ask("127.0.0.1", port)
+    assert "no answer" in ask(Where("127.0.0.1", port, False))
