@@ -41,9 +41,7 @@ def where(file: Path | None, environment: Mapping[str, str]) -> Where:
         return Where(
             _reached(str(found.get("host", DEFAULT_HOST))), _port(section, found.get("port", default)), tls is not None
         )
-    raise ConfigError(
-        ["admin.tls.clients: `optional`: a health check has no certificate"]
-    )
+    raise ConfigError(["admin.tls.clients: `optional`: a health check has no certificate"])
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
