@@ -20,6 +20,8 @@ from bench.rolling.replicas import Replica, kept
 from bench.scenarios.report import Report
 
 CLIENTS = 32
+SHARE = 0.5
+"""Of what the pair takes, how much is offered: all that one takes."""
 
 
 async def _roll(replicas: list[Replica], balancer: Balancer, rounds: int) -> list[int]:
@@ -33,8 +35,8 @@ async def _roll(replicas: list[Replica], balancer: Balancer, rounds: int) -> lis
     return codes
 
 
-async def run(folder: Path, mode: Mode, rounds: int, deregister_delay: str, every: str, share: float) -> Report:
-    """One run. `share`: of what the pair takes in closed loop, how much is offered."""
+async def run(folder: Path, mode: Mode, rounds: int, deregister_delay: str, every: str, rate: float) -> Report:
+    """One run. `rate`: requests a second that are offered; 0: half of what the pair takes in closed loop."""
     replicas = [Replica(number, folder, deregister_delay) for number in range(2)]
     with ExitStack() as stack:
         for replica in replicas:
@@ -45,25 +47,27 @@ async def run(folder: Path, mode: Mode, rounds: int, deregister_delay: str, ever
             balancer.await_state(replica.number, "UP")
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=50)) as session:
             producers = Producers(session, balancer.port)
-            await producers.capacity(CLIENTS, 1.0)
-            pair = await producers.capacity(CLIENTS, 3.0)
-            producers.seconds.clear()
+            pair = 0.0
+            if not rate:
+                await producers.capacity(CLIENTS, 1.0)
+                pair = await producers.capacity(CLIENTS, 3.0)
+                producers.seconds.clear()
             stop = asyncio.Event()
-            offering = asyncio.create_task(producers.offer(pair * share, stop))
+            offering = asyncio.create_task(producers.offer(rate or pair * SHARE, stop))
             codes = await _roll(replicas, balancer, rounds)
             stop.set()
             await offering
     report = Report(f"a rolling update of two replicas behind haproxy, mode {mode}")
-    _tell(report, producers, pair, share, codes, folder)
+    _tell(report, producers, pair, rate, codes, folder)
     return report
 
 
-def _tell(report: Report, producers: Producers, pair: float, share: float, codes: list[int], folder: Path) -> None:
+def _tell(report: Report, producers: Producers, pair: float, rate: float, codes: list[int], folder: Path) -> None:
     there = kept(folder)
     lost = sum(1 for each in producers.acknowledged if each not in there)
     seconds = sorted(producers.seconds)
-    report.tell("requests a second that the pair takes", f"{pair:.0f}")
-    report.tell(f"requests a second that were offered, of {BATCH} events", f"{pair * share:.0f}")
+    report.tell("requests a second that the pair takes", f"{pair:.0f}" if pair else "not measured")
+    report.tell(f"requests a second that were offered, of {BATCH} events", f"{rate or pair * SHARE:.0f}")
     report.tell("replicas rolled", str(len(codes)))
     report.tell("requests answered 200 while they were", str(len(seconds)))
     report.at_most("requests that failed", sum(producers.failures.values()), 0, ".0f")
@@ -87,14 +91,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="How often each replica is rolled.")
     parser.add_argument("--deregister-delay", default="5s", help="server.deregister_delay.")
     parser.add_argument("--every", default="500ms", help="How often haproxy asks for readiness; two failures count.")
-    parser.add_argument("--share", type=float, default=0.5, help="Of what the pair takes, how much is offered.")
+    parser.add_argument("--rate", type=float, default=0.0, help="Requests a second; else half of what the pair takes.")
     options = parser.parse_args()
     if missing():
         print("It needs haproxy (Debian: apt-get install haproxy).", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
         report = uvloop.run(
-            run(Path(folder), options.mode, options.rounds, options.deregister_delay, options.every, options.share)
+            run(Path(folder), options.mode, options.rounds, options.deregister_delay, options.every, options.rate)
         )
     print(report.text())
     return 0 if report.holds else 1

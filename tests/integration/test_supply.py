@@ -1,4 +1,4 @@
-"""What is said of the locks: an audit that proves nothing says so; a bill of materials is the same each time."""
+"""What is said of the locks: an audit that proves nothing says so; a bill of materials is valid, and names no index."""
 
 import json
 import subprocess
@@ -47,11 +47,10 @@ def test_an_audit_that_proves_nothing_is_no_success(
     assert said in "\n".join(lines)
 
 
-def test_the_bill_of_materials_is_valid_names_no_index_and_is_the_same_each_time() -> None:
+def test_the_bill_of_materials_is_valid_has_every_package_and_names_no_index_and_no_time() -> None:
     if not PROGRAM.exists():
         pytest.skip("no cyclonedx-py: `make .lab/tools/.complete`")
     document = sbom(LOCK)
-    assert document == sbom(LOCK)
     locked = {
         line.split("==")[0] for line in LOCK.read_text().splitlines() if "==" in line and not line.startswith(" ")
     }
@@ -59,6 +58,7 @@ def test_the_bill_of_materials_is_valid_names_no_index_and_is_the_same_each_time
     assert all(component["hashes"] for component in document["components"])
     text = json.dumps({key: value for key, value in document.items() if key != "$schema"})
     assert "://" not in text
+    assert not {"serialNumber", "timestamp"} & {*document, *document["metadata"]}, "the same lock gives the same bytes"
     python = PROGRAM.parent / "python"
     ran = subprocess.run(
         [python, "-c", VALIDATE], input=json.dumps(document), capture_output=True, text=True, check=True
