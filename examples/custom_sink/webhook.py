@@ -48,9 +48,9 @@ class Webhook:
         try:
             async with self._session.options(self._url) as answer:
                 if answer.status == 404:
-                    raise ProbeError(f"{self._url} does not exist: correct `url`")
+                    raise ProbeError("the hook does not exist: correct `url`")
         except aiohttp.ClientError as error:
-            raise ProbeError(f"{self._url} cannot be reached: check `url` and the network") from error
+            raise ProbeError("the hook cannot be reached: check `url` and the network") from error
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession()

@@ -1,5 +1,6 @@
 """The configuration in words: `docs/configuration.md` from the settings models, and the effective tree as YAML."""
 
+import re
 import types
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -44,6 +45,7 @@ from service.receiving.dedupe import Dedupe
 from service.sinks.contract import SinkConfig
 from service.units import format_duration, format_size, parse_duration, parse_size
 
+_USER_OF_URL = re.compile(r"(?<=://)[^/?#\s@]*@")
 _READ_BY: dict[Callable[..., Any], str] = {
     parse_size: "size",
     parse_duration: "duration",
@@ -232,7 +234,10 @@ def _written(value: Any, kind: str) -> str:
 
 
 def effective(config: Config) -> str:
-    """The configuration in effect, as YAML that can be read again; secrets are masked, paths are absolute."""
+    """The configuration in effect, as YAML that can be read again; secrets are masked, paths are absolute.
+
+    So is who a URL names before its host: settings of ours refuse that, a plugin's need not.
+    """
 
     def dumped(model: BaseModel) -> dict[str, Any]:
         return model.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -263,10 +268,10 @@ def effective(config: Config) -> str:
 
 
 def _escaped(value: Any) -> Any:
-    """The tree with each dollar doubled, so that reading it replaces nothing."""
+    """The tree with each dollar doubled, so that reading it replaces nothing, and users of URLs masked."""
     match value:
         case str():
-            return value.replace("$", "$$")
+            return _USER_OF_URL.sub("***@", value).replace("$", "$$")
         case dict():
             return {key: _escaped(each) for key, each in value.items()}
         case list():

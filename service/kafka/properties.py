@@ -20,8 +20,10 @@ def checked_broker(text: str) -> str:
     """`text`, a broker's `host:port` or `host`, without blanks around it. Raises ValueError if it is none."""
     match = _BROKER.fullmatch(text.strip())
     if match is None or not is_host(match["ipv6"] or match["host"]) or not 0 < int(match["port"] or 9092) < 2**16:
+        _, at, rest = text.strip().rpartition("@")
+        shown = f"***@{rest}" if at else rest  # a password may stand before it
         raise ValueError(
-            f"{text.strip()[:80]!r} is no broker: write host:port, several separated by commas, "
+            f"{shown[:80]!r} is no broker: write host:port, several separated by commas, "
             "such as b-1.example.com:9092,b-2.example.com:9092"
         )
     return match[0]

@@ -28,6 +28,7 @@ sinks:
   raw: {type: kafka, brokers: "127.0.0.1:1", topic: t, patience: 2s, call_timeout: 1s,
         properties: {security.protocol: sasl_plaintext, sasl.mechanisms: PLAIN, sasl.username: u,
                      sasl.password: "${RAW}"}}
+  hook: {type: "examples.custom_sink.webhook:Webhook", url: "http://hook:${HOOK}@127.0.0.1:1/"}
 routes:
   orders:
     schema: {type: jsonschema, file: schema.json}
@@ -36,7 +37,7 @@ routes:
   stored: {ack: stored, to: [kept], dead_letter: dead}
   away: {to: [kept, {sink: stream, required: false}, {sink: lake, required: false}, {sink: queue, required: false},
               {sink: scram, required: false}, {sink: plain, required: false}, {sink: oidc, required: false},
-              {sink: raw, required: false}], dead_letter: dead}
+              {sink: raw, required: false}, {sink: hook, required: false}], dead_letter: dead}
 sources:
   msk: {type: kafka, brokers: "127.0.0.1:1", tls: false, group: g, topics: {t: orders},
         auth: {scram: {username: u, password: "${SOURCE}"}}}
@@ -56,6 +57,8 @@ sinks:
   raw: {type: kafka, brokers: "127.0.0.1:1", topic: t, properties: {sasl.pasword: "${RAW}", ssl.key.pem: "${RAW}"}}
   oidc: {type: kafka, brokers: "127.0.0.1:1", topic: t, tls: false,
          auth: {oauthbearer: {token_url: "http://u:${OIDC}@127.0.0.1:1/token", client_id: c, client_secret: "${OIDC}"}}}
+  url: {type: kafka, brokers: "u:${RAW}@127.0.0.1:1", topic: t, tls: false}
+  queue: {type: sqs, queue: "https://u:${RAW}@sqs.eu-west-1.amazonaws.com/123456789012/q"}
 routes: {orders: {to: [scram]}}
 sources:
   fed: {type: firehose, route: orders, access_keys: {first: "${FED}"}}
@@ -81,7 +84,7 @@ class Canaries:
     def environment(self) -> Mapping[str, str]:
         """The variables that CONFIGURATION names, and what the SDK looks for."""
         digest = hashlib.sha256(self.key.encode()).hexdigest()
-        named = ("ADMIN_TOKEN", "COLLECTOR", "SCRAM", "OIDC", "RAW", "SOURCE", "FED", "API_PEPPER")
+        named = ("ADMIN_TOKEN", "COLLECTOR", "SCRAM", "OIDC", "RAW", "SOURCE", "FED", "API_PEPPER", "HOOK")
         return {name: self.of(name) for name in named} | {
             "API_KEYS": json.dumps({"keys": [{"name": "shop", "sha256": digest}]}),
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
