@@ -7,6 +7,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from tests.integration.canaries import Canaries
 from tests.integration.command import Serving, penstock
 
@@ -60,6 +62,7 @@ def _watched(service: Serving, canaries: Canaries) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(300)  # five commands, each of which asks destinations that are not there
 def test_no_secret_is_told_by_a_service_or_its_commands(tmp_path: Path) -> None:
     canaries = Canaries()
     canaries.written(tmp_path)
