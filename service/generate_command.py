@@ -1,4 +1,5 @@
-"""`penstock generate cloudwatch`: what other systems need to know of a service, made from its configuration.
+"""`penstock generate cloudwatch | iam-policy | trust-policy`: what other systems need to know of a service, made
+from its configuration.
 
 Exit codes: 0 made; 1 it cannot be, and it was said why; 2 wrong usage.
 """
@@ -8,15 +9,13 @@ from typing import Annotated
 
 import typer
 
+from service import iam_command
 from service.terminal import File, fail, loaded
 from service.units import counted
 
-app = typer.Typer(no_args_is_help=True, help="Alarms and dashboards, from the configuration.")
-
-
-@app.callback()
-def _group() -> None:
-    """One command alone would else be the group itself."""
+app = typer.Typer(no_args_is_help=True, help="Alarms, dashboards and IAM policies, from the configuration.")
+app.command("iam-policy")(iam_command.iam_policy)
+app.command("trust-policy")(iam_command.trust_policy)
 
 
 @app.command()

@@ -12,6 +12,7 @@ class Arn(Struct, frozen=True):
     """The parts of `arn:partition:service:region:account:resource`."""
 
     text: str
+    partition: str
     service: str
     region: str
     account: str
@@ -28,7 +29,7 @@ class Arn(Struct, frozen=True):
         match = _ARN.fullmatch(text)
         if match is None or match[2] != service or not match[5].startswith(kind) or "/" in match[5][len(kind) :]:
             raise ValueError(f"{text!r} is not of the form arn:aws:{service}:<region>:<account>:{kind}<name>")
-        return cls(text, match[2], match[3], match[4], match[5])
+        return cls(text, match[1], match[2], match[3], match[4], match[5])
 
 
 def name_or_arn(text: str, service: str, kind: str, name: re.Pattern[str], told: str) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from service.aws.arn import Arn, is_arn
+from service.aws.permission import Resource
 
 _NAME = re.compile(r"(?=.{1,80}$)[a-zA-Z0-9_-]+(\.fifo)?")
 
@@ -18,11 +19,23 @@ class Queue(Struct, frozen=True):
     url: str | None = None
     region: str | None = None
     account: str | None = None
+    partition: str | None = None
 
     @property
     def fifo(self) -> bool:
         """FIFO queues are those, and only those, whose name ends in `.fifo` (SQS API reference, CreateQueue)."""
         return self.name.endswith(".fifo")
+
+    @property
+    def resource(self) -> Resource:
+        """What IAM knows it as."""
+        owner = re.search(r"/(\d{12})/[^/]+$", self.url) if self.url else None
+        return Resource("sqs", self.name, self.region, owner[1] if owner else self.account, self.partition)
+
+    @property
+    def finding(self) -> tuple[str, ...]:
+        """The action of `find`, if it asks."""
+        return ("sqs:GetQueueUrl",) if self.url is None else ()
 
     async def find(self, client: Any) -> str:
         """The queue's URL, asked for with GetQueueUrl unless the setting says it. Raises what the client raises."""
@@ -36,7 +49,7 @@ class Queue(Struct, frozen=True):
         """The queue that `text` means. Raises ValueError with what is allowed."""
         if is_arn(text):
             arn = Arn.parse(text, "sqs", "")
-            return cls(_checked(arn.resource), None, arn.region, arn.account)
+            return cls(_checked(arn.resource), None, arn.region, arn.account, arn.partition)
         if "://" not in text:
             return cls(_checked(text))
         url = urlsplit(text)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from service.aws.permission import Key, OfCluster, Permission, Resource
 from service.units import is_host
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+|local")
@@ -29,6 +30,17 @@ class AwsIdentity(BaseModel):
     def named_region(self) -> str | None:
         """The region that the settings name; None if it is for the SDK to find."""
         return self.region
+
+    def permission(self, on: str | Resource | OfCluster | Key, *actions: str, doctor: bool = False) -> Permission:
+        """That the role which these settings mean may do this; see `Permission`."""
+        return Permission(
+            actions,
+            on,
+            role=self.role_arn,
+            external_id=self.external_id,
+            region=self.named_region(),
+            doctor=doctor,
+        )
 
     @field_validator("region")
     @classmethod

@@ -1,10 +1,13 @@
 """The settings of what CloudWatch gets."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
+from msgspec.structs import replace
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from service.aws.permission import EVERYTHING, Permission
 from service.aws.settings import AwsConfig
 from service.units import Duration
 
@@ -85,6 +88,13 @@ class CloudWatchConfig(AwsConfig):
         if self.interval is not None:
             return self.interval
         return HIGH_RESOLUTION_SECONDS if self.high_resolution else MINUTE_SECONDS
+
+    def permissions(self) -> Sequence[Permission]:
+        """What a role must be allowed; lines on standard output need nothing of ours."""
+        if self.mode != "api":
+            return ()
+        put = self.permission(EVERYTHING, "cloudwatch:PutMetricData")
+        return (replace(put, equals=(("cloudwatch:namespace", self.namespace),)),)
 
     def within(self, aws: AwsConfig) -> Self:
         """With what the section `aws` says, where this one calls AWS and is silent."""

@@ -1,11 +1,12 @@
 """The source contract: what everything that brings events promises, and what it is given to do so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.aws.permission import Permission
 from service.receiving.dedupe import Dedupe
 from service.receiving.handover import Handover
 from service.sinks.contract import SinkConfig
@@ -77,6 +78,10 @@ class SourceConfig(BaseModel):
         """Whether what this sink is given would be received by this source again."""
         del sink
         return False
+
+    def permissions(self) -> Sequence[Permission]:
+        """What an IAM role must be allowed, so that the source can receive and acknowledge; see `aws.permission`."""
+        return ()
 
     def mistakes(self, port: PublicPort) -> Mapping[tuple[str | int, ...], str]:
         """What of it cannot be at this public port, in words, by the path of the setting. Most are not called there."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.aws.permission import Permission
 from service.codecs.tracecontext import trace_headers as trace_headers  # for sinks that are somebody else's
 from service.event import Event
 from service.outcome import Outcome
@@ -94,6 +95,10 @@ class SinkConfig(BaseModel):
         """Age of an event from which the sink is too slow: two thirds of the time after which what waits is given
         back."""
         return (self.patience - self.call_timeout) * 2 / 3
+
+    def permissions(self) -> Sequence[Permission]:
+        """What an IAM role must be allowed, so that the sink can start, write and be probed; see `aws.permission`."""
+        return ()
 
     def exclusive(self) -> tuple[str, str] | None:
         """A setting's name and what it stands for, if no other sink may have the same; None if there is none."""

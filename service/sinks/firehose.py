@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from service.aws.advice import advice
 from service.aws.arn import Arn, is_arn, name_or_arn
 from service.aws.failures import AWS_ERRORS, retry_for
+from service.aws.permission import Permission, Resource
 from service.aws.requests import Operation, body_of
 from service.aws.results import by_index
 from service.aws.session import client, proxied
@@ -60,8 +61,6 @@ class Firehose:
     adds no newline; each event that is a line ends with exactly one. Line breaks inside a JSON body (always white
     space: a string has them escaped) become spaces where a line or an array is made. The outcome of a record is that
     of all its events; Firehose refuses none for its content.
-
-    Needs firehose:PutRecordBatch and firehose:DescribeDeliveryStream (for `probe`).
     """
 
     class Config(SinkConfig, AwsConfig):
@@ -113,6 +112,11 @@ class Firehose:
             if is_arn(self.delivery_stream):
                 return Arn.parse(self.delivery_stream, "firehose", "deliverystream/").region
             return self.region
+
+        def permissions(self) -> Sequence[Permission]:
+            """See `SinkConfig`. A stream with a key of the customer's uses it by a grant of its own."""
+            stream = Resource.named(self.delivery_stream, "firehose", "deliverystream/")
+            return (self.permission(stream, "firehose:DescribeDeliveryStream", "firehose:PutRecordBatch"),)
 
     carries_attributes: ClassVar[bool] = False
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 from confluent_kafka import KafkaError, KafkaException
 from pydantic import Field, field_validator, model_validator
 
+from service.aws.permission import OfCluster, Permission
 from service.errors import ConfigError, SettingErrors
 from service.event import Event
 from service.kafka.errors import advice, reason_of
@@ -77,6 +78,17 @@ class Kafka:
         @classmethod
         def _check_topic(cls, value: str) -> str:
             return checked_topic(value)
+
+        def permissions(self) -> Sequence[Permission]:
+            """See `SinkConfig`: of an idempotent producer (MSK developer guide, "Common use cases")."""
+            if self.auth is None or self.auth.iam is None:
+                return ()
+            permission, topic = self.auth.iam.permission, OfCluster("topic", self.topic)
+            return (
+                permission(OfCluster("cluster"), "kafka-cluster:Connect", "kafka-cluster:WriteDataIdempotently"),
+                permission(topic, "kafka-cluster:DescribeTopic", "kafka-cluster:WriteData"),
+                permission(topic, "kafka-cluster:DescribeTopicDynamicConfiguration", doctor=True),
+            )
 
         @model_validator(mode="after")
         def _librdkafka_takes_them(self) -> Self:

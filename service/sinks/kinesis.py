@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from service.aws.advice import advice
 from service.aws.arn import Arn, is_arn, name_or_arn
 from service.aws.failures import AWS_ERRORS, retry_for
+from service.aws.permission import Key, Permission, Resource
 from service.aws.requests import Operation, body_of
 from service.aws.results import by_index
 from service.aws.session import client, proxied
@@ -67,9 +68,6 @@ class Kinesis:
 
     The stream's shards are learnt in the background. Until they are known every event goes as its own record, at no
     rate of ours; an answer from another shard than expected makes the sink look again, and is delivered.
-
-    Needs kinesis:PutRecords, kinesis:ListShards and kinesis:DescribeStreamSummary; with a key of your own,
-    kms:GenerateDataKey.
     """
 
     class Config(SinkConfig, AwsConfig):
@@ -139,6 +137,12 @@ class Kinesis:
             """As for every sink of AWS; that of an ARN wins."""
             return Arn.parse(self.stream, "kinesis", "stream/").region if is_arn(self.stream) else self.region
 
+        def permissions(self) -> Sequence[Permission]:
+            """See `SinkConfig`."""
+            actions = ("kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:PutRecords")
+            stream = self.permission(Resource.named(self.stream, "kinesis", "stream/"), *actions)
+            return (stream, self.permission(Key("kinesis"), "kms:GenerateDataKey"))
+
         def share(self, workers: int) -> Self:
             """A part of each shard's rate too; what has no bound has none in parts."""
             size = self.shard_bytes_per_second
@@ -152,10 +156,7 @@ class Kinesis:
 
     def __init__(self, name: str, config: Config) -> None:
         self.name = name
-        if is_arn(config.stream):
-            self._target = {"StreamARN": config.stream}
-        else:
-            self._target = {"StreamName": config.stream}
+        self._target = {"StreamARN" if is_arn(config.stream) else "StreamName": config.stream}
         self._aggregates = config.aggregate == "kpl"
         self.limits = Limits(
             batch_events=AGGREGATED_EVENTS if self._aggregates else RECORDS,

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from service.aws.advice import advice
 from service.aws.failures import AWS_ERRORS, retry_for
+from service.aws.permission import Key, Permission
 from service.aws.queue import Queue
 from service.aws.requests import Operation, encode
 from service.aws.session import client
@@ -69,9 +70,6 @@ class Sqs:
 
     A message is text: what is compressed or length-prefixed travels as base64, and nothing in the message says so. No
     event is rejected for another's sake: those of a packed message that the queue refuses go alone the next time.
-
-    Needs sqs:SendMessage and sqs:GetQueueUrl; for `probe` sqs:GetQueueAttributes; with a key of your own,
-    kms:GenerateDataKey and kms:Decrypt.
     """
 
     class Config(SinkConfig, AwsConfig):
@@ -127,6 +125,14 @@ class Sqs:
         def named_region(self) -> str | None:
             """As for every sink of AWS; that of an ARN or of an URL wins."""
             return Queue.parse(self.queue).region or self.region
+
+        def permissions(self) -> Sequence[Permission]:
+            """See `SinkConfig`."""
+            queue = Queue.parse(self.queue)
+            return (
+                self.permission(queue.resource, *queue.finding, "sqs:GetQueueAttributes", "sqs:SendMessage"),
+                self.permission(Key("sqs"), "kms:Decrypt", "kms:GenerateDataKey"),
+            )
 
     carries_attributes: ClassVar[bool] = False
 

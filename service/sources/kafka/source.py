@@ -4,7 +4,7 @@ before it in its partition is: at least once, in order.
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Literal, Self
 
@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from pydantic import Field, field_validator, model_validator
 
+from service.aws.permission import OfCluster, Permission, literal
 from service.delivery.route import Route
 from service.errors import SettingErrors
 from service.kafka.connection import built, connection
@@ -26,6 +27,7 @@ from service.sinks.contract import ProbeError, SinkConfig
 from service.sources.kafka.assignment import Assignment
 from service.sources.kafka.condition import no_topic
 from service.sources.kafka.polling import Polling, batch_messages
+from service.sources.kafka.prefix import names
 from service.sources.kafka.properties import OWNED, WHY_OWNED, librdkafka
 from service.telemetry.source import SourceGauges
 from service.threads import off_loop
@@ -130,6 +132,22 @@ class Kafka:
         def targets(self) -> Mapping[tuple[str | int, ...], str]:
             """See `SourceConfig`."""
             return {("topics", topic): route for topic, route in self.topics.items()}
+
+        def permissions(self) -> Sequence[Permission]:
+            """See `SourceConfig` (MSK developer guide, "Common use cases")."""
+            if self.auth is None or self.auth.iam is None:
+                return ()
+            permission, group = self.auth.iam.permission, OfCluster("group", literal(self.group))
+            topics = [OfCluster("topic", names(topic)) for topic in self.topics]
+            return (
+                permission(OfCluster("cluster"), "kafka-cluster:Connect"),
+                *(permission(topic, "kafka-cluster:DescribeTopic", "kafka-cluster:ReadData") for topic in topics),
+                permission(group, "kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"),
+                *(
+                    permission(topic, "kafka-cluster:DescribeTopicDynamicConfiguration", doctor=True)
+                    for topic in topics
+                ),
+            )
 
         def route_of(self, topic: str) -> str:
             """The route, or `events`, of a topic. Raises LookupError if none of the patterns is found in its name."""

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from pydantic import Field, field_validator, model_validator
 
 from service.aws.failures import AWS_ERRORS, retry_for
+from service.aws.permission import Key, Permission
 from service.aws.queue import Queue
 from service.aws.session import client
 from service.aws.settings import AwsConfig
@@ -47,9 +48,6 @@ class Sqs:
     are more groups. Here a group's messages are handed over in order; its settled prefix is deleted; a message that
     fails is given back together with everything after it.
     Standard queues have no order.
-
-    Needs sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueUrl; for `probe` and the
-    lag sqs:GetQueueAttributes; with a key of your own, kms:Decrypt.
     """
 
     class Config(SourceConfig, AwsConfig):
@@ -106,6 +104,16 @@ class Sqs:
         def named_region(self) -> str | None:
             """As for every sink of AWS; that of an ARN or of an URL wins."""
             return Queue.parse(self.queue).region or self.region
+
+        def permissions(self) -> Sequence[Permission]:
+            """See `SourceConfig`."""
+            queue = Queue.parse(self.queue)
+            actions = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage")
+            return (
+                self.permission(queue.resource, *queue.finding, *actions),
+                self.permission(queue.resource, "sqs:GetQueueAttributes", doctor=not self.lag_interval),
+                self.permission(Key("sqs"), "kms:Decrypt"),
+            )
 
         @property
         def keyed(self) -> bool:
