@@ -18,6 +18,8 @@ Place = tuple[str | int, ...]
 
 DEFAULT_FILE = "penstock.yaml"
 FILE_VARIABLE = "PENSTOCK_CONFIG"
+TEXT_VARIABLE = "PENSTOCK_CONFIG_YAML"
+"""Holds the text of a file: for containers that get variables more easily than files."""
 OVERRIDE_PREFIX = "PENSTOCK__"
 _DEEPEST = 40
 _MOST_VALUES = 100_000
@@ -35,7 +37,7 @@ class Document:
 
     value: dict[str, Any] = field(default_factory=dict)
     origin: str = ""
-    """The file, as named by the caller; empty without one."""
+    """The file, as named by the caller, or TEXT_VARIABLE; empty without one."""
     lines: dict[Place, int] = field(default_factory=dict)
     overrides: dict[Place, str] = field(default_factory=dict)
     mistakes: list[str] = field(default_factory=list)
@@ -61,9 +63,14 @@ def dotted(place: Place) -> str:
 
 
 def find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
-    """The file to use: `explicit`, else PENSTOCK_CONFIG, else ./penstock.yaml if it exists, else None."""
+    """The file to use: `explicit`, else PENSTOCK_CONFIG, else ./penstock.yaml if it exists, else None.
+
+    None also if PENSTOCK_CONFIG_YAML holds the text: an image may name a file that a deployment does without.
+    """
     if explicit is not None:
         return explicit
+    if environment.get(TEXT_VARIABLE):
+        return None
     if named := environment.get(FILE_VARIABLE):
         return Path(named)
     default = Path(DEFAULT_FILE)
@@ -71,10 +78,15 @@ def find(explicit: Path | None, environment: Mapping[str, str]) -> Path | None:
 
 
 def read(path: Path | None, environment: Mapping[str, str], otherwise: dict[str, Any] | None = None) -> Document:
-    """The tree of the file at `path` (None: `otherwise`) under the overrides of `environment`."""
-    document = Document(otherwise or {}, origin=str(path) if path else "")
+    """The tree of the file at `path` under the overrides of `environment`. None: of TEXT_VARIABLE, else `otherwise`."""
     if path is not None:
+        document = Document(origin=str(path))
         _read_file(path, document, environment)
+    elif text := environment.get(TEXT_VARIABLE):
+        document = Document(origin=TEXT_VARIABLE)
+        _read_text(text, document, environment)
+    else:
+        document = Document(otherwise or {})
     _override(document, environment)
     return document
 
@@ -88,14 +100,18 @@ def _read_file(path: Path, document: Document, environment: Mapping[str, str]) -
     except UnicodeDecodeError:
         document.mistakes.append(f"{path}: is not UTF-8")
         return
+    _read_text(text, document, environment)
+
+
+def _read_text(text: str, document: Document, environment: Mapping[str, str]) -> None:
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
     except yaml.YAMLError as error:
-        document.mistakes.append(_not_yaml(path, text, error))
+        document.mistakes.append(_not_yaml(document.origin, text, error))
         return
     except RecursionError:
-        document.mistakes.append(f"{path}: nested too deeply to be read")
+        document.mistakes.append(f"{document.origin}: nested too deeply to be read")
         return
     if node is None:
         return
@@ -107,17 +123,17 @@ def _read_file(path: Path, document: Document, environment: Mapping[str, str]) -
         document.add((), "must be a mapping with keys such as `sinks:` and `routes:`")
 
 
-def _not_yaml(path: Path, text: str, error: yaml.YAMLError) -> str:
+def _not_yaml(origin: str, text: str, error: yaml.YAMLError) -> str:
     """The mistake, with its line, and a hint where the cause is known to be another than YAML's message says."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        return f"{path}: is not YAML: it holds a character that cannot stand in a text file"
+        return f"{origin}: is not YAML: it holds a character that cannot stand in a text file"
     lines = text.splitlines()
     problem = _QUOTED_BY_YAML.sub("", getattr(error, "problem", None) or "it cannot be read")
     hint = ""
     if mark.line < len(lines) and "${" in lines[mark.line]:
         hint = '; inside {...} and [...] a variable must be quoted: "${NAME}"'
-    return f"{path}:{mark.line + 1}: is not YAML: {problem}{hint}"
+    return f"{origin}:{mark.line + 1}: is not YAML: {problem}{hint}"
 
 
 class _Reader:

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 FAILED = 1
 File = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Configuration file; else PENSTOCK_CONFIG, else ./penstock.yaml if there."),
+    typer.Option(
+        "--config",
+        "-c",
+        help="Configuration file; else PENSTOCK_CONFIG_YAML (its text), PENSTOCK_CONFIG, ./penstock.yaml.",
+    ),
 ]
 Ca = Annotated[
     Path | None,

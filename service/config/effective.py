@@ -42,7 +42,7 @@ class Config:
     schema_settings: Mapping[str, SchemaConfig]
     """What it was compiled from."""
     origin: Path | None
-    """The file; None when there was none."""
+    """The file, or PENSTOCK_CONFIG_YAML; None when there was neither."""
     tree: Mapping[str, Any]
     """What all of it was made of: values as YAML has them, the environment's among them. Secrets stand in clear."""
     warnings: tuple[str, ...] = ()

@@ -47,7 +47,8 @@ def load(
     inspect: Inspection | None = None,
     examine: Examination | None = None,
 ) -> Config:
-    """The checked configuration of the file at `path` (None: the built-in one) under the environment's overrides.
+    """The checked configuration of the file at `path` under the environment's overrides. None: of
+    PENSTOCK_CONFIG_YAML, else the built-in one.
 
     `printing`: every sink becomes `stdout` (for `penstock dev`). Raises ConfigError listing every mistake, those that
     `inspect` and `examine` find among them.
@@ -56,7 +57,8 @@ def load(
     if printing:
         _print_all(document)
     unreadable = bool(document.mistakes) and not document.value
-    config = None if unreadable else _Loader(document, path).config(inspect, examine)
+    origin = Path(document.origin) if document.origin else None
+    config = None if unreadable else _Loader(document, origin).config(inspect, examine)
     if document.mistakes or config is None:
         raise ConfigError(list(dict.fromkeys(document.mistakes)))
     return config

@@ -76,7 +76,8 @@ _HEAD = """# Configuration
 Written from the settings models by `make generated`; a test compares. `penstock check` lists every mistake at once,
 each with its file, line, path and what is allowed; `penstock config` prints what is in effect, secrets masked.
 
-- Found at `--config`, `PENSTOCK_CONFIG` or `./penstock.yaml`; without any, events go to files in `./penstock-data`.
+- Found at `--config`, else in `PENSTOCK_CONFIG_YAML` (the text itself), at `PENSTOCK_CONFIG` or `./penstock.yaml`;
+  without any, events go to files in `./penstock-data`.
 - `${VAR}` (unset is a mistake), `${VAR:-default}`, `${VAR:?message}` and `$$` (a dollar) may stand in any value. Inside
   `{...}` and `[...]` quote the value: `{region: "${AWS_REGION}"}`.
 - `PENSTOCK__SINKS__ORDERS__STREAM=orders` sets `sinks.orders.stream`; `[...]` and `{...}` are read as YAML. A variable
