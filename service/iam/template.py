@@ -27,8 +27,7 @@ def template(policy: Policy, role: str | None) -> str:
     return as_yaml(
         {
             "AWSTemplateFormatVersion": "2010-09-09",
-            "Description": f"Permissions {whose[:500]}. Made by `penstock generate iam-policy`: change the "
-            "configuration, and make it again.",
+            "Description": f"Permissions {whose[:500]}. Made by penstock generate iam-policy.",
             "Resources": made,
             "Outputs": {
                 "PolicyArns": {

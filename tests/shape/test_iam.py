@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,7 @@ from tests.shape.iam_world import (
     opens,
     operations,
 )
-
-ROOT = SERVICE.parent
-PARLIAMENT = ROOT / ".lab" / "tools" / "bin" / "parliament"
+from tests.shape.parliament import findings
 
 CALLERS: Mapping[str, tuple[str, ...]] = {
     "sinks/kinesis.py": ("stream", "stream_arn", "other_stream"),
@@ -96,16 +93,6 @@ def policies(folder: Path, region: str, *names: str) -> Iterator[dict[str, Any]]
         for keys in ({}, key):
             policy = statements(asked, role, Names(Said(region, ACCOUNT), cluster, keys))
             yield from (document(part) for part in parts(policy))
-
-
-def findings(folder: Path) -> list[str]:
-    """What parliament has to say of the policies in a folder, of any severity."""
-    done = subprocess.run(
-        [PARLIAMENT, "--directory", folder, "--json"], capture_output=True, text=True, check=False, timeout=60
-    )
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == bool(found), done.stderr
-    return [f"{each['severity']} {each['issue']}: {each['detail']}" for each in found]
 
 
 def test_parliament_finds_nothing_in_any_policy(tmp_path: Path) -> None:
