@@ -71,13 +71,14 @@ audit: setup .lab/tools/.complete
 sbom: setup .lab/tools/.complete
 	@$(BIN)/python -m deploy.supply.sbom
 
-# openapi.yaml from the running application, docs/configuration.md from the settings models, a template of CloudFormation
-# from the example; tests compare.
+# openapi.yaml from the running application, docs/configuration.md from the settings models, templates of CloudFormation
+# from the examples, the chart's README and rules; tests compare.
 generated: setup
 	$(BIN)/python -m service.cli openapi > openapi.yaml
 	$(BIN)/python -m service.cli settings > docs/configuration.md
 	$(BIN)/python -m deploy.chart
 	$(BIN)/python -m service.cli generate cloudwatch --config examples/quickstart/penstock.yaml > deploy/cloudwatch/quickstart.yaml
+	AWS_REGION=eu-west-1 $(BIN)/python -m service.cli generate iam-policy --format cloudformation --config deploy/ecs/penstock.yaml > deploy/ecs/policy.yaml
 
 # Locks for every platform, with hashes and no index address. Needs uv once: $(BIN)/python -m pip install uv
 lock:
