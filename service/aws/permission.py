@@ -34,6 +34,17 @@ class Resource(Struct, frozen=True):
         arn = Arn.parse(text, service, kind)
         return cls(service, arn.resource, arn.region, arn.account, arn.partition)
 
+    @classmethod
+    def secret(cls, text: str) -> Self:
+        """The secret of Secrets Manager that is called `text`, or whose ARN that is, whole or without its ending.
+
+        Its ARN ends in six characters that Secrets Manager adds to the name (its user guide, "What's in a secret").
+        """
+        _, partition, _, region, account, _, name = text.split(":") if is_arn(text) else ("", *[None] * 5, text)
+        whole = partition is not None and re.search(r"-\w{6}$", str(name))
+        path = f"secret:{literal(str(name))}" + ("" if whole else "-??????")
+        return cls("secretsmanager", path, region, account, partition)
+
 
 class OfCluster(Struct, frozen=True):
     """Something of an MSK cluster, whose ARN no setting has: brokers are named otherwise."""

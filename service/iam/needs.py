@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 from pydantic import BaseModel
 
-from service.aws.permission import Permission, Permitted
+from service.aws.permission import Key, Permission, Permitted, Resource
 from service.config import Config
 from service.receiving.contract import SourceConfig
 from service.sinks.contract import SinkConfig
@@ -31,7 +31,7 @@ def needs(config: Config, doctor: bool = False) -> list[Need]:
     """
     rest = {name: getattr(config, name) for name in ("server", "admin", "cloudwatch", "journal", "logs", "tracing")}
     parts: dict[str, object] = {**_ends(config), **rest}
-    found = [each for place, part in parts.items() for each in _asked(place, part)]
+    found = [each for place, part in parts.items() for each in _asked(place, part)] + list(_keys(config))
     return [each for each in found if doctor or not each.permission.doctor]
 
 
@@ -44,6 +44,15 @@ def _ends(config: Config) -> dict[str, SinkConfig | SourceConfig]:
     """The sinks that are started, and the sources, by place."""
     sinks = {f"sinks.{name}": sink for name, sink in config.sinks.items() if name in config.started}
     return {**sinks, **{f"sources.{name}": source for name, source in config.sources.items()}}
+
+
+def _keys(config: Config) -> Iterator[Need]:
+    """The secret that has the keys of producers, if one is named: the service reads it, as `aws` says."""
+    named = getattr(config.server.auth, "keys_secret", None)
+    if isinstance(named, str):
+        asked = config.aws.permission(Resource.secret(named), "secretsmanager:GetSecretValue")
+        yield Need("server.auth", asked)
+        yield Need("server.auth", config.aws.permission(Key("secretsmanager"), "kms:Decrypt"))
 
 
 def _asked(place: str, part: object) -> Iterator[Need]:

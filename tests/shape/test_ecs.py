@@ -26,7 +26,7 @@ from tests.shape.parliament import findings
 ROOT = FOLDER.parents[1]
 README = (FOLDER / "README.md").read_text("utf-8")
 LINTED = ManualArgs(include_checks=["I"], regions=["us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1"])
-EVERYTHING = ("FireLens", "ConfigThere", "Keys", "SecretsKey")
+EVERYTHING = ("FireLens", "ConfigThere", "Keys", "Pepper", "SecretsKey")
 NOT_FOUND_RIGHT = (
     "LOW RESOURCE_STAR: ['cloudwatch:DescribeAlarms']",  # of composite alarms, says the CloudWatch API reference
     "elasticloadbalancing:ModifyListener",  # wants a listener of both kinds of load balancer
@@ -48,7 +48,7 @@ def config(monkeypatch: pytest.MonkeyPatch) -> Config:
     (container,) = task()["ContainerDefinitions"]
     environment = {each["Name"]: each["Value"] for each in container["Environment"]}
     text = (FOLDER / "penstock.yaml").read_text("utf-8")
-    return load(None, {"PENSTOCK_CONFIG_YAML": text, "PENSTOCK_KEYS": KEYS, **environment})
+    return load(None, {"PENSTOCK_CONFIG_YAML": text, "PENSTOCK_KEYS": KEYS, "PENSTOCK_PEPPER": "-" * 64, **environment})
 
 
 def task(*conditions: str) -> Any:
@@ -113,7 +113,15 @@ def test_a_stack_with_other_times_starts_no_service_that_does_not_fit(
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     text = (FOLDER / "penstock.yaml").read_text("utf-8")
     with pytest.raises(ConfigError, match=name.lower()):
-        load(None, {"PENSTOCK_CONFIG_YAML": text, "PENSTOCK_KEYS": KEYS, f"PENSTOCK__SERVER__{name}": value})
+        load(
+            None,
+            {
+                "PENSTOCK_CONFIG_YAML": text,
+                "PENSTOCK_KEYS": KEYS,
+                "PENSTOCK_PEPPER": "-" * 64,
+                f"PENSTOCK__SERVER__{name}": value,
+            },
+        )
 
 
 @pytest.mark.parametrize("conditions", [(), EVERYTHING], ids=["plain", "everything"])
@@ -157,7 +165,12 @@ def test_the_text_of_the_configuration_comes_one_way_at_a_time() -> None:
 
     always = ["PENSTOCK__SERVER__GRACE", "PENSTOCK__SERVER__LOAD_BALANCER_IDLE", "AWS_REGION"]
     assert named() == always
-    assert named("ConfigHere", "Keys") == [*always, "PENSTOCK_CONFIG_YAML", "PENSTOCK_KEYS"]
+    assert named("ConfigHere", "Keys", "Pepper") == [
+        *always,
+        "PENSTOCK_CONFIG_YAML",
+        "PENSTOCK_KEYS",
+        "PENSTOCK_PEPPER",
+    ]
     assert named("ConfigThere") == [*always, "PENSTOCK_CONFIG_YAML"]
 
 
@@ -173,6 +186,7 @@ def test_parliament_finds_nothing_in_the_policies_of_the_templates(tmp_path: Pat
     arns = {
         "ConfigParameter": "/penstock/config",
         "KeysSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:keys-aB1",
+        "PepperSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:pepper-aB1",
         "SecretsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/1",
         "Repository": "penstock",
         "LogRouterRepository": "fluent-bit",

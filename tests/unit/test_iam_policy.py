@@ -1,14 +1,17 @@
 """Policies from permissions: ARNs, statements that are merged, roles, and the size that IAM takes."""
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from service.aws.permission import Key, OfCluster, Permission, Resource, literal
+from service.config import load
 from service.errors import ConfigError
 from service.iam.naming import Names, Said, Stack
-from service.iam.needs import Need
+from service.iam.needs import Need, needs
 from service.iam.policy import MOST_CHARACTERS, Statement, document, parts, roles, size, statements
 from service.iam.template import template
 from service.sources.kafka.prefix import names
@@ -49,6 +52,35 @@ def test_a_resource_is_where_the_settings_say_and_else_where_the_role_is(
     resource: Any, more: dict[str, Any], expected: str | None
 ) -> None:
     assert arn(resource, **more) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("penstock/keys", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:penstock/keys-??????"),
+        ("what?", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:what${?}-??????"),
+        (
+            "arn:aws-cn:secretsmanager:cn-north-1:000000000001:secret:a/b-aB3dE6",
+            "arn:aws-cn:secretsmanager:cn-north-1:000000000001:secret:a/b-aB3dE6",
+        ),
+        (
+            "arn:aws:secretsmanager:us-east-1:000000000001:secret:keys",
+            "arn:aws:secretsmanager:us-east-1:000000000001:secret:keys-??????",
+        ),
+    ],
+)
+def test_a_secret_is_known_by_its_name_whatever_its_arn_ends_in(text: str, expected: str) -> None:
+    assert arn(Resource.secret(text)) == expected
+
+
+def test_the_keys_of_producers_may_be_read_where_a_secret_has_them() -> None:
+    config = load(None, {"PENSTOCK__AWS__REGION": "eu-west-1"})
+    assert needs(config) == []
+    auth = SimpleNamespace(keys_secret="penstock/keys")
+    read, decrypted = needs(replace(config, server=SimpleNamespace(auth=auth)))  # type: ignore[arg-type]
+    assert read.permission.actions == ("secretsmanager:GetSecretValue",)
+    assert (read.end, read.permission.region) == ("auth", "eu-west-1")
+    assert (decrypted.permission.actions, decrypted.permission.on) == (("kms:Decrypt",), Key("secretsmanager"))
 
 
 def test_what_is_in_a_cluster_has_the_clusters_name_and_uuid() -> None:
