@@ -146,10 +146,8 @@ class Kinesis:
         def share(self, workers: int) -> Self:
             """A part of each shard's rate too; what has no bound has none in parts."""
             size = self.shard_bytes_per_second
-            rates = {
-                "shard_events_per_second": self.shard_events_per_second / workers,
-                "shard_bytes_per_second": max(1, size // workers) if size else 0,
-            }
+            rates = {"shard_events_per_second": self.shard_events_per_second / workers}
+            rates["shard_bytes_per_second"] = max(1, size // workers) if size else 0
             return super().share(workers).model_copy(update=rates)
 
     carries_attributes: ClassVar[bool] = False
@@ -238,8 +236,7 @@ class Kinesis:
 
     async def probe(self) -> None:
         """Ask for the stream's summary and its shards. Warns of what is less than promised, but usable."""
-        what = f"stream {self._config.stream!r}"
-        region = self._client.meta.region_name
+        what, region = f"stream {self._config.stream!r}", self._client.meta.region_name
         try:
             answer = await self._client.describe_stream_summary(**self._target)
         except AWS_ERRORS as error:
