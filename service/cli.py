@@ -171,12 +171,17 @@ def send(
 
 
 @app.command(hidden=True)
-def openapi() -> None:
+def openapi(
+    body: Annotated[
+        list[str] | None, typer.Option(help="A media type to keep of requests; repeat. Absent: all.")
+    ] = None,
+) -> None:
     """Print openapi.yaml, from the application."""
     from service.app import undriven
-    from service.http.openapi import as_yaml
+    from service.http.openapi import as_yaml, with_bodies
 
-    typer.echo(as_yaml(undriven().api), nl=False)
+    document = undriven().api.openapi()
+    typer.echo(as_yaml(with_bodies(document, body) if body else document), nl=False)
 
 
 @app.command(hidden=True)

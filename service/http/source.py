@@ -13,7 +13,6 @@ from starlette.requests import ClientDisconnect
 
 from service import __version__
 from service.delivery.health import Health
-from service.delivery.route import RESERVED_ROUTE
 from service.delivery.shares import of_address
 from service.errors import Code, Defect, Draining, IngestError
 from service.http import answer, openapi
@@ -21,6 +20,7 @@ from service.http.admission import ENDED, Admission
 from service.http.answer import Answer
 from service.http.arrival import Arrival
 from service.http.cors import ALLOW, cors_headers, preflight
+from service.http.description.parameters import ROUTE
 from service.http.head import header_map
 from service.http.observed import Observed, client_subject, own_trace, request_id, until_answered
 from service.http.reading import Request as Asked
@@ -29,7 +29,7 @@ from service.quotas.quotas import Toll
 
 log = logging.getLogger(__name__)
 
-RouteName = Annotated[str, Path(description=f"A route's name, or `{RESERVED_ROUTE}` to route CloudEvents by type.")]
+RouteName = Annotated[str, Path(description=ROUTE)]
 
 
 class Http:
@@ -50,7 +50,9 @@ class Http:
         api.add_exception_handler(HTTPException, _not_ours)
         api.add_exception_handler(Exception, _failed)
         api.add_api_route("/v1/{route}", self.post, methods=["POST"], response_class=Response, **openapi.INGEST)
-        api.add_api_route("/v1/{route}", self.options, methods=["OPTIONS"], include_in_schema=False)
+        api.add_api_route(
+            "/v1/{route}", self.options, methods=["OPTIONS"], response_class=Response, **openapi.PREFLIGHT
+        )
         api.add_api_route("/livez", self.livez, methods=["GET"], **openapi.LIVEZ)
         api.add_api_route("/readyz", self.readyz, methods=["GET"], **openapi.READYZ)
         api.openapi = lambda: openapi.described(api)  # type: ignore[method-assign]  # FastAPI's own way to extend it
