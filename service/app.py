@@ -97,8 +97,12 @@ async def open_admin(stack: AsyncExitStack, config: Config, subject: Subject, me
 
 
 def undriven() -> Http:
-    """The HTTP source without routes or lanes: enough to describe itself."""
-    return Http(Admission(Pipeline({}, {}), ServerConfig(), Authenticator(None, {}), Meter()), Health())
+    """The HTTP source without routes or lanes: enough to describe itself, and what sources may add to it."""
+    from service.sources.firehose.description import describe
+
+    found = Http(Admission(Pipeline({}, {}), ServerConfig(), Authenticator(None, {}), Meter()), Health())
+    describe(found.api)
+    return found
 
 
 def announce(config: Config, public: str, admin_address: str) -> None:

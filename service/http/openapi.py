@@ -21,6 +21,7 @@ Other paths are answered 404 (`UnknownPath`), other methods 405 (`MethodNotAllow
 beyond 32 KiB or 100 headers, 400.
 """
 
+INGEST_PATH = "/v1/{route}"
 INGEST: dict[str, Any] = {
     "operation_id": "ingest",
     "summary": "Send one event or many",
@@ -77,11 +78,18 @@ SECURITY: dict[str, Any] = {
         "bearerFormat": "JWT",
         "description": "A token of an issuer that the service trusts.",
     },
+    "firehoseKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Amz-Firehose-Access-Key",
+        "description": "The access key of the stream's destination.",
+    },
     "certificate": {"type": "mutualTLS", "description": "A client's certificate, where the port asks for one."},
 }
 
 TAGS: list[dict[str, Any]] = [
     {"name": "events", "description": "Events, and what became of them."},
+    {"name": "sources", "description": "What is called by others than producers."},
     {"name": "health", "description": "Whether the process lives, and should get requests."},
 ]
 
@@ -104,20 +112,24 @@ def described(api: FastAPI) -> dict[str, Any]:
             "responses": ELSEWHERE,
             "securitySchemes": SECURITY,
         }
-        for path, item in content["paths"].items():
-            _route(path, item)
+        for item in content["paths"].values():
+            _names(item)
+        # FastAPI leaves out members that are null, also those of examples
+        content["paths"][INGEST_PATH]["post"]["responses"] = {str(each): said for each, said in answers.INGEST.items()}
         api.openapi_schema = content
     return api.openapi_schema
 
 
-def _route(path: str, item: dict[str, Any]) -> None:
-    """Say of a route's name what FastAPI does not: what it looks like, and examples. No such check of its own is made."""
+def _names(item: dict[str, Any]) -> None:
+    """Say of names in paths what FastAPI does not: what it looks like, and examples. FastAPI checks nothing itself."""
     for operation in item.values():
         if "HTTPValidationError" in str(operation["responses"].get("422")):
             del operation["responses"]["422"]
         for parameter in operation.get("parameters", ()):
-            if (parameter["in"], parameter["name"]) == ("path", "route") and path.startswith("/v1/"):
+            if parameter["in"] == "path":
                 parameter["schema"] = {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
+                parameter.setdefault("examples", {"name": {"value": "lake"}})
+            if parameter["name"] == "route":
                 parameter["examples"] = {name: {"value": value} for name, value in parameters.ROUTES.items()}
 
 

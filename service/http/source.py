@@ -49,7 +49,7 @@ class Http:
         )
         api.add_exception_handler(HTTPException, _not_ours)
         api.add_exception_handler(Exception, _failed)
-        api.add_api_route("/v1/{route}", self.post, methods=["POST"], response_class=Response, **openapi.INGEST)
+        api.add_api_route(openapi.INGEST_PATH, self.post, methods=["POST"], response_class=Response, **openapi.INGEST)
         api.add_api_route(
             "/v1/{route}", self.options, methods=["OPTIONS"], response_class=Response, **openapi.PREFLIGHT
         )

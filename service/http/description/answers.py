@@ -1,4 +1,4 @@
-"""Answers by status, with their headers, and examples. One that answers a request's example has its name (`bodies.py`)."""
+"""Answers by status, with headers and examples. One that answers a request's example has its name (`bodies.py`)."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -95,7 +95,7 @@ def _delivered(id: str, status: str = "delivered") -> dict[str, Any]:
 
 _NEGATIVE: Final = "#/amount: -1 is less than the minimum of 0 (and 1 more)"
 _INVALID: Final[dict[str, Any]] = {
-    "id": None,
+    "id": "o-3",
     "status": "invalid",
     "retryable": False,
     "error": {

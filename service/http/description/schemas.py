@@ -1,4 +1,4 @@
-"""The shapes of bodies and answers, in the JSON Schema of OpenAPI 3.1. Names are those of classes in generated clients."""
+"""The shapes of bodies and answers, in the JSON Schema of OpenAPI 3.1. Their names are classes of generated clients."""
 
 from typing import Any, Final
 

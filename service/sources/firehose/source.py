@@ -6,12 +6,13 @@ Documented: Amazon Data Firehose, "Understand HTTP endpoint delivery request and
 from collections.abc import Mapping
 from typing import Self
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from pydantic import Field, SecretStr, model_validator
 
 from service.errors import ConfigError
 from service.receiving.contract import PublicPort, SourceConfig
 from service.receiving.handover import Handover
+from service.sources.firehose.description import OPERATION
 from service.sources.firehose.endpoint import Endpoint
 from service.sources.firehose.keys import LEAST_KEY, MOST_KEY, AccessKeys
 from service.sources.firehose.records import MESSAGE_BYTES
@@ -121,8 +122,8 @@ class Firehose:
             f"/firehose/{self.name}",
             self._endpoint.post,
             methods=["POST"],
-            response_class=Response,
-            include_in_schema=False,
+            operation_id=f"firehose_{self.name}",
+            **OPERATION,
         )
 
     async def __aenter__(self) -> Self:
