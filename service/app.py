@@ -98,10 +98,10 @@ async def open_admin(stack: AsyncExitStack, config: Config, subject: Subject, me
 
 def undriven() -> Http:
     """The HTTP source without routes or lanes: enough to describe itself, and what sources may add to it."""
-    from service.sources.firehose.description import describe
+    from service.sources.firehose.description import describe_any
 
     found = Http(Admission(Pipeline({}, {}), ServerConfig(), Authenticator(None, {}), Meter()), Health())
-    describe(found.api)
+    describe_any(found.api)
     return found
 
 

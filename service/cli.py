@@ -1,5 +1,5 @@
 """The command line: `penstock serve | dev | check | doctor | config | send | key | healthcheck | dlq | journal |
-generate | top`.
+generate | top | openapi`.
 
 Exit codes: 0 all is well; 1 something failed, and it was said what; 2 wrong usage; 3 the service ended with events
 that it had to give back.
@@ -170,13 +170,13 @@ def send(
         raise typer.Exit(FAILED)
 
 
-@app.command(hidden=True)
+@app.command()
 def openapi(
     body: Annotated[
         list[str] | None, typer.Option(help="A media type to keep of requests; repeat. Absent: all.")
     ] = None,
 ) -> None:
-    """Print openapi.yaml, from the application."""
+    """Print the API's description (OpenAPI 3.1). For a generated client: `--body application/json`."""
     from service.app import undriven
     from service.http.openapi import as_yaml, with_bodies
 

@@ -107,7 +107,7 @@ def described(api: FastAPI) -> dict[str, Any]:
             license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         )
         content["components"] = {
-            "schemas": SCHEMAS,
+            "schemas": {**SCHEMAS, **api.state.schemas},
             "headers": HEADERS,
             "responses": ELSEWHERE,
             "securitySchemes": SECURITY,

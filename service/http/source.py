@@ -57,6 +57,7 @@ class Http:
         api.add_api_route("/readyz", self.readyz, methods=["GET"], **openapi.READYZ)
         api.openapi = lambda: openapi.described(api)  # type: ignore[method-assign]  # FastAPI's own way to extend it
         api.state.admission = admission
+        api.state.schemas = {}
         self.api = api
         self.app = Observed(api, admission)
 

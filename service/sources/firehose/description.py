@@ -4,12 +4,14 @@ A running service describes those that it has, by their names; `openapi.yaml` de
 Shapes and bounds: Amazon Data Firehose, "Understand HTTP endpoint delivery request and response specifications".
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Path, Response
 
 from service.http.answer import JSON
 from service.http.description.answers import headers
+from service.http.description.schemas import ref
 from service.sources.firehose.head import REQUEST_ID, VERSION
 
 _ID: Final = "2c1d4a6e-6d0b-4b0e-9a55-3b5e4b0d5f11"
@@ -18,7 +20,6 @@ _NOW: Final = 1_772_357_400_000
 
 _REQUEST: Final[dict[str, Any]] = {
     "type": "object",
-    "title": "FirehoseRequest",
     "description": "Records of one delivery.",
     "required": ["requestId", "records"],
     "properties": {
@@ -26,20 +27,12 @@ _REQUEST: Final[dict[str, Any]] = {
         "timestamp": {"type": "integer", "description": "Milliseconds since 1970."},
         "records": {
             "type": "array",
-            "items": {
-                "type": "object",
-                "title": "FirehoseRecord",
-                "required": ["data"],
-                "properties": {
-                    "data": {"type": "string", "description": "Base64 of a message, of the source's codec."}
-                },
-            },
+            "items": ref("FirehoseRecord"),
         },
     },
 }
 _ANSWER: Final[dict[str, Any]] = {
     "type": "object",
-    "title": "FirehoseAnswer",
     "description": "Whether the delivery is safe as a whole.",
     "required": ["requestId", "timestamp"],
     "properties": {
@@ -49,6 +42,13 @@ _ANSWER: Final[dict[str, Any]] = {
     },
 }
 
+_RECORD: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "description": "Base64 of a message, of the source's codec."}},
+}
+SCHEMAS: Final = {"FirehoseRequest": _REQUEST, "FirehoseRecord": _RECORD, "FirehoseAnswer": _ANSWER}
+
 
 def _header(name: str, description: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"name": name, "in": "header", "description": description, "schema": schema, **more}
@@ -56,7 +56,7 @@ def _header(name: str, description: str, schema: dict[str, Any], **more: Any) ->
 
 def _answer(description: str, *more: str, trouble: str | None = None) -> dict[str, Any]:
     value = {"requestId": _ID, "timestamp": _NOW} | ({} if trouble is None else {"errorMessage": trouble})
-    content = {JSON: {"schema": _ANSWER, "examples": {"delivery": {"value": value}}}}
+    content = {JSON: {"schema": ref("FirehoseAnswer"), "examples": {"delivery": {"value": value}}}}
     return {"description": description, "headers": headers(*more), "content": content}
 
 
@@ -83,7 +83,7 @@ OPERATION: Final[dict[str, Any]] = {
             "description": "As Firehose sends it; may be compressed.",
             "content": {
                 JSON: {
-                    "schema": _REQUEST,
+                    "schema": ref("FirehoseRequest"),
                     "examples": {
                         "delivery": {
                             "summary": 'One record, `{"order":"o-1","customer":{"id":"c-7"}}`.',
@@ -119,10 +119,16 @@ OPERATION: Final[dict[str, Any]] = {
 }
 
 
-def describe(api: FastAPI) -> None:
+def describe(api: FastAPI, path: str, endpoint: Callable[..., Awaitable[Response]], **named: str) -> None:
+    """Add the endpoint to the application and to its description."""
+    api.state.schemas |= SCHEMAS
+    api.add_api_route(path, endpoint, methods=["POST"], **named, **OPERATION)
+
+
+def describe_any(api: FastAPI) -> None:
     """Let the description have the endpoint of any source."""
 
-    async def delivery(source: Annotated[str, Path(description="Name of the source.")]) -> None:
-        del source
+    async def delivery(source: Annotated[str, Path(description="Name of the source.")]) -> Response:
+        raise NotImplementedError(source)
 
-    api.add_api_route("/firehose/{source}", delivery, methods=["POST"], operation_id="firehose", **OPERATION)
+    describe(api, "/firehose/{source}", delivery, operation_id="firehose")

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, model_validator
 from service.errors import ConfigError
 from service.receiving.contract import PublicPort, SourceConfig
 from service.receiving.handover import Handover
-from service.sources.firehose.description import OPERATION
+from service.sources.firehose.description import describe
 from service.sources.firehose.endpoint import Endpoint
 from service.sources.firehose.keys import LEAST_KEY, MOST_KEY, AccessKeys
 from service.sources.firehose.records import MESSAGE_BYTES
@@ -118,13 +118,7 @@ class Firehose:
             max_records=config.max_records,
             memory=config.memory,
         )
-        app.add_api_route(
-            f"/firehose/{self.name}",
-            self._endpoint.post,
-            methods=["POST"],
-            operation_id=f"firehose_{self.name}",
-            **OPERATION,
-        )
+        describe(app, f"/firehose/{self.name}", self._endpoint.post, operation_id=f"firehose_{self.name}")
 
     async def __aenter__(self) -> Self:
         if self._endpoint is not None:
