@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.http.description import answers, bodies, parameters
-from service.http.description.answers import ELSEWHERE, HEADERS, health
+from service.http.description.answers import ELSEWHERE, health
+from service.http.description.headers import HEADERS
 from service.http.description.schemas import SCHEMAS
 
 DESCRIPTION = """Takes events, validates each one, fans it out, and says of every single event what became of it.

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from service.app import undriven
+from service.errors import Code
 from service.http.answer import Result, Status
 from service.http.openapi import as_yaml
 
@@ -48,7 +49,7 @@ def nested(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for key in ("items", "additionalProperties"):
         if isinstance(inner := schema.get(key), dict):
             yield from nested(inner)
-    for inner in [*schema.get("properties", {}).values(), *schema.get("oneOf", [])]:
+    for inner in [*schema.get("properties", {}).values(), *schema.get("oneOf", []), *schema.get("anyOf", [])]:
         yield from nested(inner)
 
 
@@ -69,10 +70,39 @@ def test_every_operation_is_named_once_and_answers(document: dict[str, Any]) -> 
     names = [operation["operationId"] for _, _, operation in found]
     assert len(set(names)) == len(names)
     for path, _, operation in found:
+        assert re.fullmatch(r"[a-z]+", operation["operationId"])
         assert operation["summary"]
+        assert operation["description"]
+        assert len(operation["tags"]) == 1
         assert operation["responses"], path
         assert all(re.fullmatch(r"[1-5]\d\d", status) for status in operation["responses"])
         assert all(response["description"] for response in operation["responses"].values())
+        assert all(parameter["description"] for parameter in operation.get("parameters", ()))
+
+
+def test_every_body_and_every_answer_has_an_example_and_every_answer_the_id_of_its_request(
+    document: dict[str, Any],
+) -> None:
+    for path, _, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if "$ref" in answer:
+                continue
+            assert "X-Request-Id" in answer["headers"], f"{path} {status}"
+            for media in answer.get("content", {}).values():
+                assert media.get("examples") or status == "429", f"{path} {status}"
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            assert all(example.get("summary") for example in media["examples"].values())
+
+
+def test_every_schema_of_a_name_is_described_and_used(document: dict[str, Any]) -> None:
+    text = FILE.read_text("utf-8")
+    for name, schema in document["components"]["schemas"].items():
+        assert schema["description"], name
+        assert f"'#/components/schemas/{name}'" in text, name
+
+
+def test_the_codes_are_those_of_the_service(document: dict[str, Any]) -> None:
+    assert document["components"]["schemas"]["ErrorCode"]["enum"] == [each.value for each in Code]
 
 
 def test_every_parameter_of_a_path_is_declared_and_none_twice(document: dict[str, Any]) -> None:
@@ -92,7 +122,9 @@ def test_every_security_scheme_that_is_used_exists(document: dict[str, Any]) -> 
 
 
 def test_every_schema_has_known_types_and_requires_what_it_has(document: dict[str, Any]) -> None:
-    found = list(schemas(document))
+    found = list(schemas(document["paths"]))
+    for each in document["components"]["schemas"].values():
+        found += nested(each)
     assert len(found) > 20
     for schema in found:
         types = schema.get("type", [])
@@ -102,28 +134,13 @@ def test_every_schema_has_known_types_and_requires_what_it_has(document: dict[st
 
 def test_the_ingest_operation_has_every_status_of_the_design(document: dict[str, Any]) -> None:
     responses = document["paths"]["/v1/{route}"]["post"]["responses"]
-    assert set(responses) == {
-        "200",
-        "202",
-        "207",
-        "400",
-        "401",
-        "403",
-        "404",
-        "408",
-        "413",
-        "415",
-        "422",
-        "429",
-        "500",
-        "503",
-    }
-    for status in ("207", "503"):
+    ours = {"200", "202", "207", "400", "401", "403", "404", "408", "413", "415", "422", "429", "500", "503"}
+    assert set(responses) == ours
+    for status in ("207", "429", "503"):
         assert "Retry-After" in responses[status]["headers"]
+    assert "WWW-Authenticate" in responses["401"]["headers"]
 
 
 def test_a_result_has_the_members_that_are_described(document: dict[str, Any]) -> None:
-    answers = document["paths"]["/v1/{route}"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
-    described = set(answers["properties"]["results"]["items"]["properties"])
     full = Result(0, "a", Status.FAILED, True, 503, True, {"a": Status.UNKNOWN}, {"code": "c"})
-    assert described == set(full.members())
+    assert set(document["components"]["schemas"]["Result"]["properties"]) == set(full.members())

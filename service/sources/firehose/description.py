@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import FastAPI, Path, Response
 
 from service.http.answer import JSON
-from service.http.description.answers import headers
+from service.http.description.headers import headers
 from service.http.description.schemas import ref
 from service.sources.firehose.head import REQUEST_ID, VERSION
 
@@ -44,6 +44,7 @@ _ANSWER: Final[dict[str, Any]] = {
 
 _RECORD: Final[dict[str, Any]] = {
     "type": "object",
+    "description": "One record of the stream.",
     "required": ["data"],
     "properties": {"data": {"type": "string", "description": "Base64 of a message, of the source's codec."}},
 }
