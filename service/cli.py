@@ -101,17 +101,22 @@ def check(config: File = None) -> None:
 
 
 @app.command()
-def doctor(config: File = None) -> None:
-    """Check the configuration and, over the network, every destination and source. Sends no data."""
+def doctor(
+    config: File = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check the configuration and, over the network, every destination and source. Sends no data.
+
+    Says what was found and what to do. Exits with 1 only for problems; warnings and notes are told.
+    """
     import asyncio
 
-    from service.doctor import examine
+    from service.doctor import report
+    from service.doctor.collecting import examine
 
-    found = loaded(config)
-    troubles = asyncio.run(examine(found))
-    for name, trouble in troubles.items():
-        typer.echo(f"{name}: {trouble or 'ok'}")
-    if any(troubles.values()):
+    found = asyncio.run(examine(loaded(config)))
+    typer.echo(report.as_json(found) if as_json else report.as_text(found), nl=False)
+    if any(map(report.problems, found)):
         raise typer.Exit(FAILED)
 
 

@@ -21,7 +21,7 @@ from service.config.quotas import QuotasConfig
 from service.config.settings import LAST_ANSWERS_SECONDS, ServerConfig
 from service.delivery.health import Health, Phase
 from service.delivery.pipeline import Pipeline
-from service.doctor import probe
+from service.doctor.probing import probe
 from service.http.admission import Admission
 from service.http.connections import Connections
 from service.http.direct import DirectProtocol

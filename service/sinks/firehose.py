@@ -2,7 +2,7 @@
 
 import re
 from binascii import b2a_base64
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar, Self, TypedDict
 
@@ -16,8 +16,10 @@ from service.aws.requests import Operation, body_of
 from service.aws.results import by_index
 from service.aws.session import client, proxied
 from service.aws.settings import AwsConfig
+from service.finding import Finding
 from service.outcome import DELIVERED, Outcome
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
+from service.sinks.firehose_examination import examined
 from service.sinks.packing import Compression, Form, Packing, packed, with_linger
 from service.units import ByteSize, Duration
 
@@ -193,6 +195,10 @@ class Firehose:
             raise ProbeError(
                 f"{what} in {region} reads from another source ({source}): only a Direct PUT stream is put to"
             )
+
+    def examine(self) -> AsyncIterator[Finding]:
+        """See `Examined`."""
+        return examined(self._client, self._config.delivery_stream, self._stream)
 
     async def __aenter__(self) -> Self:
         settings = self._config

@@ -4,7 +4,7 @@ with acks=all; CloudEvents attributes travel as headers (CloudEvents 1.0, Kafka 
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from service.aws.permission import OfCluster, Permission
 from service.errors import ConfigError, SettingErrors
 from service.event import Event
+from service.finding import Finding
 from service.kafka.errors import advice, reason_of
 from service.kafka.properties import checked_topic
 from service.kafka.settings import KafkaConfig
@@ -22,6 +23,7 @@ from service.kafka.trial import refusals
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
 from service.sinks.kafka_errors import ACCESS, UNCLEAR, refused, retry_for
+from service.sinks.kafka_examination import examined
 from service.sinks.kafka_headers import headers
 from service.sinks.kafka_producer import Client
 from service.sinks.kafka_properties import (
@@ -218,6 +220,11 @@ class Kafka:
             reason = reason_of(error)
             hint = advice(reason, ACCESS) or "try again once the brokers are healthy"
             raise ProbeError(f"{self._place()}: {error.str()}; {hint}")
+
+    def examine(self) -> AsyncIterator[Finding]:
+        """See `Examined`."""
+        config = self._config
+        return examined(config, config.topic, config.max_message + HEADROOM_BYTES, ACCESS)
 
     def _place(self) -> str:
         return f"topic {self._config.topic!r} at {self._config.brokers}"

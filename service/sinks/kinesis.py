@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,8 +20,10 @@ from service.aws.settings import AwsConfig
 from service.aws.shardmap import ShardMap, Unknown, hash_key
 from service.errors import ConfigError
 from service.event import Event
+from service.finding import Finding
 from service.outcome import DELIVERED, Outcome, Reason, Retry
 from service.sinks.contract import Batch, Limits, Pace, ProbeError, SinkConfig
+from service.sinks.kinesis_examination import AUTOMATIC, examined
 from service.sinks.kinesis_records import (
     ID_BYTES,
     RECORDS,
@@ -54,10 +56,6 @@ REQUEST_OVERHEAD_BYTES = 330
 """And for each event: the rest of its record in JSON, in both places, and what is known of it until the answer."""
 _MIB = 2**20
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
-_AUTOMATIC = (
-    "the stream spreads records itself (RecordDistributionStrategy AUTO): consumers would drop aggregated events; "
-    "set `aggregate: none`, or the stream's strategy to USER_PARTITION_KEY"
-)
 
 
 class Kinesis:
@@ -199,7 +197,7 @@ class Kinesis:
             put = one_each(batch.events)
         elif self.shards.automatic:
             self.shards.doubt()
-            return [Retry(Reason.MISCONFIGURED, detail=_AUTOMATIC)] * len(batch)
+            return [Retry(Reason.MISCONFIGURED, detail=AUTOMATIC)] * len(batch)
         elif self.shards.known and self.shards.automatic is not None:
             put = aggregated(batch.events, self.shards, self._packing)
         else:
@@ -244,9 +242,8 @@ class Kinesis:
         summary = answer.get("StreamDescriptionSummary", {})
         self.shards.learn_strategy(summary)
         if self._aggregates and self.shards.automatic:
-            raise ProbeError(f"{what} in {region} cannot be aggregated to: {_AUTOMATIC}")
-        status = summary.get("StreamStatus", "ACTIVE")
-        if status not in ("ACTIVE", "UPDATING"):
+            raise ProbeError(f"{what} in {region} cannot be aggregated to: {AUTOMATIC}")
+        if (status := summary.get("StreamStatus", "ACTIVE")) not in ("ACTIVE", "UPDATING"):
             raise ProbeError(f"{what} in {region} is {status}: it takes no records until it is ACTIVE")
         allowed = summary.get("MaxRecordSizeInKiB", 1024) * 1024
         if allowed < self.limits.event_bytes:
@@ -255,6 +252,11 @@ class Kinesis:
                 extra={"sink": self.name, "max_record": self.limits.event_bytes, "allowed": allowed},
             )
         await self._probe_shards(what, region)
+
+    def examine(self) -> AsyncIterator[Finding]:
+        """See `Examined`."""
+        known = self._config.stream, self._target, self.shards
+        return examined(self._client, *known, self.limits.event_bytes, self._aggregates)
 
     async def _probe_shards(self, what: str, region: str) -> None:
         try:
@@ -290,7 +292,7 @@ class Kinesis:
         self.shards.learn_strategy(answer.get("StreamDescriptionSummary", {}))
         if self.shards.automatic:
             await self._exit.aclose()
-            raise ConfigError([f"sinks.{self.name}.aggregate: {_AUTOMATIC}"])
+            raise ConfigError([f"sinks.{self.name}.aggregate: {AUTOMATIC}"])
 
     async def __aexit__(self, *_: object) -> None:
         await self._exit.aclose()

@@ -1,7 +1,7 @@
 """The sqs sink: events as messages of an SQS queue, standard or FIFO, one each or packed (SendMessageBatch)."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar, Self, TypedDict
 
@@ -16,9 +16,11 @@ from service.aws.requests import Operation, encode
 from service.aws.session import client
 from service.aws.settings import AwsConfig
 from service.event import Event
+from service.finding import Finding
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
 from service.sinks.packing import Compression, Form, Packing, packed, with_linger
+from service.sinks.sqs_examination import examined
 from service.sinks.sqs_message import attributes, failed, identity, unfit
 from service.units import ByteSize, Duration
 
@@ -260,6 +262,12 @@ class Sqs:
                 "the queue takes smaller messages than `max_message` says; lower it, or raise the queue's limit",
                 extra={"sink": self.name, "max_message": self._config.max_message, "allowed": allowed},
             )
+
+    def examine(self) -> AsyncIterator[Finding]:
+        """See `Examined`."""
+        config = self._config
+        ordered = config.order == "key"
+        return examined(self._client, self._find(), config.queue, message_bytes=config.max_message, ordered=ordered)
 
     async def __aenter__(self) -> Self:
         settings = self._config

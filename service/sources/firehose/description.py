@@ -120,10 +120,10 @@ OPERATION: Final[dict[str, Any]] = {
 }
 
 
-def describe(api: FastAPI, path: str, endpoint: Callable[..., Awaitable[Response]], **named: str) -> None:
+def describe(api: FastAPI, path: str, endpoint: Callable[..., Awaitable[Response]], operation_id: str) -> None:
     """Add the endpoint to the application and to its description."""
     api.state.schemas |= SCHEMAS
-    api.add_api_route(path, endpoint, methods=["POST"], **named, **OPERATION)
+    api.add_api_route(path, endpoint, methods=["POST"], operation_id=operation_id, **OPERATION)
 
 
 def describe_any(api: FastAPI) -> None:

@@ -4,7 +4,7 @@ before it in its partition is: at least once, in order.
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Literal, Self
 
@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from service.aws.permission import OfCluster, Permission, literal
 from service.delivery.route import Route
 from service.errors import SettingErrors
+from service.finding import Finding
 from service.kafka.connection import built, connection
 from service.kafka.errors import advice, reason_of
 from service.kafka.properties import checked_topic
@@ -26,6 +27,7 @@ from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError, SinkConfig
 from service.sources.kafka.assignment import Assignment
 from service.sources.kafka.condition import no_topic
+from service.sources.kafka.examination import examined
 from service.sources.kafka.polling import Polling, batch_messages
 from service.sources.kafka.prefix import names
 from service.sources.kafka.properties import OWNED, WHY_OWNED, librdkafka
@@ -260,6 +262,10 @@ class Kafka:
                 raise ProbeError(f"no topic that this client may see fits {topic!r}; correct it, or create one")
             if not topic.startswith("^") and topic not in found:
                 raise ProbeError(no_topic(topic))
+
+    def examine(self) -> AsyncIterator[Finding]:
+        """See `Examined`."""
+        return examined(self._config, self._config.topics, self._config.group, _ACCESS)
 
 
 def _topics(config: Kafka.Config) -> set[str]:

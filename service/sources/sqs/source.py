@@ -16,12 +16,14 @@ from service.aws.permission import Key, Permission
 from service.aws.queue import Queue
 from service.aws.session import client
 from service.aws.settings import AwsConfig
+from service.finding import Finding
 from service.receiving.contract import SourceConfig
 from service.receiving.handover import Handover
 from service.sinks.contract import ProbeError, SinkConfig
 from service.sources.sqs.calls import CALL_SECONDS, Calls
 from service.sources.sqs.condition import Condition
 from service.sources.sqs.deletion import Deletion
+from service.sources.sqs.examination import examined
 from service.sources.sqs.flight import Flight
 from service.sources.sqs.groups import Groups
 from service.sources.sqs.message import PER_MESSAGE_BYTES, SqsMessage
@@ -238,6 +240,20 @@ class Sqs:
                 await calls.length()
             except AWS_ERRORS as error:
                 raise ProbeError(calls.advice(retry_for(error), action)) from error
+
+    async def examine(self) -> AsyncIterator[Finding]:
+        """See `Examined`."""
+        config = self._config
+        async with client("sqs", config, concurrency=1, call_timeout=CALL_SECONDS) as made:
+            found = examined(
+                made,
+                self._queue.find(made),
+                config.queue,
+                visibility=config.visibility,
+                max_receives=config.max_receives,
+            )
+            async for finding in found:
+                yield finding
 
 
 class _Running:
