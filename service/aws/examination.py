@@ -109,10 +109,7 @@ def encryption(key: str | None, actions: str) -> Finding:
     )
 
 
-def untried(action: str) -> Finding:
-    """The permission that only data would show."""
-    return note(
-        "permission",
-        f"{action} is not tried: that would send data",
-        "`penstock generate iam-policy` prints what the role needs; a refusal shows in /status as access_denied",
-    )
+def untried(*actions: str) -> Finding:
+    """The permissions that only data would show."""
+    names = ", ".join(actions)
+    return note("permission", f"not tried, for no data is moved: {names}; a refusal shows as access_denied in /status")

@@ -68,12 +68,18 @@ def key(attributes: Attributes, actions: str) -> Finding:
     return encryption(attributes.get("KmsMasterKeyId"), actions)
 
 
-def redrive(attributes: Attributes, least: int) -> Finding:
-    """After how many receipts SQS itself takes a message away. `least`: fewer lose messages that are only delayed."""
+def redrive(attributes: Attributes, ours: int, least: int) -> Finding:
+    """After how many receipts SQS itself takes a message away; fewer than `least` take what is only delayed.
+
+    `ours`: after how many we do; 0 for never.
+    """
     policy = json.loads(attributes.get("RedrivePolicy") or "{}")
     most = int(policy.get("maxReceiveCount", 0))
+    if not most and ours:
+        return ok("redrive", f"none; after {ours} receipts a message goes to our dead letters")
     if not most:
-        return note("redrive", "none: a message that never settles comes again until it is too old")
+        told = "none, nor `max_receives`: a message that ends the service comes again until it is too old"
+        return note("redrive", told, "set `max_receives`, such as 10, or give the queue a redrive policy")
     target = str(policy.get("deadLetterTargetArn", "")).rpartition(":")[2]
     if most < least:
         return warning(

@@ -66,11 +66,17 @@ def _volume(config: Config) -> Iterator[Finding]:
     if free < needed:
         yield warning(
             "journal space",
-            f"{format_size(free)} are free; max_bytes and min_free are {format_size(needed)}",
+            f"{_rounded(free)} are free; max_bytes and min_free are {format_size(needed)}",
             "a larger volume, or a lower journal.max_bytes: the disk would be full before the journal is",
         )
     else:
-        yield ok("journal space", f"{format_size(free)} are free for {format_size(needed)}")
+        yield ok("journal space", f"{_rounded(free)} are free for {format_size(needed)}")
+
+
+def _rounded(size: int) -> str:
+    """Down to what one reads."""
+    unit = 2**30 if size >= 10 * 2**30 else 2**20
+    return format_size(size // unit * unit)
 
 
 def _existing(path: Path) -> Path:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented there, and imported from elsewhere
     AdminClient,
-    ConfigResource,  # type: ignore[attr-defined]  # imported there, and documented here
-    OffsetSpec,  # type: ignore[attr-defined]
+    ConfigResource,
+    OffsetSpec,
 )
 
 from service.errors import SettingErrors
@@ -43,13 +43,15 @@ class Cluster:
         self._access = access
         complaints: list[KafkaError] = []
         try:
-            # an AdminClient is a producer, which would warn, on stderr, of a consumer's properties
-            self._admin = built(AdminClient, {"log_level": 3, **connection(config), "error_cb": complaints.append})
+            # silent: an AdminClient would write of each attempt, and of a consumer's properties, on stderr
+            self._admin = built(AdminClient, {"log_level": 0, **connection(config), "error_cb": complaints.append})
             self.metadata = self._admin.list_topics(timeout=_SECONDS)
         except KafkaException as refusal:
             if hasattr(self, "_admin"):
                 self._admin.poll(0)
-            cause = next((each for each in complaints if reason_of(each) is Reason.CREDENTIALS), refusal.args[0])
+            # librdkafka's own complaint is nearer to the cause than a time-out, the first of them nearest
+            known = [*complaints, refusal.args[0]]
+            cause = next((each for each in known if reason_of(each) is Reason.CREDENTIALS), known[0])
             credentials = reason_of(cause) is Reason.CREDENTIALS
             do = advice(Reason.CREDENTIALS if credentials else Reason.UNREACHABLE, access)
             about = "credentials" if credentials else "brokers"
@@ -194,7 +196,7 @@ class Cluster:
         wanted = [ConsumerGroupTopicPartitions(group, parts)]
         committed = self._admin.list_consumer_group_offsets(wanted, request_timeout=_SECONDS)[group].result()
         ends: dict[TopicPartition, Any] = self._admin.list_offsets(
-            dict.fromkeys(parts, OffsetSpec.latest()),  # type: ignore[no-untyped-call]
+            {part: OffsetSpec.latest() for part in parts},  # type: ignore[no-untyped-call]
             request_timeout=_SECONDS,
         )
         last = {(part.topic, part.partition): future.result().offset for part, future in ends.items()}

@@ -16,8 +16,10 @@ from unittest import mock
 
 from aiohttp import web
 
+from tests.contract import fake_sts
 from tests.contract.fake_message import unfit
 from tests.contract.fake_shards import FakeShards
+from tests.contract.fake_sts import Call
 
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _MIB = 2**20
@@ -44,18 +46,6 @@ class Refusal(Exception):
     message: str = "no"
     raw: bytes | None = None
     """The body instead of the protocol's JSON, as a proxy in between would answer."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A call as it arrived."""
-
-    operation: str
-    params: Answer
-    access_key: str
-    region: str
-    token: str = ""
-    """The session token, of a role."""
 
 
 class FakeAws:
@@ -85,6 +75,12 @@ class FakeAws:
         self.refusal: Refusal | None = None
         self.short = False
         """Take all, and answer with one result too few."""
+        self.date = ""
+        """What answers have as `Date`; empty for the time."""
+        self.iam_words = "no"
+        """What is said to a caller who is denied something."""
+        self.arn = "arn:aws:sts::123456789012:assumed-role/penstock/task"
+        """Who the caller is."""
         self.resets = False
         """Break the connection after the request has been read."""
         self._let_go: asyncio.Event | None = None
@@ -138,7 +134,7 @@ class FakeAws:
         if scope is None:
             return _error(Refusal("MissingAuthenticationTokenException"))
         if scope[3] == "sts":
-            return self._assume_role(await request.post(), scope[1], scope[2])
+            return self._dated(fake_sts.answered(self, await request.post(), scope[1], scope[2]))
         operation = request.headers["X-Amz-Target"].partition(".")[2]
         params = json.loads(body)
         token = request.headers.get("X-Amz-Security-Token", "")
@@ -149,29 +145,18 @@ class FakeAws:
             return web.Response(status=500)
         try:
             if operation in self.denied:
-                raise Refusal("AccessDeniedException")
+                raise Refusal("AccessDeniedException", message=self.iam_words)
             if self.refusal is not None:
                 raise self.refusal
             answer = _OPERATIONS[operation](self, params)
         except Refusal as refusal:
-            return _error(refusal)
-        return web.Response(body=json.dumps(answer).encode(), content_type=request.content_type)
+            return self._dated(_error(refusal))
+        return self._dated(web.Response(body=json.dumps(answer).encode(), content_type=request.content_type))
 
-    def _assume_role(self, form: Any, access_key: str, region: str) -> web.Response:
-        """STS speaks the query protocol. The keys it gives name the role and the external id."""
-        params = {name: str(value) for name, value in form.items()}
-        self.calls.append(Call("AssumeRole", params, access_key, region))
-        if self.role_refusal is not None:
-            told = f"<ErrorResponse><Error><Code>{self.role_refusal.code}</Code></Error></ErrorResponse>"
-            return web.Response(status=self.role_refusal.status, text=told, content_type="text/xml")
-        name = params["RoleArn"].rpartition("/")[2]
-        self.roles_given += 1
-        return web.Response(
-            text=f"<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>assumed-{name}</AccessKeyId>"
-            f"<SecretAccessKey>s</SecretAccessKey><SessionToken>t{self.roles_given}</SessionToken>"
-            f"<Expiration>{self.roles_expire}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
-            content_type="text/xml",
-        )
+    def _dated(self, answer: web.Response) -> web.Response:
+        if self.date:
+            answer.headers["Date"] = self.date
+        return answer
 
     # --- Kinesis
 

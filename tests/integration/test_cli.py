@@ -175,7 +175,7 @@ def test_check_counts_sources_and_doctor_asks_them(tmp_path: Path) -> None:
         "sources: {stream: {type: firehose, codec: json, route: orders}}\n",
     )
     assert penstock("check", folder=tmp_path).stdout == "penstock.yaml: no mistakes; 2 sinks, 1 route, 1 source\n"
-    assert "source stream: ok\n" in penstock("doctor", folder=tmp_path).stdout
+    assert "source stream\n  ok       use" in penstock("doctor", folder=tmp_path).stdout
 
 
 def test_what_config_prints_passes_check_elsewhere(tmp_path: Path) -> None:
@@ -203,10 +203,14 @@ def test_doctor_asks_every_destination(tmp_path: Path) -> None:
     (tmp_path / "data" / "20260101T000000Z-0.ndjson.open").mkdir()
     done = penstock("doctor", folder=tmp_path)
     assert done.returncode == 1
-    assert "good: ok\n" in done.stdout
-    (bad,) = [line for line in done.stdout.splitlines() if line.startswith("bad: ")]
+    assert "sink good\n  ok " in done.stdout
+    (bad,) = [line for line in done.stdout.splitlines() if line.startswith("  problem ")]
     assert "Is a directory" in bad
+    assert done.stdout.endswith("\n1 problem\n") or ", " in done.stdout.splitlines()[-1]
     assert "Traceback" not in done.stderr
+    found = json.loads(penstock("doctor", "--json", folder=tmp_path).stdout)
+    assert found["problems"] == 1
+    assert {each["of"] for each in found["findings"]} == {"machine", "sink good", "sink bad"}
     assert penstock("doctor", "-c", write(tmp_path, MEMORY), folder=tmp_path).returncode == 0
 
 

@@ -179,7 +179,8 @@ async def test_each_message_group_arrives_in_its_order_through_an_end_and_a_begi
 @pytest.mark.parametrize("front", [""], indirect=True, ids=["standard"])
 async def test_doctor_asks_the_queue_of_a_source(front: Front) -> None:
     front.serving("0s")
-    assert "source incoming: ok" in front.doctor()
+    assert "source incoming\n  ok " in front.doctor()
     front.name = "no-such-queue"
     front.serving("0s")
-    assert "source incoming: queue 'no-such-queue' does not exist" in front.doctor()
+    assert "source incoming\n  problem " in (said := front.doctor())
+    assert "queue 'no-such-queue' does not exist" in said

@@ -6,7 +6,7 @@ from typing import Any
 from service.aws.examination import Refused, clock, untried
 from service.aws.queue import Queue
 from service.aws.queue_examination import attributes_of, existence, fifo, key, redrive, retention
-from service.finding import Finding, note, ok
+from service.finding import Finding, ok
 from service.units import format_duration
 
 _LEAST_RECEIPTS = 5
@@ -33,16 +33,10 @@ async def examined(
         f"{format_duration(visibility)} by our setting, extended while a message is held; the queue's own, "
         f"{format_duration(float(attributes.get('VisibilityTimeout', 30)))}, is not used",
     )
-    least = max(_LEAST_RECEIPTS, max_receives + 1)
-    finding = redrive(attributes, least)
-    yield finding
-    if not max_receives and "RedrivePolicy" not in attributes:
-        yield note(
-            "poison", "a message that ends the service would come again for ever", "set `max_receives`, such as 10"
-        )
+    yield redrive(attributes, max_receives, max(_LEAST_RECEIPTS, max_receives + 1))
     for each in fifo(Queue.parse(named), attributes):
         yield each
     for each in retention(attributes):
         yield each
     yield key(attributes, "kms:Decrypt")
-    yield untried("sqs:ReceiveMessage")
+    yield untried("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility")
