@@ -5,6 +5,7 @@ what a broker or its ACLs do not let be seen is a note.
 """
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -24,6 +25,11 @@ from service.outcome import Reason
 from service.units import counted, format_size
 
 _SECONDS: Final = 5.0
+_COORDINATOR: Final = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 Configuration = Mapping[str, str]
 
 
@@ -177,7 +183,7 @@ class Cluster:
     def group(self, name: str, topics: Iterable[str]) -> Iterator[Finding]:
         """Who is in a consumer group, and how much of the topics it has not settled."""
         try:
-            described = self._admin.describe_consumer_groups([name], request_timeout=_SECONDS)[name].result()
+            described = self._group(name)
             members = counted(len(described.members), "member")
             yield ok("group", f"{name}: {described.state.name}, {members}")
             yield self._lag(name, topics)
@@ -189,6 +195,17 @@ class Cluster:
                 yield problem("group", f"{name}: {error.str()}", self._access)
             else:
                 yield note("group", f"{name}: cannot be seen: {error.str()}")
+
+    def _group(self, name: str) -> Any:
+        """Raises KafkaException. A first group has no coordinator until Kafka has made its topic of offsets."""
+        for pause in (0.5, 2.0, None):
+            try:
+                return self._admin.describe_consumer_groups([name], request_timeout=_SECONDS)[name].result()
+            except KafkaException as refusal:
+                if pause is None or refusal.args[0].code() not in _COORDINATOR:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
 
     def _lag(self, group: str, topics: Iterable[str]) -> Finding:
         """Raises KafkaException."""

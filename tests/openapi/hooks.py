@@ -8,7 +8,7 @@ from schemathesis import GenerationMode
 _ROUTES = ("orders", "notes", "events", "notes")
 
 
-@schemathesis.hook
+@schemathesis.hook  # type: ignore[untyped-decorator]  # it is installed beside the tools
 def map_case(context: Any, case: Any) -> Any:
     """Of what is made up and sound: names become known ones; headers that need others beside them mostly go.
 
@@ -28,7 +28,7 @@ def map_case(context: Any, case: Any) -> Any:
     return case
 
 
-@schemathesis.serializer("application/x-ndjson", "application/jsonl", "*/*")
+@schemathesis.serializer("application/x-ndjson", "application/jsonl", "*/*")  # type: ignore[untyped-decorator]
 def text(context: Any, value: Any) -> bytes:
     """The bytes of a body that is text."""
     del context
