@@ -6,7 +6,7 @@ what a broker or its ACLs do not let be seen is a note.
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -16,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented 
     OffsetSpec,
 )
 
+from service.aws.settings import AwsConfig
 from service.errors import SettingErrors
 from service.finding import Finding, note, ok, problem, warning
 from service.kafka.connection import built, connection
@@ -31,6 +32,18 @@ _COORDINATOR: Final = (
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 )
 Configuration = Mapping[str, str]
+
+
+async def signer(config: KafkaConfig) -> AsyncIterator[Finding]:
+    """Whose credentials sign the tokens for MSK; nothing without `auth: iam`."""
+    iam = config.auth.iam if config.auth is not None else None
+    if iam is None:
+        return
+    from service.aws.examination import caller  # the SDK, which a client without IAM need not load
+
+    settings = AwsConfig(role_arn=iam.role_arn, external_id=iam.external_id)
+    async for finding in caller(settings, config.token_region()):
+        yield finding
 
 
 class Unreachable(Exception):

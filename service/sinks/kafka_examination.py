@@ -3,13 +3,15 @@
 from collections.abc import AsyncIterator
 
 from service.finding import Finding, ok, warning
-from service.kafka.examination import Cluster, Configuration, Unreachable
+from service.kafka.examination import Cluster, Configuration, Unreachable, signer
 from service.kafka.settings import KafkaConfig
 from service.threads import off_loop
 
 
 async def examined(config: KafkaConfig, topic: str, needed: int, access: str) -> AsyncIterator[Finding]:
     """Brokers, topic, replicas, message size, clean-up and permission. `needed`: bytes of the largest message."""
+    async for finding in signer(config):
+        yield finding
     for finding in await off_loop(_all, config, topic, needed, access):
         yield finding
 

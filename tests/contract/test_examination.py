@@ -120,6 +120,22 @@ async def test_a_clock_that_is_off_is_told_by_whoever_answers(
     assert (await sink(aws, tmp_path, "kinesis"))["clock"].level is level
 
 
+async def test_who_signs_the_tokens_of_a_kafka_client_is_told_before_its_brokers(aws: FakeAws, tmp_path: Path) -> None:
+    found = await asked(
+        aws, tmp_path, "sink out", "type: kafka, brokers: '127.0.0.1:1', topic: t, auth: iam, tls: false"
+    )
+    assert found["credentials"].found.startswith(aws.arn)
+    assert found["brokers"].level is Level.PROBLEM
+
+
+async def test_a_firehose_that_calls_us_is_told_what_it_needs(aws: FakeAws, tmp_path: Path) -> None:
+    more = "sources: {lake: {type: firehose, codec: json, route: orders%s}}\n"
+    found = await asked(aws, tmp_path, "source lake", "type: memory", more % "")
+    assert (found["endpoint"].level, found["access key"].level) == (Level.NOTE, Level.WARNING)
+    keyed = ", access_keys: [0123456789abcdef]"
+    assert (await asked(aws, tmp_path, "source lake", "type: memory", more % keyed))["access key"].level is Level.OK
+
+
 async def test_without_an_endpoint_of_its_own_sts_is_not_asked(aws: FakeAws, tmp_path: Path) -> None:
     del os.environ["AWS_ENDPOINT_URL_STS"]
     found = await asked(aws, tmp_path, "credentials", "type: sqs, queue: jobs")

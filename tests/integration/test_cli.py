@@ -175,7 +175,7 @@ def test_check_counts_sources_and_doctor_asks_them(tmp_path: Path) -> None:
         "sources: {stream: {type: firehose, codec: json, route: orders}}\n",
     )
     assert penstock("check", folder=tmp_path).stdout == "penstock.yaml: no mistakes; 2 sinks, 1 route, 1 source\n"
-    assert "source stream\n  ok       use" in penstock("doctor", folder=tmp_path).stdout
+    assert "source stream\n  note     endpoint" in penstock("doctor", folder=tmp_path).stdout
 
 
 def test_what_config_prints_passes_check_elsewhere(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 Documented: Amazon Data Firehose, "Understand HTTP endpoint delivery request and response specifications".
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Self
 
 from fastapi import FastAPI
 from pydantic import Field, SecretStr, model_validator
 
 from service.errors import ConfigError
+from service.finding import Finding, note, ok, warning
 from service.receiving.contract import PublicPort, SourceConfig
 from service.receiving.handover import Handover
 from service.sources.firehose.description import describe
@@ -149,3 +150,15 @@ class Firehose:
 
     async def probe(self) -> None:
         """Nobody is asked: Firehose calls us."""
+
+    async def examine(self) -> AsyncIterator[Finding]:
+        """See `Examined`."""
+        yield note(
+            "endpoint",
+            f"Firehose calls /firehose/{self.name}; whether it reaches it is not tried",
+            "give the stream an https URL on port 443 with a certificate of a public authority, which leads here",
+        )
+        if self._config.anonymous:
+            yield warning("access key", "none: anybody who reaches the port may send", "set `access_keys_file`")
+        else:
+            yield ok("access key", "is demanded")

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable
 
 from service.finding import Finding, problem
-from service.kafka.examination import Cluster, Unreachable
+from service.kafka.examination import Cluster, Unreachable, signer
 from service.kafka.settings import KafkaConfig
 from service.sources.kafka.condition import no_topic
 from service.threads import off_loop
@@ -11,6 +11,8 @@ from service.threads import off_loop
 
 async def examined(config: KafkaConfig, topics: Iterable[str], group: str, access: str) -> AsyncIterator[Finding]:
     """Brokers, topics, permissions, group and lag."""
+    async for finding in signer(config):
+        yield finding
     for finding in await off_loop(_all, config, tuple(topics), group, access):
         yield finding
 
