@@ -1,5 +1,7 @@
 """What `penstock doctor` finds out about the machine: ports, descriptors, and the journal's volume."""
 
+import errno
+import os
 import resource
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -31,7 +33,9 @@ def _port(section: str, host: str, port: int) -> Finding:
     try:
         bound(section, host, port).close()
     except ConfigError as error:
-        return warning(f"{section} port", error.mistakes[0], "nothing, if that is this service, which runs already")
+        if os.strerror(errno.EADDRINUSE) in error.mistakes[0]:
+            return warning(f"{section} port", error.mistakes[0], "nothing, if that is this service, which runs already")
+        return problem(f"{section} port", error.mistakes[0])
     return ok(f"{section} port", f"{host}:{port} is free" if port else f"{host}, any port")
 
 

@@ -80,7 +80,7 @@ class Cluster:
 
     def brokers(self) -> Finding:
         """How many there are."""
-        return ok("brokers", f"{counted(len(self.metadata.brokers), 'broker')} answer; credentials are taken")
+        return ok("brokers", f"{counted(len(self.metadata.brokers), 'broker')}, reached with these credentials")
 
     def names(self, pattern: str) -> list[str]:
         """The topics that a name means, or a pattern that begins with `^`."""

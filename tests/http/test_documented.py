@@ -121,6 +121,19 @@ async def test_an_answer_of_the_document_is_as_its_schema_says(schema: dict[str,
     assert DOCUMENT.flaws(schema, value) == []
 
 
+async def test_the_example_of_a_header_is_as_its_schema_says() -> None:
+    parameters = [each for _, _, operation in DOCUMENT.operations() for each in operation.get("parameters", ())]
+    headers = [*DOCUMENT.content["components"]["headers"].values(), *parameters]
+    examples = [
+        (each["schema"], value)
+        for each in headers
+        for value in [*(found["value"] for found in each.get("examples", {}).values()), each.get("example")]
+        if value is not None
+    ]
+    assert len(examples) > 20
+    assert [DOCUMENT.flaws(schema, value) for schema, value in examples if DOCUMENT.flaws(schema, value)] == []
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=_named)
 async def test_the_body_of_a_request_is_as_its_schema_says(example: Example) -> None:
     content = DOCUMENT.content["paths"][example.path][example.method].get("requestBody", {}).get("content", {})

@@ -122,6 +122,12 @@ async def test_a_port_that_is_taken_is_a_warning_for_it_may_be_the_service(tmp_p
     assert str(port) in finding.found
 
 
+async def test_an_address_of_another_machine_is_a_problem(tmp_path: Path) -> None:
+    config = configured(tmp_path, "one: {type: memory}")
+    server = config.server.model_copy(update={"host": "192.0.2.1"})
+    assert ("problem", "server port") in by_name(await examine(replace(config, server=server)))["machine"]
+
+
 async def test_a_journal_is_told_its_volume_and_that_the_disk_would_be_full_before_it_is(tmp_path: Path) -> None:
     sinks = "one: {type: memory}, two: {type: memory}"
     journal = f"journal: {{path: {tmp_path}/new/journal, volume: ephemeral, max_bytes: %s}}"
