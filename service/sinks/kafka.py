@@ -23,7 +23,6 @@ from service.kafka.trial import refusals
 from service.outcome import DELIVERED, Outcome, Reason, Rejected, Retry
 from service.sinks.contract import Batch, Limits, ProbeError, SinkConfig
 from service.sinks.kafka_errors import ACCESS, UNCLEAR, refused, retry_for
-from service.sinks.kafka_examination import examined
 from service.sinks.kafka_headers import headers
 from service.sinks.kafka_producer import Client
 from service.sinks.kafka_properties import (
@@ -223,6 +222,8 @@ class Kafka:
 
     def examine(self) -> AsyncIterator[Finding]:
         """See `Examined`."""
+        from service.sinks.kafka_examination import examined  # the admin client, which the service does not need
+
         config = self._config
         return examined(config, config.topic, config.max_message + HEADROOM_BYTES, ACCESS)
 
