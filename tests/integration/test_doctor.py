@@ -1,10 +1,12 @@
 """`penstock doctor` against an AWS emulator and brokers of Kafka, as somebody runs it before a deployment."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from deploy.local.emulator import isolated
 from examples.quickstart.resources import Clients
@@ -37,6 +39,15 @@ async def doctor(folder: Path, text: str) -> dict[str, Finding]:
     """What is found of `sink out` or `source incoming`, by subject."""
     reports = {each.of: each.findings for each in await examine(load(written(folder, text), {}))}
     return {each.about: each for each in reports.get("source incoming", reports["sink out"])}
+
+
+async def made(brokers: str, topic: str, **settings: str) -> None:
+    """A topic, once the broker knows of it: it is created by the controller, who tells it."""
+    create(brokers, topic, 1, **settings)
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
+    async with asyncio.timeout(30):
+        while topic not in (await asyncio.to_thread(admin.list_topics, timeout=10)).topics:
+            await asyncio.sleep(0.01)
 
 
 def levels(found: dict[str, Finding]) -> set[Level]:
@@ -112,7 +123,7 @@ async def test_a_topic_is_compared_with_what_is_written_to_it(
     settings: dict[str, str], more: str, about: str, level: str, words: str, real_kafka: str, tmp_path: Path
 ) -> None:
     topic = unique("doctor")
-    create(real_kafka, topic, 1, **settings)
+    await made(real_kafka, topic, **settings)
     finding = (await doctor(tmp_path, sink(real_kafka, topic, more)))[about]
     assert (finding.level.value, words in finding.found) == (level, True), finding
 
@@ -127,7 +138,7 @@ async def test_a_topic_that_is_not_there_is_to_be_created(real_kafka: str, tmp_p
 @pytest.mark.real_kafka
 async def test_a_group_is_told_with_its_members_and_its_lag(real_kafka: str, tmp_path: Path) -> None:
     topic = unique("doctor")
-    create(real_kafka, topic)
+    await made(real_kafka, topic)
     produce(real_kafka, topic, numbered(range(3)))
     found = await doctor(tmp_path, source(real_kafka, topic, "nobody-yet"))
     assert Level.PROBLEM not in levels(found), found
