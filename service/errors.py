@@ -74,6 +74,8 @@ class Unauthenticated(IngestError):
     """401: no or wrong credentials."""
 
     status = 401
+    given: bool = False
+    """Whether there were some, which are wrong (RFC 6750 section 3.1)."""
 
 
 class Forbidden(IngestError):

@@ -34,4 +34,3 @@ class Refused(Unauthenticated):
         super().__init__(Code.UNAUTHENTICATED, detail)
         self.why = why
         self.given = why not in (Why.MISSING, Why.NOT_TAKEN)
-        """Whether there was a token, which is wrong: RFC 6750 section 3.1 has a word for that."""

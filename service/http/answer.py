@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from service.delivery.route import JOURNAL
-from service.errors import Code, IngestError, TooMany, Unavailable
+from service.errors import Code, IngestError, TooMany, Unauthenticated, Unavailable
 from service.receipt import Fate, Settlement
 
 JSON = "application/json"
@@ -211,8 +211,8 @@ def of_error(error: IngestError, request_id: str) -> Answer:
     headers = _retry_header(error.retry_after) if isinstance(error, Unavailable | TooMany) else {}
     if isinstance(error, TooMany):
         headers |= error.headers
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = _CHALLENGE + (', error="invalid_token"' if getattr(error, "given", False) else "")
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = _CHALLENGE + (', error="invalid_token"' if error.given else "")
     return problem(
         error.status, error.code, error.detail, request_id, headers, retryable=error.retryable, **error.members
     )

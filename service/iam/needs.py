@@ -48,8 +48,8 @@ def _ends(config: Config) -> dict[str, SinkConfig | SourceConfig]:
 
 def _keys(config: Config) -> Iterator[Need]:
     """The secret that has the keys of producers, if one is named: the service reads it, as `aws` says."""
-    named = getattr(config.server.auth, "keys_secret", None)
-    if isinstance(named, str):
+    named = None if config.server.auth is None else config.server.auth.keys_secret
+    if named is not None:
         asked = config.aws.permission(Resource.secret(named), "secretsmanager:GetSecretValue")
         yield Need("server.auth", asked)
         yield Need("server.auth", config.aws.permission(Key("secretsmanager"), "kms:Decrypt"))

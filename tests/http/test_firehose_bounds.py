@@ -187,18 +187,35 @@ async def test_a_client_that_leaves_before_its_answer_cancels_nothing(service: S
     await service.until(lambda _: len(sink.taken) == 1)
 
 
-async def test_requests_beyond_max_requests_are_503_and_come_back(service: Service) -> None:
-    sink = service.sinks["main"]
-    sink.hold()
-    waiting = [asyncio.create_task(sent(service, numbered([number]), f"request-{number}")) for number in range(3)]
-    await service.until(lambda metrics: metrics.total("penstock_http_requests_open") == 3)
-    answer = await sent(service, numbered([3]))
-    assert_form(answer, 503)
-    assert_retry_after(answer)
-    sink.deliver()
-    for number, task in enumerate(waiting):
-        assert_form(await task, 200, f"request-{number}")
-    assert_form(await sent(service, numbered([3])), 200)
+async def test_requests_beyond_max_requests_are_503_and_come_back() -> None:
+    # a service of its own, where nobody else has sent lately
+    async with running(CONFIGURATION) as service:
+        sink = service.sinks["main"]
+        sink.hold()
+        waiting = [asyncio.create_task(sent(service, numbered([number]), f"request-{number}")) for number in range(3)]
+        await service.until(lambda metrics: metrics.total("penstock_http_requests_open") == 3)
+        answer = await sent(service, numbered([3]))
+        assert_form(answer, 503)
+        assert_retry_after(answer)
+        sink.deliver()
+        for number, task in enumerate(waiting):
+            assert_form(await task, 200, f"request-{number}")
+        assert_form(await sent(service, numbered([3])), 200)
+
+
+async def test_a_stream_leaves_room_for_those_that_have_sent_lately() -> None:
+    async with running(CONFIGURATION.replace("max_requests: 3", "max_requests: 5")) as service:
+        sink = service.sinks["main"]
+        assert (await service.post("/v1/orders", GOOD.encode())).status == 200
+        sink.hold()
+        waiting = [asyncio.create_task(sent(service, numbered([number]), f"request-{number}")) for number in range(2)]
+        await service.until(lambda metrics: metrics.total("penstock_http_requests_open") == 2)
+        answer = await sent(service, numbered([3]))
+        assert_form(answer, 429)
+        assert_retry_after(answer)
+        sink.deliver()
+        for number, task in enumerate(waiting):
+            assert_form(await task, 200, f"request-{number}")
 
 
 async def test_requests_on_one_connection_are_answered_in_turn(service: Service) -> None:

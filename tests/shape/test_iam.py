@@ -68,7 +68,6 @@ def test_metrics_are_allowed_what_they_ask_for_in_their_namespace_alone(tmp_path
     assert not allowed(configuration(tmp_path, settings | {"cloudwatch": {"mode": "emf"}}))
 
 
-@pytest.mark.skipif(not KEYS.exists(), reason="no keys are read from a secret")
 def test_the_keys_of_producers_are_read_with_what_is_allowed_for_them() -> None:
     assert operations(KEYS) == {"secretsmanager:GetSecretValue"}
 

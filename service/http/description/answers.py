@@ -198,7 +198,14 @@ INGEST: Final[Answers] = {
         ["Preference-Applied"],
         {"invalid": _results(_INVALID), "strict": _results(_STRICT, _INVALID), "refused": _results(_REFUSED)},
     ),
-    429: _answer("This producer is over its quota. Nothing was taken.", ["Retry-After"], problems={}),
+    429: _answer(
+        "This producer is over a quota, or holds its share of what is scarce. Nothing was taken. A retry helps.",
+        ["Retry-After", "RateLimit", "RateLimit-Policy"],
+        problems={
+            "quota": _problem(429, Code.OVER_QUOTA, "the quota of your credentials is 500 events a second"),
+            "share": _problem(429, Code.OVER_SHARE, "what is not answered yet of yours is your share of sink 'lake'"),
+        },
+    ),
     500: _answer(
         "A defect of the service. What became of the events is not known, so a retry may duplicate them.",
         problems={"defect": _problem(500, Code.INTERNAL, "a defect of the service", True, may_duplicate=True)},

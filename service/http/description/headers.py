@@ -13,6 +13,16 @@ HEADERS: Final[dict[str, Any]] = {
         "schema": {"type": "integer", "minimum": 1},
         "example": 2,
     },
+    "RateLimit": {
+        "description": "When a quota has room again (draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string"},
+        "example": '"principal_events";r=0;t=7',
+    },
+    "RateLimit-Policy": {
+        "description": "What the quota is (draft-ietf-httpapi-ratelimit-headers).",
+        "schema": {"type": "string"},
+        "example": '"principal_events";q=5000;w=10;qu="events"',
+    },
     "Preference-Applied": {
         "description": "What of `Prefer` was applied.",
         "schema": {"type": "string"},
