@@ -10,6 +10,8 @@ from typing import Any, Self
 JSON = "application/json"
 SECONDS = 15.0
 """Longest wait for anything; only a hanging service reaches it."""
+TRUST: dict[str, SSLContext] = {}
+"""`any`: what every service's clients need, when all tests run over TLS."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ async def connect(url: str, trust: SSLContext | None = None) -> Connection:
     """A new connection to `http://host:port`, or to `https://host:port` with what a client needs for that."""
     scheme, _, rest = url.partition("://")
     host, _, port = rest.partition(":")
-    return Connection(*await asyncio.open_connection(host, int(port), ssl=trust if scheme == "https" else None))
+    secure = (trust or TRUST.get("any")) if scheme == "https" else None
+    return Connection(*await asyncio.open_connection(host, int(port), ssl=secure))
 
 
 def head(

@@ -9,8 +9,13 @@ import pytest_asyncio
 import uvloop
 
 from tests.certificates import Authority
-from tests.http.client import SECONDS
-from tests.http.running import ENVIRONMENT, TRUST, Service, running
+from tests.http.client import SECONDS, TRUST
+from tests.http.running import ENVIRONMENT, Service, running
+
+collect_ignore = (
+    ["test_tls.py", "test_client_certificates.py", "test_renewal.py"] if "PENSTOCK_TEST_TLS" in os.environ else []
+)
+"""They have certificates of their own."""
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from service import app
 from service.config import Config, load
-from tests.http.client import JSON, SECONDS, Answer, Connection, connect, head, request
+from tests.http.client import JSON, SECONDS, TRUST, Answer, Connection, connect, head, request
 from tests.http.scripted import Scripted, entered
 
 _SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
@@ -27,9 +27,6 @@ ENVIRONMENT = {
     "PENSTOCK__SERVER__DEREGISTER_DELAY": "0",
     "PENSTOCK__ADMIN__PORT": "0",
 }
-
-TRUST: dict[str, SSLContext] = {}
-"""`any`: what every service's clients need, when all tests run over TLS."""
 
 Labels = tuple[tuple[str, str], ...]
 
