@@ -1,4 +1,4 @@
-# make setup | run | test | fuzz-api | check | bench | bench-crash | growth | rolling | image-check | audit | sbom | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
+# make setup | run | test | test-tls | fuzz-api | check | bench | bench-crash | growth | rolling | image-check | audit | sbom | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
 PYTHON ?= python3
 BIN := .venv/bin
 REPLAY ?= 20000
@@ -6,7 +6,7 @@ PORT ?= 8080
 ADMIN_PORT ?= 9464
 KAFKA ?= mock
 
-.PHONY: setup run test fuzz-api check bench bench-crash growth rolling image-check audit sbom clean lock generated
+.PHONY: setup run test test-tls fuzz-api check bench bench-crash growth rolling image-check audit sbom clean lock generated
 
 setup: .venv/.complete
 
@@ -35,6 +35,10 @@ run: setup .lab/emulator/.complete
 # Three processes, a file of tests at a time each: most wait for others; the quick ones come last. Apache Kafka and the emulator run once for each.
 test: setup .lab/emulator/.complete .lab/tools/.complete
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+# The tests of the HTTP surface, over TLS: what holds of plain connections holds there too.
+test-tls: setup
+	@PENSTOCK_TEST_TLS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile tests/http
 
 # Schemathesis with more examples than the tests have: make fuzz-api FUZZ_API="--max-examples 5000 --seed 7"
 fuzz-api: setup .lab/tools/.complete
