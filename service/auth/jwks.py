@@ -33,6 +33,11 @@ LEAST_RSA_BITS: Final = 2048
 WHAT: Final = "jwt"
 """Label of the metrics."""
 
+FAMILIES: Final = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+"""The type of key that an algorithm works with: no key is ever used as anything else."""
+UNREADABLE: Final = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+"""How it fails to be there, or to be what it should."""
+
 Names = Mapping[str | None, PyJWK]
 
 
@@ -94,10 +99,9 @@ class Jwks:
 
     async def _fetch(self) -> bool:
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
-                document = await self._document()
+            document = await self.document()
             keys = usable(document, self._issuer.algorithms)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except UNREADABLE as error:
             self._meter.auth_refresh_failures[WHAT] += 1
             if not self._failing:
                 log.error(
@@ -114,8 +118,9 @@ class Jwks:
             self._changed()
         return True
 
-    async def _document(self) -> Any:
-        async with aiohttp.ClientSession(trust_env=True) as session:
+    async def document(self) -> Any:
+        """What the issuer publishes now. Raises one of UNREADABLE, within FETCH_SECONDS."""
+        async with asyncio.timeout(FETCH_SECONDS), aiohttp.ClientSession(trust_env=True) as session:
             url = self._issuer.jwks_url
             if url is None:
                 about = await _get(session, f"{self._issuer.issuer.rstrip('/')}/.well-known/openid-configuration")
@@ -165,4 +170,6 @@ def _key(entry: Any, algorithms: tuple[str, ...]) -> PyJWK | None:
         key = PyJWK(entry)
     except (PyJWTError, ValueError, TypeError):
         return None
-    return None if getattr(key.key, "key_size", LEAST_RSA_BITS) < LEAST_RSA_BITS and key.key_type == "RSA" else key
+    if key.key_type not in {FAMILIES[algorithm[:2]] for algorithm in algorithms}:
+        return None
+    return None if key.key_type == "RSA" and key.key.key_size < LEAST_RSA_BITS else key

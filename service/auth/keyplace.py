@@ -153,16 +153,23 @@ class KeyPlace:
     async def _secret(self) -> str:
         name = self._auth.keys_secret
         assert name is not None
-        aws, parts = self._aws, name.split(":")
-        if parts[0] == "arn" and len(parts) > len(("arn", "partition", "service")):
-            aws = aws.model_copy(update={"region": parts[3]})
-        async with session.client("secretsmanager", aws, concurrency=1, call_timeout=CALL_SECONDS) as client:
+        async with session.client(
+            "secretsmanager", acting(self._aws, name), concurrency=1, call_timeout=CALL_SECONDS
+        ) as client:
             async with asyncio.timeout(2 * CALL_SECONDS):
                 answer: dict[str, Any] = await client.get_secret_value(SecretId=name)
         text = answer.get("SecretString")
         if not isinstance(text, str):
             raise ConfigError([f"secret {name}: holds no text"])
         return text
+
+
+def acting(aws: AwsConfig, secret: str) -> AwsConfig:
+    """With what a secret is read: an ARN names its own region."""
+    parts = secret.split(":")
+    if parts[0] == "arn" and len(parts) > len(("arn", "partition", "service")):
+        return aws.model_copy(update={"region": parts[3]})
+    return aws
 
 
 def peppers_of(auth: Auth) -> tuple[bytes, ...]:

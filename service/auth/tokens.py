@@ -9,7 +9,7 @@ from jwt import PyJWK
 from jwt.exceptions import DecodeError, ExpiredSignatureError, InvalidSignatureError, InvalidTokenError, PyJWTError
 from msgspec import Struct
 
-from service.auth.jwks import Jwks
+from service.auth.jwks import FAMILIES, Jwks
 from service.auth.principal import Grant, Principal, limited
 from service.auth.refusal import Refused, Why
 from service.config.auth import Issuer
@@ -23,8 +23,6 @@ SOON_SECONDS: Final = 1.0
 """After which a token is worth trying again whose key is being fetched."""
 _UNREADABLE: Final = (ValueError, TypeError, OverflowError, RecursionError)
 """What PyJWT raises beside its own, of numbers and nesting beyond all measure."""
-_FAMILIES: Final = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
-"""The type of key that an algorithm works with: no key is ever used as anything else."""
 
 
 class KeysAwaited(Unavailable):
@@ -118,7 +116,7 @@ class Tokens:
             if soon or trusted.jwks.keys is None:
                 raise KeysAwaited("the keys of the token's issuer are not there yet")
             raise Refused(Why.UNKNOWN_SIGNER, "the token is signed with a key that its issuer does not publish")
-        if key.key_type != _FAMILIES[algorithm[:2]]:
+        if key.key_type != FAMILIES[algorithm[:2]]:
             raise Refused(Why.MALFORMED_TOKEN, "the token's algorithm does not go with the key that it names")
         return key
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from service import plugins
+from service.auth import examination as keys_examination
 from service.aws import examination
 from service.aws.session import region_of
 from service.aws.settings import AwsConfig
@@ -57,6 +58,11 @@ def _subjects(config: Config) -> Iterator[tuple[str, Examination]]:
         yield f"sink {name}", partial(_sink, name, sink)
     for name, source in config.sources.items():
         yield f"source {name}", partial(_source, name, source, config)
+    if (auth := config.server.auth) is not None:
+        if auth.keys_secret is not None:
+            yield "API keys", partial(keys_examination.secret, auth, config.routes, config.aws)
+        for issuer in auth.jwt:
+            yield f"issuer {issuer.issuer}", partial(keys_examination.issuer, issuer)
     if config.cloudwatch.mode == "api":
         yield "cloudwatch", _cloudwatch
 

@@ -33,7 +33,7 @@ CALLERS: Mapping[str, tuple[str, ...]] = {
     "sources/sqs/source.py": ("uploads",),
 }
 """Modules of those that call AWS, and which of the configured ends they are."""
-KEYS = SERVICE / "auth" / "keyplace.py"
+KEYS = {SERVICE / "auth" / "keyplace.py", SERVICE / "auth" / "examination.py"}
 FREE = {"sts"}
 """Who am I: everybody may ask that (STS API reference, GetCallerIdentity). Assuming a role has a test of its own."""
 BEHIND_KEYS = {"kms:Decrypt", "kms:GenerateDataKey"}
@@ -69,12 +69,12 @@ def test_metrics_are_allowed_what_they_ask_for_in_their_namespace_alone(tmp_path
 
 
 def test_the_keys_of_producers_are_read_with_what_is_allowed_for_them() -> None:
-    assert operations(KEYS) == {"secretsmanager:GetSecretValue"}
+    assert all(operations(path) == {"secretsmanager:GetSecretValue"} for path in KEYS)
 
 
 def test_whoever_opens_a_client_of_aws_is_among_those_that_are_compared() -> None:
     """If this fails: add the module's end to CALLERS. `dlq` acts for the operator, whose permissions are their own."""
-    compared = set[Path]().union(*(closure(SERVICE / module) for module in [*CALLERS, "cloudwatch/api.py"])) | {KEYS}
+    compared = set[Path]().union(*(closure(SERVICE / module) for module in [*CALLERS, "cloudwatch/api.py"])) | KEYS
     opening = {path for path in SERVICE.rglob("*.py") if opens(path) - FREE}
     assert opening
     assert {str(path.relative_to(SERVICE)) for path in opening - compared if path.parent.name != "dlq"} == set()
