@@ -2,7 +2,8 @@
 
 `python -m deploy.image.trim FOLDER SERVICES SECONDS`, within the build of the image: takes away models of AWS services
 other than SERVICES (`all` keeps them), what only compilers and type checkers read, and what debuggers read of shared
-libraries; compiles the rest; and gives every file the time SECONDS (of the epoch).
+libraries; compiles the rest, keeps no source but that of the service, and gives every file the time SECONDS (of the
+epoch).
 """
 
 import compileall
@@ -19,6 +20,8 @@ UNUSED: Final = (".pyx", ".pxd", ".pyi", ".pxi", ".c", ".h", ".cc", ".hpp")
 """Ends of names that nothing reads at run time."""
 COLOURS: Final = re.compile(r"/pygments/lexers/(?!__init__|_mapping).*\.py$")
 """How to colour some 500 languages. They are loaded when one is printed, and `penstock` prints none."""
+OURS: Final = "service"
+"""The package whose source stays beside what is compiled: whoever reads a traceback of it sees its lines."""
 ELF: Final = b"\x7fELF\x02\x01"
 """64 bits, little-endian: x86-64 and aarch64 (elf(5))."""
 SEGMENTS_AT, SECTIONS_AT, HEADER_BYTES = 32, 40, 64
@@ -36,11 +39,8 @@ def trim(root: Path, services: frozenset[str], seconds: int) -> None:
             file.unlink()
         elif ".so" in file.suffixes:
             file.write_bytes(stripped(file.read_bytes()))
-    compileall.compile_dir(
-        root,
-        quiet=1,
-        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,  # nobody looks at the times of files, which say nothing
-    )
+    for package in sorted(root.glob("lib/python3*/site-packages/*")):
+        _compile(package, keeping=package.name == OURS)
     for path in (root, *root.rglob("*")):
         os.utime(path, (seconds, seconds), follow_symlinks=False)
 
@@ -49,6 +49,22 @@ def _keep(models: Path, services: frozenset[str]) -> None:
     for folder in models.iterdir():
         if folder.is_dir() and folder.name not in services:
             shutil.rmtree(folder)
+
+
+def _compile(package: Path, keeping: bool) -> None:
+    """Compile a package, or a module. Not `keeping`, only what is compiled stays, where its source was ("Sourceless"
+    in the documentation of compileall): of other people's code a traceback then has its lines by number alone.
+    """
+    sources = sorted(package.rglob("*.py")) if package.is_dir() else [package] if package.suffix == ".py" else []
+    for source in sources:
+        compileall.compile_file(
+            source,
+            quiet=1,
+            legacy=not keeping,
+            invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,  # nobody looks at the times of files
+        )
+        if not keeping:
+            source.unlink()
 
 
 def stripped(library: bytes) -> bytes:

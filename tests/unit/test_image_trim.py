@@ -52,8 +52,14 @@ def test_models_of_other_services_go_and_shared_files_stay(tmp_path: Path) -> No
     (data / "endpoints.json").touch()
     (data.parent / "session.py").write_text("x = 1\n")
     (data.parent / "session.pyi").touch()
+    (data.parents[1] / "service").mkdir()
+    (data.parents[1] / "service" / "app.py").write_text("x = 1\n")
+    (data.parents[1] / "typing_extensions.py").write_text("x = 1\n")
     trim(tmp_path, frozenset({"sqs"}), SECONDS)
     assert sorted(each.name for each in data.iterdir()) == ["endpoints.json", "sqs"]
     assert not (data.parent / "session.pyi").exists()
-    assert list(data.parent.glob("__pycache__/session.*.pyc"))
+    left = {str(each.relative_to(data.parents[1])) for each in data.parents[1].rglob("*.py*") if each.is_file()}
+    ours = {each for each in left if each.startswith("service/")}
+    assert left - ours == {"botocore/session.pyc", "typing_extensions.pyc"}
+    assert {Path(each).suffix for each in ours} == {".py", ".pyc"}
     assert {each.stat().st_mtime for each in tmp_path.rglob("*")} == {SECONDS}
