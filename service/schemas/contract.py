@@ -14,7 +14,7 @@ class Violation(Struct, frozen=True, gc=False):
     pointer: str
     """Where, as a URI fragment JSON Pointer into the data (RFC 6901 §6): `#/customer/id`, `#` for the whole."""
     keyword: str
-    """The schema keyword that refused: `required`, `type`, ..."""
+    """The schema keyword that refused: `required`, `type`, ...; `schema` where that was not looked for."""
     detail: str
     """What was wrong and what is allowed. Never quotes more than 80 characters of the data."""
 

@@ -2,7 +2,8 @@
 
 import json
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import jsonschema_rs
 from pydantic import Field
@@ -10,6 +11,7 @@ from pydantic import Field
 from service.codecs.pointer import fragment
 from service.errors import ConfigError
 from service.schemas.contract import MAX_VIOLATIONS, SchemaConfig, Violation
+from service.schemas.effort import Effort
 from service.units import ConfigPath
 
 _DRAFTS = (
@@ -25,8 +27,19 @@ _MOST_DETAIL = 400
 _VALUE = "\ue000"
 """Stands for the data in the library's messages, which would quote it whole."""
 _MOST_LISTED = 2000
-"""Most values in data whose violations are all listed: the library finds every one before it gives the first,
-10 us each (2-core Xeon), and none may hold up the event loop."""
+"""Most values in data whose violations are all listed."""
+_MOST_TRIED = 20_000
+"""Most parts of a schema that are tried for the sake of all violations: the library finds every one before it gives the
+first, 10 to 20 us each (2-core Xeon), and none may hold up the event loop. So it does with those within alternatives."""
+_MOST_PASSED = 2_000_000
+"""Most that are passed on the way to the first violation, without alternatives: 0.3 us each."""
+_MOST_AT_ONE_VALUE = 100_000
+"""Most that a schema may have tried at one value: it is no mistake of an event, and so one at start."""
+_UNSEARCHED: Final = Violation(
+    "#",
+    "schema",
+    "breaks the schema; it is too large, or nests too deep, for alternatives within each other to say where: send less",
+)
 
 
 class JsonSchema:
@@ -67,20 +80,26 @@ class JsonSchema:
             raise ConfigError([f"{config.file}: is no usable JSON Schema: {_why_unusable(error)}"]) from None
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise ConfigError([f"{config.file}: is no usable JSON Schema: {str(error)[:_MOST_DETAIL]}"]) from None
+        self._effort = _effort(schema, config.file)
 
     def violations(self, data: Any) -> list[Violation]:
         """At most MAX_VIOLATIONS ways in which decoded JSON `data` breaks the schema; empty if it is valid.
 
-        Of data with more than 2,000 values only the first violation is listed.
+        Of large data only the first violation is listed; where finding that could take long, it is only said that the
+        data breaks the schema.
         """
         if self._validator.is_valid(data):
             return []
-        if _has_more_values(data, _MOST_LISTED):
+        values, depth = _extent(data, _MOST_PASSED)
+        tried = values * self._effort.on_a_way(depth)
+        if tried <= _MOST_TRIED and values <= _MOST_LISTED:
+            return [_violation(error) for error in islice(self._validator.iter_errors(data), MAX_VIOLATIONS)]
+        if tried <= (_MOST_TRIED if self._effort.collects else _MOST_PASSED):
             try:
                 self._validator.validate(data)
             except jsonschema_rs.ValidationError as first:
                 return [_violation(first)]
-        return [_violation(error) for error in islice(self._validator.iter_errors(data), MAX_VIOLATIONS)]
+        return [_UNSEARCHED]
 
 
 class _Unusable(Exception):
@@ -104,6 +123,22 @@ def _demand_known_draft(schema: Any) -> None:
         raise _Unusable(f"$schema is {str(declared)[:200]!r}; known: {', '.join(_DRAFTS)}")
 
 
+def _effort(schema: Any, file: Path) -> Effort:
+    """The work that `schema` makes. Raises ConfigError if that is too much for any data."""
+    try:
+        effort = Effort(schema)
+    except RecursionError:
+        raise ConfigError([f"{file}: its references are too many steps long to be followed"]) from None
+    if effort.on_a_way(0) > _MOST_AT_ONE_VALUE:
+        raise ConfigError(
+            [
+                f"{file}: more than {_MOST_AT_ONE_VALUE:,} of its parts hold for one and the same value, because "
+                "references lead to the same parts again and again; refer to each once"
+            ]
+        )
+    return effort
+
+
 def _no_retrieval(uri: str) -> Any:
     raise ValueError(f"{uri} is not retrieved")
 
@@ -125,20 +160,20 @@ def _why_unusable(error: jsonschema_rs.ValidationError) -> str:
     return f"{place}: {message}"
 
 
-def _has_more_values(data: Any, most: int) -> bool:
-    """Whether `data` holds more than `most` values, without visiting many more."""
-    pending, count = [data], 0
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            count += len(value)
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            count += len(value)
-            pending.extend(value)
-        if count > most:
-            return True
-    return False
+def _extent(data: Any, most: int) -> tuple[int, int]:
+    """How many values `data` holds, and how many steps lead to the deepest; not much beyond `most` of them."""
+    level, count, depth = [data], 0, -1
+    while level and count <= most:
+        count += len(level)
+        depth += 1
+        within: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                within += value.values()
+            elif isinstance(value, list):
+                within += value
+        level = within
+    return count, depth
 
 
 def _violation(error: jsonschema_rs.ValidationError) -> Violation:
