@@ -161,6 +161,8 @@ class BoundedProtocol(PipeliningProtocol):
 
     def on_headers_complete(self) -> None:
         self._complete_head()
+        if not self.url.startswith(b"/"):
+            self.url = _with_path(self.url)
         super().on_headers_complete()
         if any(name == b"transfer-encoding" for name, _ in self.headers):
             # this piece was the head's
@@ -274,3 +276,14 @@ class BoundedProtocol(PipeliningProtocol):
         self.transport.write_eof()
         self.flow.resume_reading()
         self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+
+def _with_path(target: bytes) -> bytes:
+    """A target in absolute form (`http://host`) with the path that it leaves out (RFC 9112 sections 3.2.1 and 3.2.2).
+
+    Raises httptools.HttpParserInvalidURLError for what is no target.
+    """
+    parsed = httptools.parse_url(target)
+    if parsed.path is not None:
+        return target
+    return b"/" if parsed.query is None else b"/?" + parsed.query
