@@ -11,6 +11,8 @@ from service.codecs.kpl import MAGIC
 _DIGEST_BYTES = 16
 _RECORDS, _DATA = 3, 3
 """Numbers of the fields `records` of AggregatedRecord and `data` of Record."""
+_MOST_VARINT = 10
+"""Bytes of a number of 64 bits (Protocol Buffers documentation, Encoding); a longer one grows with every byte."""
 
 
 def deaggregated(data: bytes) -> list[bytes]:
@@ -54,11 +56,11 @@ def _fields(message: bytes, wanted: int) -> list[bytes]:
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
+    number = 0
+    for shift in range(0, 7 * _MOST_VARINT, 7):
         byte = message[at]
         number |= (byte & 127) << shift
         at += 1
-        shift += 7
         if byte < 128:
             return number, at
+    raise ValueError("a number of more than 64 bits")

@@ -40,7 +40,8 @@ class BoundedProtocol(PipeliningProtocol):
     - A head is bounded in bytes and headers, and must be complete within the keep-alive time. All heads that are not
       have a share of memory, and one that needs more is refused; a head that comes in one read needs none.
     - What comes of a chunked body beside its bytes, up to its trailers, is held to the same; trailers are not kept.
-    - A request has one Host, and no transfer coding but chunked (RFC 9112 sections 3.2 and 6.1).
+    - A request has one Host (in HTTP/1.0 it may have none), and no transfer coding but chunked (RFC 9112 sections 3.2
+      and 6.1). So HTTP/0.9, which has no headers, is no request.
     - What is no HTTP gets a problem document, after the answers to the requests before it.
     - The keep-alive time also runs after an answer that came before the end of its request's body.
     - An answer that its client does not read holds little memory, and not for long.
@@ -192,7 +193,7 @@ class BoundedProtocol(PipeliningProtocol):
 
     def _complete_head(self) -> None:
         """The head is there. Raises OutOfBoundsError if it may not be believed."""
-        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() == "1.1"):
+        if self._hosts != 1 and (self._hosts or self.parser.get_http_version() != "1.0"):
             raise OutOfBoundsError(f"Host: stands there {self._hosts} times; HTTP/1.1 demands it once")
         self._in_head = False
         if self._timer is not None:

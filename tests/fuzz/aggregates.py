@@ -10,7 +10,6 @@ def run(data: bytes) -> None:
     """A message without its frame; and the user records of one, parted by zero bytes."""
     assert deaggregated(data)
     found = deaggregated(MAGIC + data + md5(data, usedforsecurity=False).digest())
-    assert found or b"\x1a" not in data
     assert sum(map(len, found)) <= len(data) + 20
     records = data.split(b"\0")
     made = Aggregate("170141183460469231731687303715884105728")

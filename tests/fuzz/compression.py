@@ -17,7 +17,8 @@ def run(data: bytes) -> None:
     encoding = "zstd" if first & 1 else "gzip"
     whole = _inflated(encoding, data[1:], len(data) or 1)
     if first > 1:
-        assert _inflated(encoding, data[1:], first >> 1) == whole
+        # of two flaws, either may be met first
+        assert _is_same(_inflated(encoding, data[1:], first >> 1), whole)
     if encoding == "gzip" and isinstance(whole, bytes):
         assert whole == gzip.decompress(data[1:])
     elif encoding == "gzip" and whole == "invalid_encoding":
@@ -27,6 +28,10 @@ def run(data: bytes) -> None:
             return
         # the library passes over zeros behind a member (gzip(1)); a body has none
         assert data[1:].rstrip(b"\0") != data[1:]
+
+
+def _is_same(one: bytes | str, other: bytes | str) -> bool:
+    return one == other or (isinstance(one, str) and isinstance(other, str))
 
 
 def _inflated(encoding: str, body: bytes, size: int) -> bytes | str:

@@ -10,5 +10,5 @@ def run(data: bytes) -> None:
     except Damaged:
         return
     if events:
-        again = decode(encode([[each] for each in events]), "orders", len(events))
-        assert again == events
+        row = encode([[each] for each in events])
+        assert encode([[each] for each in decode(row, "orders", len(events))]) == row

@@ -52,6 +52,7 @@ def assert_refused(answer: Answer, status: int, code: str) -> None:
         ("gzip", gzip.compress(GOOD, mtime=0) + b"tail"),
         ("gzip", gzip.compress(GOOD, mtime=0)[:-8] + b"\0" * 8),
         ("gzip", zstandard.compress(GOOD)),
+        ("zstd", zstandard.ZstdCompressor(dict_data=zstandard.ZstdCompressionDict(GOOD * 20)).compress(GOOD)),
         ("zstd", GOOD),
         ("zstd", zstandard.compress(GOOD)[:-1]),
         ("zstd", zstandard.compress(GOOD)[:5]),
@@ -68,6 +69,16 @@ async def test_a_bomb_is_413_and_never_inflated(service: Service, encoding: str)
     answer = await service.post("/v1/orders", bomb(encoding), {"Content-Encoding": encoding})
     assert_refused(answer, 413, "body_too_large")
     assert answer.json["limit"] < answer.json["actual"] < answer.json["limit"] + 4 * 2**20
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+async def test_a_bomb_within_a_bomb_is_opened_once(service: Service, encoding: str) -> None:
+    inner = gzip.compress(b" " * 2**24, mtime=0)
+    outer = gzip.compress(inner, mtime=0) if encoding == "gzip" else zstandard.compress(inner)
+    answer = await service.post("/v1/orders", outer, {"Content-Encoding": encoding})
+    assert_refused(answer, 400, "malformed_body")
+    twice = await service.post("/v1/orders", outer, {"Content-Encoding": f"gzip, {encoding}"})
+    assert_refused(twice, 415, "unsupported_encoding")
 
 
 async def test_many_bombs_at_once_hold_no_more_than_the_memory_for_bodies(service: Service) -> None:
@@ -116,7 +127,9 @@ async def test_deep_nesting_within_one_event_of_many_is_its_own_trouble(service:
         b'{"x":Infinity}',
         b'{"x":-Infinity}',
         b'{"x":1e999}',
+        b'{"x":1e999999}',
         b'{"x":' + b"9" * 4000 + b"}",
+        b'{"x":' + b"9" * 700_000 + b"}",
         b'{"x":01}',
         b'{"x":1.}',
         b'{"x":"a\tb"}',
@@ -153,6 +166,8 @@ async def test_what_is_no_object_is_no_event(service: Service, body: bytes) -> N
         b'{"x":"\\u0000\\uffff\xf0\x9f\x98\x80"}',
         b'{"":{}}',
         b'{"x":[' + b",".join([b"{}"] * 100_000) + b"]}",
+        b'{"x":' + b"0." + b"1" * 10**6 + b"}",
+        b"{" + b",".join([b'"%d":0' % (number * (2**61 - 1)) for number in range(20_000)]) + b"}",
     ],
 )
 async def test_what_is_odd_but_json_is_delivered_as_it_came(service: Service, body: bytes) -> None:
