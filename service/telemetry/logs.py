@@ -7,6 +7,7 @@ places: what an event made somebody raise may quote it.
 
 import json
 import logging
+import re
 import sys
 import time
 import traceback
@@ -28,6 +29,9 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "color_message",
 }
 
+_UNPRINTABLE = re.compile("[\x7f-\U0010ffff]")
+"""All that may be."""
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, then the record's own fields."""
@@ -48,10 +52,12 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             line["exception"] = self.formatException(record.exc_info) if self._words else where(record.exc_info[1])
         try:
-            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+            text = orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
         except TypeError:
             # lone surrogates and integers above 64 bits, which orjson refuses; a line is never lost for them
             return json.dumps(line, default=str, skipkeys=True)
+        # JSON escapes none above 0x1f: of those, some end a line for some who read it, and some command a terminal
+        return text if text.isprintable() else _UNPRINTABLE.sub(_escaped, text)
 
 
 class TextFormatter(logging.Formatter):
@@ -156,6 +162,12 @@ def _message(record: logging.LogRecord, words: bool) -> str:
     """asyncio says what went wrong in its first line; those below show the error and its task, words and all."""
     text = record.getMessage()
     return text if words or record.name != "asyncio" else text.partition("\n")[0]
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """An unprintable character as JSON may have it in a string; a printable one as it is."""
+    character = match[0]
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def _plain(value: object) -> str:

@@ -48,7 +48,7 @@ def run(data: bytes) -> None:
     """A token, an API key, a list of keys, the keys of an issuer."""
     text = data.decode("latin-1")
     _refused(lambda: _tokens().grant(text, 0.0), text)
-    keys = read_keys(f"keys: [{{name: shop, hmac_sha256: \"{'0' * 64}\"}}]", "keys", [PEPPER], {"orders"})
+    keys = read_keys(f'keys: [{{name: shop, hmac_sha256: "{"0" * 64}"}}]', "keys", [PEPPER], {"orders"})
     _refused(lambda: keys.grant(text), text)
     try:
         read_keys(data.decode("utf-8", "replace"), "keys", [PEPPER], {"orders"})

@@ -58,9 +58,7 @@ def _demand_known(raw: list[tuple[bytes, bytes]], headers: dict[str, str], body:
     lines = [b"POST /v1/orders HTTP/1.1", *(b"%b: %b" % pair for pair in raw), b"Content-Length: %d" % len(body)]
     whole = b"\r\n".join(lines) + b"\r\n\r\n" + body
     known = Heads()
-    head = Head(
-        "orders", None, ANYBODY, headers, lambda _: (), Preferences(), None, None, of_headers(headers)
-    )
+    head = Head("orders", None, ANYBODY, headers, lambda _: (), Preferences(), None, None, of_headers(headers))
     known.learn(whole, head, body)
     found = known.find(whole)
     if found is not None:

@@ -34,9 +34,7 @@ LENGTH = head("POST", "/v1/orders", {"Content-Type": JSON, "Content-Length": "10
 CHUNKS = head("POST", "/v1/orders", {"Content-Type": JSON, "Transfer-Encoding": "chunked"})
 
 
-async def dripped(
-    connection: Connection, byte: bytes, wanted: Callable[[], Coroutine[Any, Any, Found]]
-) -> Found:
+async def dripped(connection: Connection, byte: bytes, wanted: Callable[[], Coroutine[Any, Any, Found]]) -> Found:
     """What `wanted` returns; until then the same bytes are sent again and again."""
     task = asyncio.create_task(wanted())
     while not (await asyncio.wait({task}, timeout=BETWEEN_BYTES))[0]:
