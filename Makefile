@@ -1,12 +1,13 @@
-# make setup | run | test | test-tls | fuzz-api | check | bench | bench-crash | growth | rolling | image-check | audit | sbom | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
+# make setup | run | test | test-tls | fuzz-api | check | fuzz | bench | bench-crash | growth | rolling | image-check | audit | sbom | clean. Needs Python >= 3.11 and make; installs the rest into .venv/ and .lab/.
 PYTHON ?= python3
 BIN := .venv/bin
 REPLAY ?= 20000
 PORT ?= 8080
 ADMIN_PORT ?= 9464
 KAFKA ?= mock
+FUZZ_SECONDS ?= 60
 
-.PHONY: setup run test test-tls fuzz-api check bench bench-crash growth rolling image-check audit sbom clean lock generated
+.PHONY: setup run test test-tls fuzz-api fuzz check bench bench-crash growth rolling image-check audit sbom clean lock generated
 
 setup: .venv/.complete
 
@@ -50,6 +51,14 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.venv/.fuzz: .venv/.complete requirements/fuzz.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+# FUZZ_SECONDS for all harnesses together, or for those that FUZZ names. Without a wheel of atheris: Hypothesis.
+fuzz: .venv/.fuzz
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
 
 bench: setup
 	@$(BIN)/python -m bench $(BENCH)
@@ -98,7 +107,8 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/emulator.in -o requirements/emulator.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 requirements/tools.in -o requirements/tools.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group bench --constraint requirements/dev.txt -o requirements/bench.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 --group fuzz --constraint requirements/dev.txt -o requirements/fuzz.txt
 
 clean:
-	rm -rf .venv .lab penstock-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache
+	rm -rf .venv .lab .fuzz penstock-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -67,9 +67,7 @@ ATTACKS: Final = {
     ),
     "deep": Attack("100,000 brackets, 10 a second", request(_nested(50_000)), 0, rate=10),
     "digits": Attack("numbers of 700,000 digits, 5 a second", request(b'{"n":' + b"9" * 700_000 + b"}"), 0, rate=5),
-    "tiny": Attack(
-        "bodies of 5,000 tiny events, 2 a second", request(b"{}\n" * 5_000, content_type=_LINES), 0, rate=2
-    ),
+    "tiny": Attack("bodies of 5,000 tiny events, 2 a second", request(b"{}\n" * 5_000, content_type=_LINES), 0, rate=2),
     "millions": Attack(
         "bodies of a million lines, 2 a second", request(b"{}\n" * 1_000_000, content_type=_LINES), 0, rate=2
     ),

@@ -2,8 +2,9 @@
 
 One service in a process of its own, a producer in open loop (each request has its time, whether the one before is
 answered or not), and each attack of `bench.attack` in turn, as one more process. Exit code 1 if the p99 under an attack
-is more than twice that just before and after it and above a floor, if one good request is not 200, or if resident memory grows
-by more than 1.5 times the budget. On a machine that others use, latencies are theirs too: see several runs agree.
+is more than twice that just before and after it and above a floor, if one good request is not 200, or if resident
+memory grows by more than 1.5 times the budget. On a machine that others use, latencies are theirs too: let several runs
+agree.
 """
 
 import argparse
@@ -159,7 +160,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0, help="of each turn (8)")
     parser.add_argument("--rate", type=float, default=100.0, help="good requests a second (100)")
     parser.add_argument("--connections", type=int, default=16, help="of the producer (16)")
-    parser.add_argument("--only", action="append", choices=list(ATTACKS), default=[], help="this attack; may be repeated")
+    parser.add_argument(
+        "--only", action="append", choices=list(ATTACKS), default=[], help="this attack; may be repeated"
+    )
     parser.add_argument("--folder", type=Path, default=CACHE / "rude", help="for configuration and logs")
     options = parser.parse_args()
     options.folder = options.folder.resolve()
@@ -186,9 +189,7 @@ def main() -> int:
     worst = max(calm, key=lambda each: each.p99)
     rows = [cells(worst, worst.p99), *(cells(each, without) for each, without in zip(seen, alone, strict=True))]
     print(grid.text(HEAD, rows))
-    wrong = [
-        f"{each.title}: {why}" for each, without in zip(seen, alone, strict=True) for why in missed(each, without)
-    ]
+    wrong = [f"{each.title}: {why}" for each, without in zip(seen, alone, strict=True) for why in missed(each, without)]
     print("\n".join(wrong) or "all within their bounds")
     return bool(wrong)
 

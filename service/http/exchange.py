@@ -16,7 +16,7 @@ from service.http.answer import Answer
 from service.http.arrival import late
 from service.http.exchanges import Exchanges
 from service.http.head import Head
-from service.http.ingest import advance, is_large, is_short
+from service.http.ingest import PAUSE_TURNS, advance, is_large, is_short
 from service.http.pending import Pending, PendingOne
 from service.http.reading import Request
 from service.http.room import Hold
@@ -196,9 +196,16 @@ class Exchange:
             self.refuse(Defect())
         else:
             if pending is None:
-                self._wire.loop.call_soon(self._go_on, take)
+                self._wire.loop.call_soon(self._pause, take, PAUSE_TURNS)
             else:
                 self._accepted(pending)
+
+    def _pause(self, take: Callable[[], Pending | PendingOne | None], turns: int) -> None:
+        """Let others have so many turns of the loop."""
+        if turns > 1:
+            self._wire.loop.call_soon(self._pause, take, turns - 1)
+        else:
+            self._go_on(take)
 
     @property
     def _fields(self) -> dict[str, str]:

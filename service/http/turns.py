@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Turns:
@@ -23,7 +24,9 @@ class Turns:
     def leave(self) -> None:
         """The turn is over."""
         if self._waiting:
-            asyncio.get_running_loop().call_soon(self._waiting.popleft())
+            # without a loop the process is at its end, and clears up what was never read
+            with suppress(RuntimeError):
+                asyncio.get_running_loop().call_soon(self._waiting.popleft())
         else:
             self._free += 1
 

@@ -30,7 +30,7 @@ _MOST_LISTED = 2000
 """Most values in data whose violations are all listed."""
 _MOST_TRIED = 20_000
 """Most parts of a schema that are tried for the sake of all violations: the library finds every one before it gives the
-first, 10 to 20 us each (2-core Xeon), and none may hold up the event loop. So it does with those within alternatives."""
+first, 10 to 20 us each (2-core Xeon), and none may hold up the event loop. Within alternatives it always does so."""
 _MOST_PASSED = 2_000_000
 """Most that are passed on the way to the first violation, without alternatives: 0.3 us each."""
 _MOST_AT_ONE_VALUE = 100_000
@@ -130,11 +130,9 @@ def _effort(schema: Any, file: Path) -> Effort:
     except RecursionError:
         raise ConfigError([f"{file}: its references are too many steps long to be followed"]) from None
     if effort.on_a_way(0) > _MOST_AT_ONE_VALUE:
+        why = "because references lead to the same parts again and again; refer to each once"
         raise ConfigError(
-            [
-                f"{file}: more than {_MOST_AT_ONE_VALUE:,} of its parts hold for one and the same value, because "
-                "references lead to the same parts again and again; refer to each once"
-            ]
+            [f"{file}: more than {_MOST_AT_ONE_VALUE:,} of its parts hold for one and the same value, {why}"]
         )
     return effort
 

@@ -1,4 +1,4 @@
-"""Configuration files: a configuration, or mistakes that say where; never anything else, and no file but it is opened."""
+"""Configuration files: a configuration, or mistakes that say where; never anything else."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

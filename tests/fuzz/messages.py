@@ -3,7 +3,8 @@
 from service.codecs.tracecontext import of_message
 from service.envelopes.contract import Message
 from service.envelopes.registry import header
-from tests.contract.test_envelopes import CAPS, NAMES, TIGHT, demand_sound
+from tests.contract.goldens import CAPS
+from tests.contract.test_envelopes import NAMES, TIGHT, demand_sound
 from tests.fuzz.cutting import head_and_body
 
 

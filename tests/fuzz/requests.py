@@ -146,8 +146,6 @@ def _otherwise(data: bytes) -> Iterator[Found]:
             if not isinstance(event, h11.EndOfMessage):
                 return
             yield request.method, request.target, body
-            if parser.our_state is not h11.SEND_RESPONSE:
-                return
             parser.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
             parser.send(h11.EndOfMessage())
             if parser.our_state is not h11.DONE:

@@ -1,5 +1,5 @@
-"""Requests whose end, or whose target, two readers could see differently: refused with an end to the connection, or read
-as RFC 9112 says. What is hidden behind a refused one never becomes a request.
+"""Requests whose end, or whose target, two readers could see differently: refused with an end to the connection, or
+read as RFC 9112 says. What is hidden behind a refused one never becomes a request.
 """
 
 import pytest
@@ -48,7 +48,8 @@ REFUSED = {
         f"coding {value!r}": coded(value)
         for value in (
             b" chunked ", b" chunked\t", b" chunked;q=1", b" identity", b" chunked, identity", b" identity, chunked",
-            b" chunked,", b" ,chunked", b' "chunked"', b" chunked\x0b", b" \x00chunked", b"", b" gzip", b" gzip, chunked",
+            b" chunked,", b" ,chunked", b' "chunked"', b" chunked\x0b", b" \x00chunked", b"", b" gzip",
+            b" gzip, chunked",
             b" chunked\r\nTransfer-Encoding: chunked", b" identity\r\nTransfer-Encoding: chunked",
             b" chunked\r\nContent-Length: 3", b" chunked\r\n ,identity",
         )

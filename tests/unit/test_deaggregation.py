@@ -34,7 +34,9 @@ def test_whatever_else_there_is_stays_one_record(message: bytes) -> None:
     assert deaggregated(MAGIC + message) == [MAGIC + message]
 
 
-@pytest.mark.parametrize("message", [b"\x1a\x05abc", b"\x1a", b"\x1b", b"\x1a\x02\x1a\x09", b"\x80"])
+@pytest.mark.parametrize(
+    "message", [b"\x1a\x05abc", b"\x1a", b"\x1b", b"\x1a\x02\x1a\x09", b"\x80", b"\x08" + b"\xff" * 10 + b"\x00"]
+)
 def test_a_message_that_is_broken_within_is_one_record(message: bytes) -> None:
     whole = MAGIC + message + md5(message).digest()
     assert deaggregated(whole) == [whole]

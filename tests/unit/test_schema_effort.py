@@ -80,13 +80,13 @@ def test_where_alternatives_are_few_they_are_told(tmp_path: Path) -> None:
 def test_large_data_under_alternatives_is_not_told_value_by_value(tmp_path: Path) -> None:
     schema = compiled(tmp_path, {"anyOf": [{"items": {"type": "string"}}, {"items": {"type": "integer"}}]})
     assert found(schema, [None] * 100) == [("#", "anyOf")]
-    assert found(schema, [None] * 200_000) == [("#", "schema")]
-    assert schema.violations(["x"] * 200_000) == []
+    assert found(schema, [None] * 20_000) == [("#", "schema")]
+    assert schema.violations(["x"] * 20_000) == []
 
 
 def test_the_first_of_many_is_told_where_there_are_no_alternatives(tmp_path: Path) -> None:
     schema = compiled(tmp_path, {"allOf": [{"items": {"type": "string"}}, {"items": {"type": "integer"}}]})
-    assert found(schema, [None] * 100_000) == [("#/0", "type")]
+    assert found(schema, [None] * 50_000) == [("#/0", "type")]
 
 
 @pytest.mark.parametrize("levels", [17, 40, 200])

@@ -24,3 +24,12 @@ async def test_large_bodies_take_turns_in_their_order() -> None:
     async with asyncio.timeout(5):
         while began != [1, 4]:
             await asyncio.sleep(0)
+
+
+def test_a_turn_that_ends_after_the_loop_wakes_nobody() -> None:
+    turns = Turns(1)
+    woken: list[str] = []
+    turns.take(lambda: woken.append("first"))
+    turns.take(lambda: woken.append("second"))
+    turns.leave()
+    assert woken == ["first"]
