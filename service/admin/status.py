@@ -1,6 +1,6 @@
 """`/status`: what an operator asks first. What is stuck, why, since when, what to do; then what each part is like.
 
-`docs/operate.md` shows one; a test compares.
+`docs/observe.md` shows one; a test compares.
 """
 
 import time

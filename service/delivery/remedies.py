@@ -39,6 +39,6 @@ REMEDIES: Final[Mapping[Reason, str]] = {
 
 JOURNAL_FULL: Final = "Mend the sink for which most events wait; else raise journal.max_bytes, or free its disk."
 JOURNAL_FAILING: Final = "Look at the journal's disk: errors, space, whether it is mounted."
-SOURCE_FAILING: Final = "Mend what the reason says, in the words of the broker or queue; see the source in operate.md."
+SOURCE_FAILING: Final = "Mend what the reason says, in the words of the broker or queue; see sources.md."
 LOOP_STUCK: Final = "Read the log where it says that the event loop is stuck: what blocks there must not."
 WORKER_AWAY: Final = "Read the log: why the worker ended, hangs, or does not start."

@@ -83,7 +83,7 @@ class Firehose:
         )
         compress: Compression = Field(
             default="none",
-            description="Each record for itself. Who reads it must inflate it: Firehose does not; see operate.md.",
+            description="Each record for itself. Who reads it must inflate it: Firehose does not; see destinations.md.",
         )
         record_bytes: ByteSize = Field(
             default=RECORD_BYTES, ge=1024, le=RECORD_BYTES, description="Most bytes of one record."

@@ -53,7 +53,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[SourceGauges], int]], ...] = (
 
 
 def families(meter: Meter, sources: Sequence[SourceGauges]) -> Iterable[Metric]:
-    """Those of `docs/operate.md`; none where there is no source."""
+    """Those of `docs/sources.md`; none where there is no source."""
     if not sources:
         return
     skipped = CounterMetricFamily("penstock_source_messages_skipped", "Held no event.", labels=["source", "why"])

@@ -3,7 +3,8 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from service.config.file import read
+from service.document import read
+
 from service.config.load import load
 from service.errors import ConfigError
 

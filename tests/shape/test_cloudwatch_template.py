@@ -16,7 +16,7 @@ from tests.unit.cloudwatch_world import MIXED, SMALL, large, watching
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "quickstart" / "penstock.yaml"
 MADE = ROOT / "deploy" / "cloudwatch" / "quickstart.yaml"
-OPERATE = (ROOT / "docs" / "operate.md").read_text("utf-8")
+ALARMS = (ROOT / "docs" / "observe.md").read_text("utf-8")
 
 ROW = re.compile(r"^\| \[`([a-z-]+)`\]\(runbook\.md#([a-z-]+)\) \|([^|]*)\|([^|]*)\|([^|]*)\|", re.MULTILINE)
 WITHOUT_DATA = {Missing.WELL: "ends", Missing.STAYS: "stays", Missing.AMISS: "begins"}
@@ -60,7 +60,7 @@ def test_cfn_lint_would_find_something() -> None:
 
 
 def test_every_alarm_has_its_line_and_every_line_its_alarm() -> None:
-    rows = ROW.findall(OPERATE)
+    rows = ROW.findall(ALARMS)
     assert [(anchor, name) for anchor, name, *_ in rows] == [(watch.name, watch.name) for watch in WATCHES]
     for watch, (_, _, _, begins, without) in zip(WATCHES, rows, strict=True):
         assert without.strip() == WITHOUT_DATA[watch.missing], watch.name

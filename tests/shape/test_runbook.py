@@ -13,7 +13,14 @@ DOCS = ROOT / "docs"
 RUNBOOK = (DOCS / "runbook.md").read_text("utf-8")
 METRICS = (DOCS / "metrics.md").read_text("utf-8")
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "deploy").rglob("*.md"), *(ROOT / "bench").glob("*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *DOCS.rglob("*.md"),
+        *(ROOT / "deploy").rglob("*.md"),
+        *(ROOT / "bench").glob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+        ROOT / "helm" / "penstock" / "README.md",
+    ]
 )
 
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

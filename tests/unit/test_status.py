@@ -24,7 +24,7 @@ from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
 from service.telemetry.standing import Standing, State
 
-PAGE = Path(__file__).parents[2] / "docs" / "operate.md"
+PAGE = Path(__file__).parents[2] / "docs" / "observe.md"
 ROUTES = {
     "orders": RouteConfig.model_validate({"types": ["com.example.order.*"], "to": ["lake"], "dead_letter": "dead"}),
     "audit": RouteConfig.model_validate({"ack": "stored", "to": [{"sink": "lake", "required": False}]}),
