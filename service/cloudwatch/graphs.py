@@ -100,7 +100,7 @@ ROWS: Final = (
     ),
     Row(
         "What does it cost?",
-        "Many events to a record and to a call are cheap: `linger`, `pack`, `aggregate`. See docs/destinations.md, Costs.",
+        "Many events to a record and to a call are cheap: `linger`, `pack`, `aggregate`. Costs: docs/destinations.md.",
         (
             Graph("User records per record", ("UserRecordsPerKinesisRecord",), ("Average",), records=True),
             Graph("User records per call", ("UserRecordsPerCall",), ("Average",)),
