@@ -3,9 +3,8 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from service.document import read
-
 from service.config.load import load
+from service.document import read
 from service.errors import ConfigError
 
 ENVIRONMENT = {"WORD": "word", "EMPTY": ""}
