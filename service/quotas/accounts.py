@@ -1,5 +1,6 @@
 """Who is held to what: the buckets of each principal, of each route, and of both."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
@@ -9,6 +10,8 @@ from service.quotas.bucket import BYTES, EVENTS, Bucket
 
 MOST_ACCOUNTS: Final = 10_000
 """Principals that are remembered; with more those whose buckets are full are forgotten, for they are like new ones."""
+LOOKS: Final = 8
+"""How often all of them are looked through while as many new ones come: to look takes milliseconds."""
 
 
 class Pair:
@@ -54,7 +57,10 @@ class Accounts:
         self._settings = settings
         self._clock = clock
         self._routes: dict[str, list[Bucket]] = {}
-        self._kept: dict[str, Account] = {}
+        self._kept: OrderedDict[str, Account] = OrderedDict()
+        """In the order in which they were last asked for."""
+        self._before_look = 0
+        """How many more may come until all are looked through again."""
         self._alive: WeakValueDictionary[str, Account] = WeakValueDictionary()
         """Those too that are kept no more, while a head still has them: a principal never has two."""
 
@@ -64,10 +70,10 @@ class Accounts:
         if account is None:
             quota = of(self._settings.principals, name) if name else None
             account = self._alive[name] = Account(name, buckets("principal", quota))
-        if name not in self._kept:
-            if len(self._kept) >= MOST_ACCOUNTS:
-                self._forget()
-            self._kept[name] = account
+        if name not in self._kept and len(self._kept) >= MOST_ACCOUNTS:
+            self._forget()
+        self._kept[name] = account
+        self._kept.move_to_end(name)
         return account
 
     def pair(self, account: Account, route: str | None) -> Pair:
@@ -94,11 +100,16 @@ class Accounts:
         return bool(pair.events or pair.bytes)
 
     def _forget(self) -> None:
-        """Those whose buckets are full; if all of them owe something, the one that came first too."""
-        now = self._clock()
-        self._kept = {name: each for name, each in self._kept.items() if not each.is_full(now)}
+        """Those whose buckets are full, unless that was done just before; if none are, the one that was not seen for
+        longest."""
+        self._before_look -= 1
+        if self._before_look < 0:
+            now = self._clock()
+            for name in [name for name, each in self._kept.items() if each.is_full(now)]:
+                del self._kept[name]
+            self._before_look = MOST_ACCOUNTS // LOOKS
         if len(self._kept) >= MOST_ACCOUNTS:
-            del self._kept[next(iter(self._kept))]
+            self._kept.popitem(last=False)
 
 
 def buckets(name: str, quota: Quota | None) -> list[Bucket]:
