@@ -52,7 +52,8 @@ class Jwks:
         self._wanted = asyncio.Event()
         self._fetched = asyncio.Event()
         self._last = -AGAIN_SECONDS
-        self._failing = False
+        self.failing = False
+        """Whether the last fetch failed: a key that is not known may be a new one."""
         self._task: asyncio.Task[None] | None = None
         self._documents: object = None
         self.keys: Names | None = None
@@ -101,16 +102,16 @@ class Jwks:
         try:
             document = await self.document()
             keys = usable(document, self._issuer.algorithms)
-        except UNREADABLE as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the old keys stay, and it is asked again
             self._meter.auth_refresh_failures[WHAT] += 1
-            if not self._failing:
+            if not self.failing:
                 log.error(
                     "the keys of an issuer cannot be fetched",
                     extra={"issuer": self._issuer.issuer, "detail": f"{type(error).__name__}: {error}"[:300]},
                 )
-            self._failing = True
+            self.failing = True
             return False
-        self._failing = False
+        self.failing = False
         self._meter.auth_refreshed[WHAT] = time()
         if document != self._documents:
             self._documents, self.keys = document, keys
@@ -163,7 +164,9 @@ def _key(entry: Any, algorithms: tuple[str, ...]) -> PyJWK | None:
     """One key; None if it is for something else, or cannot be used."""
     if not isinstance(entry, dict) or entry.get("use", "sig") != "sig" or entry.get("kty") == "oct" or "d" in entry:
         return None
-    stated = entry.get("alg")
+    stated, name = entry.get("alg"), entry.get("kid")
+    if name is not None and not isinstance(name, str):
+        return None
     if stated is not None and stated not in algorithms:
         return None
     try:

@@ -19,6 +19,8 @@ MOST_TOKENS: Final = 4096
 """Verified tokens that are remembered; with one more the oldest is forgotten."""
 MOST_NAME: Final = 128
 """Characters of the claim that names a principal."""
+FAR_SECONDS: Final = 2**53
+"""Unix seconds that a floating-point number still holds: no token need be good for longer."""
 SOON_SECONDS: Final = 1.0
 """After which a token is worth trying again whose key is being fetched."""
 _UNREADABLE: Final = (ValueError, TypeError, OverflowError, RecursionError)
@@ -113,7 +115,7 @@ class Tokens:
         key = trusted.jwks.find(kid if isinstance(kid, str) else None)
         if key is None:
             soon = trusted.jwks.want()
-            if soon or trusted.jwks.keys is None:
+            if soon or trusted.jwks.keys is None or trusted.jwks.failing:
                 raise KeysAwaited("the keys of the token's issuer are not there yet")
             raise Refused(Why.UNKNOWN_SIGNER, "the token is signed with a key that its issuer does not publish")
         if key.key_type != FAMILIES[algorithm[:2]]:
@@ -128,7 +130,8 @@ class Tokens:
         if issuer.routes_claim is not None:
             own = _words(claims.get(issuer.routes_claim), issuer.routes_prefix)
             routes = tuple(own & (self._routes if routes is None else frozenset(routes)))
-        return Grant(Principal(f"jwt:{name}", limited(routes, self._accepting)), int(claims["exp"]) + issuer.leeway)
+        until = min(int(claims["exp"]), FAR_SECONDS) + issuer.leeway
+        return Grant(Principal(f"jwt:{name}", limited(routes, self._accepting)), until)
 
 
 def _words(value: Any, prefix: str) -> set[str]:

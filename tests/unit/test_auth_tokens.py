@@ -193,6 +193,13 @@ async def test_a_verified_token_is_remembered_until_it_ends(issuer: Issuer, monk
         assert decoded == [""]
 
 
+async def test_a_token_may_end_whenever_it_says(issuer: Issuer) -> None:
+    async with AsyncExitStack() as stack:
+        at = await door(stack, issuer)
+        for ends in (time() + 600.5, 10**18, 10**400):
+            assert at.name(issuer.token(exp=ends)) == "jwt:shop"
+
+
 async def test_no_more_tokens_are_remembered_than_may_be(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "MOST_TOKENS", 3)
     async with AsyncExitStack() as stack:
@@ -290,6 +297,39 @@ async def test_keys_stay_while_their_issuer_is_away(issuer: Issuer, monkeypatch:
         async with asyncio.timeout(10):
             while not at.meter.auth_refresh_failures["jwt"]:
                 await asyncio.sleep(0.005)
+        assert at.name(issuer.token()) == "jwt:shop"
+
+
+async def test_whether_a_token_of_a_new_key_is_sound_is_not_known_while_the_issuer_is_away(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AsyncExitStack() as stack:
+        at = await door(stack, issuer)
+        monkeypatch.setattr(jwks, "AGAIN_SECONDS", 0.0)
+        issuer.answer = response(b"", "503 Service Unavailable")
+        at.found._issuers[0].want()
+        async with asyncio.timeout(10):
+            while not at.meter.auth_refresh_failures["jwt"]:
+                await asyncio.sleep(0.005)
+        monkeypatch.setattr(jwks, "AGAIN_SECONDS", 1000.0)
+        with pytest.raises(KeysAwaited):
+            at.name(issuer.token(OTHER_KEY, kid="two"))
+
+
+@pytest.mark.parametrize("kid", [["one"], {"one": 1}, 1])
+async def test_keys_with_a_name_that_is_none_end_no_asking(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch, kid: Any
+) -> None:
+    monkeypatch.setattr(jwks, "AGAIN_SECONDS", 0.0)
+    issuer.keys = [{**public(RSA_KEY, "one"), "kid": kid}, public(EC_KEY, "curve")]
+    async with AsyncExitStack() as stack:
+        at = await door(stack, issuer)
+        assert at.name(issuer.token(EC_KEY, "ES256", "curve")) == "jwt:shop"
+        issuer.keys = [public(RSA_KEY, "one")]
+        changed = asyncio.Event()
+        at.found.on_change(changed.set)
+        at.found._issuers[0].want()
+        await asyncio.wait_for(changed.wait(), 10)
         assert at.name(issuer.token()) == "jwt:shop"
 
 
