@@ -29,6 +29,10 @@ MOST_CHARACTERS: Final = 4 * 2**20
 """Of a list of keys: some ten thousand."""
 
 
+_Version = tuple[str, tuple[bytes, ...]]
+"""The text of a list, and the peppers."""
+
+
 class KeyPlace:
     """The keys that are taken now. Entered, it reads them again when they change; a bad version keeps the old one."""
 
@@ -49,7 +53,7 @@ class KeyPlace:
         self._aws = aws
         self._meter = meter
         self._changed = changed
-        self._read: tuple[str, tuple[bytes, ...]] | None = None
+        self._read: _Version | None = None
         self._failing = False
         self._first = asyncio.Event()
         self._stack = AsyncExitStack()
@@ -58,8 +62,9 @@ class KeyPlace:
         paths = [path for path in (auth.keys_file, auth.pepper_file) if path is not None]
         self._watched = Watched(paths, self._read_again, POLL_SECONDS) if paths else None
         peppers_of(auth)
+        self._renewing = asyncio.Lock()
         if auth.keys_secret is None:
-            self._take(self._text_of_place())
+            self._use(self._parsed(self._text_of_place()))
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -90,17 +95,22 @@ class KeyPlace:
         assert auth.keys_file is not None
         return _read(auth.keys_file, "keys_file")
 
-    def _take(self, text: str) -> bool:
-        """Use the keys in `text`. Whether they are others. Raises ConfigError, and keeps the old ones."""
-        peppers = peppers_of(self._auth)
-        if (text, peppers) == self._read:
-            return False
+    def _parsed(self, text: str) -> tuple[Keys, _Version] | None:
+        """The keys in `text`; None if they are those that there are. Blocks, for a long list some seconds. Raises
+        ConfigError."""
+        version = text, peppers_of(self._auth)
+        if version == self._read:
+            return None
         if len(text) > MOST_CHARACTERS:
             raise ConfigError([f"{self._place}: has more than {MOST_CHARACTERS} characters"])
-        self.now = read_keys(text, self._place, peppers, self._routes, self._accepting)
-        self._read = text, peppers
+        return read_keys(text, self._place, version[1], self._routes, self._accepting), version
+
+    def _use(self, found: tuple[Keys, _Version] | None) -> bool:
+        """Take these keys from now on. Whether they are others."""
         self._meter.auth_refreshed[WHAT] = time()
-        return True
+        if found is not None:
+            self.now, self._read = found
+        return found is not None
 
     @property
     def _place(self) -> str:
@@ -111,22 +121,19 @@ class KeyPlace:
 
     async def _read_again(self) -> None:
         """A file has changed."""
-        if self._auth.keys_secret is not None:
-            if self._read is None:
-                return
-            text: str | None = self._read[0]
-        else:
-            text = None
         try:
-            await self._renew(await off_loop(self._text_of_place) if text is None else text)
-        except ConfigError as error:
-            self._failed("; ".join(error.mistakes))
+            async with self._renewing:
+                if self._auth.keys_secret is None:
+                    await self._renew(await off_loop(self._text_of_place))
+                elif self._read is not None:
+                    await self._renew(self._read[0])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the old keys stay, and a later version is read
+            self._failed(_words(error))
 
     async def _renew(self, text: str) -> None:
-        if self._take(text):
+        if self._use(await off_loop(self._parsed, text)):
             log.info("API keys were read", extra={"place": self._place, "keys": len(self.now or ())})
             self._changed()
-        self._meter.auth_refreshed[WHAT] = time()
         self._failing = False
 
     def _failed(self, detail: str) -> None:
@@ -142,11 +149,11 @@ class KeyPlace:
         """Read the secret again and again."""
         while True:
             try:
-                await self._renew(await self._secret())
-            except ConfigError as error:
-                self._failed("; ".join(error.mistakes))
+                text = await self._secret()
+                async with self._renewing:
+                    await self._renew(text)
             except Exception as error:  # noqa: BLE001 - the SDK's are many; the old keys stay, and it is asked again
-                self._failed(f"{type(error).__name__}: {error}")
+                self._failed(_words(error))
             self._first.set()
             await asyncio.sleep(self._auth.keys_refresh * random.uniform(0.8, 1.0))
 
@@ -196,10 +203,15 @@ def peppers_of(auth: Auth) -> tuple[bytes, ...]:
 
 def _read(path: Path, setting: str) -> str:
     try:
-        return path.read_text("utf-8")
+        with path.open(encoding="utf-8") as file:
+            return file.read(MOST_CHARACTERS + 1)  # one more than may be, so that it is seen
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError([f"server.auth.{setting}: {path}: cannot be read: {reason}"]) from None
+
+
+def _words(error: Exception) -> str:
+    return "; ".join(error.mistakes) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -17,7 +17,7 @@ from typing import Annotated, Final
 
 import yaml
 from msgspec import Struct
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.auth.principal import Grant, Principal, limited
 from service.auth.refusal import Refused, Why
@@ -87,7 +87,7 @@ def read_keys(
     """
     try:
         found = _List.model_validate(yaml.safe_load(text))
-    except (yaml.YAMLError, ValidationError, RecursionError):
+    except Exception:  # noqa: BLE001 - of a date or number that is none PyYAML raises whatever Python does
         raise ConfigError([f"{place}: {_WRONG_FILE}"]) from None
     if mistakes := [f"{place}: {each}" for each in _mistakes(found.keys, frozenset(routes))]:
         raise ConfigError(mistakes)
@@ -110,8 +110,12 @@ def _mistakes(entries: Iterable[_Entry], routes: frozenset[str]) -> Iterable[str
             yield f"key {entry.name!r} stands there twice"
         digests.add(entry.hmac_sha256)
         first = seen.setdefault(entry.name, entry)
-        if frozenset(first.routes or ()) != frozenset(entry.routes or ()):
+        if _set(first.routes) != _set(entry.routes):
             yield f"key {entry.name!r}: all keys of one name have the same routes; give the other one another name"
+
+
+def _set(routes: Iterable[str] | None) -> frozenset[str] | None:
+    return None if routes is None else frozenset(routes)
 
 
 def new_key(name: str, pepper: bytes) -> tuple[str, str]:
@@ -122,9 +126,14 @@ def new_key(name: str, pepper: bytes) -> tuple[str, str]:
 
 def entry_of(name: str, digest: str, routes: Iterable[str] | None, not_after: datetime | None) -> str:
     """The line of the list for a key."""
-    more = f", routes: [{', '.join(routes)}]" if routes else ""
+    more = f", routes: [{', '.join(map(_scalar, routes))}]" if routes else ""
     more += f', not_after: "{not_after.isoformat(timespec="seconds")}"' if not_after else ""
-    return f"  - {{name: {name}, hmac_sha256: {digest}{more}}}"
+    return f"  - {{name: {_scalar(name)}, hmac_sha256: {_scalar(digest)}{more}}}"
+
+
+def _scalar(text: str) -> str:
+    """A text as YAML reads it as one: `on` and `123` are something else."""
+    return text if yaml.safe_load(text) == text else f'"{text}"'
 
 
 def hashed(key: str, pepper: bytes) -> str:

@@ -11,6 +11,8 @@ from service.threads import off_loop
 
 POLL_SECONDS: Final = 2.0
 """Files in a Kubernetes volume are changed once a minute at most, and all at once: by a link that points elsewhere."""
+MOST_BYTES: Final = 16 * 2**20
+"""What is looked at of each: nobody uses larger ones."""
 
 _Look = tuple[tuple[int, ...] | None, ...]
 
@@ -76,7 +78,8 @@ def _content(paths: Sequence[Path]) -> tuple[bytes | None, ...]:
     found: list[bytes | None] = []
     for path in paths:
         try:
-            found.append(hashlib.sha256(path.read_bytes()).digest())
+            with path.open("rb") as file:
+                found.append(hashlib.sha256(file.read(MOST_BYTES)).digest())
         except OSError:
             found.append(None)
     return tuple(found)

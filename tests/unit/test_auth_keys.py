@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +77,9 @@ def test_a_key_is_good_until_it_ends() -> None:
         ((line("a.1"), line("a.1")), "stands there twice"),
         ((line("a.1", ("orders",)), line("a.2")), "the same routes"),
         ((line("a.1", ("nothing",)),), "no route 'nothing'"),
+        ((line("a.1", ()), '  - {name: a, routes: [], hmac_sha256: "' + "0" * 64 + '"}'), "the same routes"),
+        (('  - {name: a, not_after: 2026-11-31, hmac_sha256: "' + "0" * 64 + '"}',), "is no list of keys"),
+        (("  - !!timestamp soon",), "is no list of keys"),
         (('  - {name: a, hmac_sha256: "0", routes: [orders]}',), "is no list of keys"),
         (('  - {name: "a b", hmac_sha256: "' + "0" * 64 + '"}',), "is no list of keys"),
         (('  - {name: a, hmac_sha256: "' + "0" * 64 + '", not_after: 2027-01-01T00:00:00}',), "is no list of keys"),
@@ -85,6 +89,13 @@ def test_a_key_is_good_until_it_ends() -> None:
 def test_a_list_with_a_mistake_is_refused_whole(entries: tuple[str, ...], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         read_keys(listed(*entries), "k", PEPPERS, ROUTES)
+
+
+@pytest.mark.parametrize("name", ["on", "null", "123", "1_0", "0x1F", "12e03"])
+def test_a_name_that_yaml_takes_for_something_else_can_be_read(name: str) -> None:
+    routes = ["off", "orders"]
+    text = listed(entry_of(name, hashed(f"{name}.secret", PEPPERS[0]), routes, None))
+    assert read_keys(text, "k", PEPPERS, routes).grant(f"{name}.secret").principal.routes == frozenset(routes)
 
 
 def test_what_a_command_prints_can_be_read() -> None:
@@ -169,8 +180,10 @@ async def test_a_file_is_read_again_and_a_bad_version_keeps_the_old_keys(
         file.write_text("keys: [shop.three-in-clear")
         await until(lambda: meter.auth_refresh_failures["keys"] == 1)
         assert known(found, "shop.two")
-        file.unlink()
+        file.write_text(listed(line("shop.three"), "  - {name: a, not_after: 2026-11-31}"))
         await until(lambda: meter.auth_refresh_failures["keys"] == 2)
+        file.unlink()
+        await until(lambda: meter.auth_refresh_failures["keys"] == 3)
         assert known(found, "shop.two")
         file.write_text(listed(line("shop.two")))
         await until(lambda: not known(found, "shop.one"))
@@ -181,6 +194,33 @@ async def test_a_file_is_read_again_and_a_bad_version_keeps_the_old_keys(
     assert "the old ones are kept" in caplog.text
     for secret in ("shop.three", PEPPER, OLDER, hashed("shop.one", PEPPERS[0])):
         assert secret not in caplog.text
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_list_that_is_read_again_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, pepper = tmp_path / "keys.yaml", tmp_path / "pepper"
+    file.write_text(listed(line("shop.one")))
+    pepper.write_text(PEPPER)
+    threads = list[int]()
+
+    def reading(*given: Any) -> Any:
+        threads.append(threading.get_ident())
+        return read_keys(*given)
+
+    async with Authenticator(Auth(keys_file=file, pepper_file=pepper), ROUTES) as found:
+        monkeypatch.setattr(keyplace, "read_keys", reading)
+        file.write_text(listed(line("shop.two")))
+        await until(lambda: known(found, "shop.two"))
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+def test_no_more_is_read_of_a_file_than_a_list_may_have(tmp_path: Path) -> None:
+    (tmp_path / "pepper").write_text(PEPPER)
+    with (tmp_path / "keys.yaml").open("wb") as file:
+        file.truncate(2**40)  # nothing in it, but no memory holds so much
+    with pytest.raises(ConfigError, match="has more than"):
+        Authenticator(Auth(keys_file=tmp_path / "keys.yaml", pepper_file=tmp_path / "pepper"), ROUTES)
 
 
 @pytest.mark.usefixtures("quick")
