@@ -17,11 +17,12 @@ from service.delivery.shares import of_address
 from service.errors import Draining, IngestError
 from service.http.admission import ENDED
 from service.http.connections import Connections
-from service.http.exchange import Exchange, Wire
+from service.http.exchange import Exchange
 from service.http.exchanges import Exchanges
 from service.http.head import Head, header_map
 from service.http.protocol import MOST_HEADERS, UNSENT_BYTES, BoundedProtocol
 from service.http.room import Hold
+from service.http.wire import Wire
 
 MOST_BYTES: Final = 256 * 1024
 """Larger bodies take time enough that a task costs nothing beside them."""

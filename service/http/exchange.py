@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Generator
 from functools import partial
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -21,28 +21,10 @@ from service.http.pending import Pending, PendingOne
 from service.http.reading import Request
 from service.http.room import Hold
 from service.http.unread import LINGER_SECONDS
+from service.http.wire import Wire
 from service.quotas.quotas import Toll
 
 log = logging.getLogger(__name__)
-
-
-class Wire(Protocol):
-    """The connection that an exchange came on."""
-
-    loop: asyncio.AbstractEventLoop
-
-    @property
-    def to_leave(self) -> bool:
-        """Whether the client is to go elsewhere after its answer."""
-
-    def write(self, status: bytes, head: bytes, body: bytes, written: Callable[[], None]) -> None:
-        """Write an answer, with the headers that all have, as its client reads it; then call `written`."""
-
-    def answered(self, keep_alive: bool) -> None:
-        """The next request may begin."""
-
-    def part(self) -> None:
-        """Read nothing more: the answer came before the end of a body."""
 
 
 class _NobodyWaits(asyncio.Event):

@@ -7,11 +7,12 @@ from typing import Any
 from service.delivery.spans import RequestSpan
 from service.http.answer import Answer
 from service.http.direct import DirectProtocol
-from service.http.exchange import Exchange, Wire
+from service.http.exchange import Exchange
 from service.http.exchanges import Exchanges
 from service.http.head import Head
 from service.http.reading import Request
 from service.http.room import Hold
+from service.http.wire import Wire
 
 
 def exchange(wire: Wire, exchanges: Exchanges, head: Head, hold: Hold, address: str, keep_alive: bool) -> Exchange:
