@@ -59,7 +59,6 @@ async def test_a_head_that_comes_byte_by_byte_is_cut_at_its_time() -> None:
             for _ in range(20):
                 await other.send(request("/v1/orders", GOOD))
                 assert (await other.answer()).status == 200
-            assert not any(each.done() for each in ends), "others were served meanwhile"
             await asyncio.wait(ends)
         assert {each.result() for each in ends} == {True}
 
@@ -72,7 +71,6 @@ async def test_a_body_that_comes_byte_by_byte_is_408_at_its_time(start: bytes, b
             for _ in range(20):
                 await other.send(request("/v1/orders", GOOD))
                 assert (await other.answer()).status == 200
-            assert not any(each.done() for each in answers), "others were served meanwhile"
             await asyncio.wait(answers)
         told: list[Answer] = [each.result() for each in answers]
         assert {(answer.status, answer.code) for answer in told} == {(408, "client_timeout")}
