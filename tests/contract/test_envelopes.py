@@ -14,7 +14,7 @@ from service import plugins
 from service.codecs.attributes import Mistakes, check
 from service.codecs.draft import NOT_JSON, Caps, Draft, Refusal
 from service.codecs.json import nests_deeper
-from service.envelopes.contract import CodecConfig, Message
+from service.envelopes.contract import Codec, CodecConfig, Message
 from tests.contract.goldens import CAPS, build, golden_files, message_of, read, told
 
 NAMES = plugins.known("envelopes")
@@ -91,7 +91,11 @@ def _messages(draw: st.DrawFn, name: str) -> Message:
 
 
 def demand_sound(name: str, message: Message, caps: Caps) -> None:
-    found = list(build(name, caps).decode(message))
+    demand_sound_of(build(name, caps), name, message, caps)
+
+
+def demand_sound_of(codec: Codec, name: str, message: Message, caps: Caps) -> None:
+    found = list(codec.decode(message))
     assert found, "a message of which nothing is told is lost"
     assert len(found) <= caps.events
     for each in found:
@@ -106,7 +110,7 @@ def demand_sound(name: str, message: Message, caps: Caps) -> None:
             mistakes = Mistakes()
             check(each.attributes, mistakes)
             assert not each.attributes or not mistakes
-    assert told(found, message) == told(build(name, caps).decode(message), message)
+    assert told(found, message) == told(codec.decode(message), message)
 
 
 @pytest.mark.parametrize("name", NAMES)

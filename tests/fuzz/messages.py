@@ -1,11 +1,15 @@
 """Messages of sources, as each of the codecs finds them: what they keep is in `tests/contract/test_envelopes.py`."""
 
+from functools import cache
+
 from service.codecs.tracecontext import of_message
 from service.envelopes.contract import Message
 from service.envelopes.registry import header
-from tests.contract.goldens import CAPS
-from tests.contract.test_envelopes import NAMES, TIGHT, demand_sound
+from tests.contract.goldens import CAPS, build
+from tests.contract.test_envelopes import NAMES, TIGHT, demand_sound_of
 from tests.fuzz.cutting import head_and_body
+
+_codec = cache(build)
 
 
 def run(data: bytes) -> None:
@@ -19,7 +23,7 @@ def run(data: bytes) -> None:
     )
     name = NAMES[(which[0] if which else 0) % len(NAMES)]
     for caps in (CAPS, TIGHT):
-        demand_sound(name, message, caps)
+        demand_sound_of(_codec(name, caps), name, message, caps)
     named = header(message.value, headers)
     assert named is None or (named.isprintable() and len(named) < 200)
     trace = of_message(headers)
