@@ -8,6 +8,7 @@ from service.codecs.compression import Inflater, inflater
 from service.config.settings import ServerConfig
 from service.errors import Code, SlowClient, TooLarge
 from service.http.room import Hold
+from service.http.turns import pause
 
 _STEP_BYTES = 4096
 """How much is inflated before looking at the clock: of gzip about 4 MiB come of it, of zstd at most the cap."""
@@ -66,7 +67,7 @@ class Arrival:
             self._grow(len(inflated) + len(piece))
             inflated += piece
             if perf_counter() - began > _STEP_SECONDS:
-                await asyncio.sleep(0)
+                await pause()
                 began = perf_counter()
 
     def _grow(self, kept: int) -> None:

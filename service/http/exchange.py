@@ -16,10 +16,11 @@ from service.http.answer import Answer
 from service.http.arrival import late
 from service.http.exchanges import Exchanges
 from service.http.head import Head
-from service.http.ingest import PAUSE_TURNS, advance, is_large, is_short
+from service.http.ingest import advance, is_large, is_short
 from service.http.pending import Pending, PendingOne
 from service.http.reading import Request
 from service.http.room import Hold
+from service.http.turns import PAUSE_TURNS
 from service.http.unread import LINGER_SECONDS
 from service.http.wire import Wire
 from service.quotas.quotas import Toll

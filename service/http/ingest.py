@@ -4,7 +4,6 @@ It knows nothing of the server that calls it. Reading, validating and accepting 
 yields whenever it has worked for YIELD_SECONDS, so that a huge body does not stall others.
 """
 
-import asyncio
 from collections.abc import Generator, Mapping
 from time import perf_counter, time
 
@@ -22,15 +21,12 @@ from service.http.head import Head
 from service.http.pending import Pending, PendingOne
 from service.http.preferences import idempotency_key, plain_id, preferences
 from service.http.reading import SOURCE, Reading, Request
-from service.http.turns import Turns
 from service.quotas.quotas import Quotas
+from service.http.turns import Turns, pause
 from service.receiving.sampling import Sampling
 from service.telemetry.meter import REFUSED, Meter
 
 YIELD_SECONDS = 0.005
-PAUSE_TURNS = 8
-"""Turns of the loop between two pieces of reading: as many as a small request takes from its first byte to its answer,
-so that it waits for one piece, and not in each of its turns for another one."""
 PER_REFUSAL_BYTES = 1536
 """What a refused event costs in memory until it is answered: the error, the result, its text (measured: about this)."""
 PER_RESULT_BYTES = 256
@@ -199,8 +195,7 @@ class Ingest:
         while True:
             if (pending := advance(taking)) is not None:
                 return pending
-            for _ in range(PAUSE_TURNS):
-                await asyncio.sleep(0)
+            await pause()
 
     def _accepted(self, reading: Reading, request: Request) -> Pending:
         prefer = request.head.prefer

@@ -1,9 +1,20 @@
-"""Turns: a few at a time, the others in the order in which they came."""
+"""Turns: a few at a time, the others in the order in which they came; and pauses in what takes long."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
+
+PAUSE_TURNS: Final = 8
+"""Turns of the loop between two pieces of what takes long: as many as a small request takes from its first byte to its
+answer, so that it waits for one piece, and not in each of its turns for another one."""
+
+
+async def pause() -> None:
+    """Let others run, until whoever came meanwhile is done."""
+    for _ in range(PAUSE_TURNS):
+        await asyncio.sleep(0)
 
 
 class Turns:

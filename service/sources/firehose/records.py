@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 from service.envelopes.contract import Message
 from service.errors import Code, InvalidEvent, Unreadable
 from service.http.room import Hold
+from service.http.turns import pause
 from service.receiving.received import Received
 
 MESSAGE_BYTES: Final = 400
@@ -55,7 +56,7 @@ async def read(request_id: str, body: bytes, headers: Mapping[str, bytes], most:
         found.append(received)
         if perf_counter() - began > _YIELD_SECONDS:
             hold.demand(max(len(body), size))
-            await asyncio.sleep(0)
+            await pause()
             began = perf_counter()
     hold.demand(max(len(body), size))
     return found
