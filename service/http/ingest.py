@@ -21,8 +21,8 @@ from service.http.head import Head
 from service.http.pending import Pending, PendingOne
 from service.http.preferences import idempotency_key, plain_id, preferences
 from service.http.reading import SOURCE, Reading, Request
-from service.quotas.quotas import Quotas
 from service.http.turns import Turns, pause
+from service.quotas.quotas import Quotas
 from service.receiving.sampling import Sampling
 from service.telemetry.meter import REFUSED, Meter
 
