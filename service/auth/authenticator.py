@@ -101,7 +101,7 @@ class Authenticator:
     def _granted(self, route: str, headers: Mapping[str, str], subject: str | None) -> Grant:
         key = headers.get("x-api-key")
         if key is not None:
-            return self._by_key(key)
+            return self._by_key(key.strip())
         scheme, _, given = headers.get("authorization", "").partition(" ")
         given = given.strip()
         if scheme.lower() == "bearer" and given:

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
+from service.auth.watched import content
 from service.config.tls import TlsConfig
 from service.errors import SettingErrors
 
@@ -117,7 +118,7 @@ def _demand_key(tls: TlsConfig, certificate: x509.Certificate) -> None:
 
 def _read(path: Path, setting: str) -> bytes:
     try:
-        return path.read_bytes()
+        return content(path)
     except OSError as error:
         raise SettingErrors({(setting,): f"{path}: cannot be read: {error.strerror}"}) from None
 

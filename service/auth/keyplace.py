@@ -12,7 +12,7 @@ from time import time
 from typing import Any, Final, Self
 
 from service.auth.keys import LEAST_PEPPER, Keys, read_keys
-from service.auth.watched import POLL_SECONDS, Watched
+from service.auth.watched import POLL_SECONDS, Watched, content
 from service.aws import session
 from service.aws.settings import AwsConfig
 from service.config.auth import Auth
@@ -203,8 +203,7 @@ def peppers_of(auth: Auth) -> tuple[bytes, ...]:
 
 def _read(path: Path, setting: str) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(MOST_CHARACTERS + 1)  # one more than may be, so that it is seen
+        return content(path).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise ConfigError([f"server.auth.{setting}: {path}: cannot be read: {reason}"]) from None

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Self
@@ -12,7 +13,7 @@ from service.threads import off_loop
 POLL_SECONDS: Final = 2.0
 """Files in a Kubernetes volume are changed once a minute at most, and all at once: by a link that points elsewhere."""
 MOST_BYTES: Final = 16 * 2**20
-"""What is looked at of each: nobody uses larger ones."""
+"""Of a file: nobody uses larger ones."""
 
 _Look = tuple[tuple[int, ...] | None, ...]
 
@@ -73,13 +74,22 @@ def _seen(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
+def content(path: Path) -> bytes:
+    """What is in a file, MOST_BYTES and one at most; nothing of a pipe that nobody writes to. Raises OSError."""
+    with open(path, "rb", opener=_waiting_for_nobody) as file:
+        return file.read(MOST_BYTES + 1) or b""
+
+
+def _waiting_for_nobody(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _content(paths: Sequence[Path]) -> tuple[bytes | None, ...]:
     """The digest of each file; None of one that cannot be read."""
     found: list[bytes | None] = []
     for path in paths:
         try:
-            with path.open("rb") as file:
-                found.append(hashlib.sha256(file.read(MOST_BYTES)).digest())
+            found.append(hashlib.sha256(content(path)).digest())
         except OSError:
             found.append(None)
     return tuple(found)

@@ -126,6 +126,7 @@ def test_a_route_takes_the_kinds_that_it_names_and_an_open_one_takes_all(monkeyp
     assert found.grant("open", {}, "CN=other").principal.routes == frozenset({"open"})
     assert why(found, {}, "any") is Why.MISSING
     assert why(found, {}, "events") is Why.MISSING
+    assert found.grant("any", {"x-api-key": "shop.one\t "}).principal.name == "shop"  # blanks are no part of a value
     assert why(found, {"x-api-key": "shop.two"}, "open") is Why.UNKNOWN_KEY
     assert why(found, {"authorization": "Bearer a.b.c"}, "open") is Why.NOT_TAKEN
     with pytest.raises(Refused) as caught:
@@ -184,6 +185,9 @@ async def test_a_file_is_read_again_and_a_bad_version_keeps_the_old_keys(
         await until(lambda: meter.auth_refresh_failures["keys"] == 2)
         file.unlink()
         await until(lambda: meter.auth_refresh_failures["keys"] == 3)
+        os.mkfifo(file)  # nobody writes to it
+        await until(lambda: meter.auth_refresh_failures["keys"] == 4)
+        file.unlink()
         assert known(found, "shop.two")
         file.write_text(listed(line("shop.two")))
         await until(lambda: not known(found, "shop.one"))
