@@ -1,5 +1,6 @@
 """Tokens of issuers (JWT, RFC 7519): verified once, remembered until they end."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -53,7 +54,8 @@ class Tokens:
         self._trusted = {each.issuer.issuer: each for each in trusted}
         self._routes = routes
         self._accepting = accepting
-        self._verified: OrderedDict[str, Grant] = OrderedDict()
+        self._verified: OrderedDict[bytes, Grant] = OrderedDict()
+        """By the digest: a token may have as many bytes as a head."""
 
     def forget(self) -> None:
         """The keys are others now: every token is verified again."""
@@ -61,15 +63,16 @@ class Tokens:
 
     def grant(self, token: str, now: float) -> Grant:
         """What `token` is good for at `now` (Unix seconds). Raises Refused, or KeysAwaited."""
-        found = self._verified.get(token)
+        digest = hashlib.sha256(token.encode()).digest()
+        found = self._verified.get(digest)
         if found is not None:
             if found.until > now:
                 return found
-            del self._verified[token]
+            del self._verified[digest]
         found = self._verify(token)
         if len(self._verified) >= MOST_TOKENS:
             self._verified.popitem(last=False)
-        self._verified[token] = found
+        self._verified[digest] = found
         return found
 
     def _verify(self, token: str) -> Grant:

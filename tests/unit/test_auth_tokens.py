@@ -209,6 +209,13 @@ async def test_no_more_tokens_are_remembered_than_may_be(issuer: Issuer, monkeyp
         assert len(at.found._tokens._verified) == 3
 
 
+async def test_a_large_token_takes_no_more_memory_than_a_small_one(issuer: Issuer) -> None:
+    async with AsyncExitStack() as stack:
+        at = await door(stack, issuer)
+        assert at.name(issuer.token(more="x" * 20_000)) == "jwt:shop"
+        assert [len(each) for each in at.found._tokens._verified] == [32]
+
+
 # the keys of an issuer
 
 
