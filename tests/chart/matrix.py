@@ -94,6 +94,23 @@ WRONG: Final[tuple[tuple[dict[str, Any], str], ...]] = (
     ({"config": STORED, "replicas": 3, "drain": {"ordinals": [2]}}, "lower replicas first"),
     ({"config": CONFIG, "replicas": 1, "drain": {"ordinals": [2]}}, "there is no journal"),
     ({"config": {"server": {"drain_timeout": "soon"}}}, "is no duration"),
+    ({"config": {"admin": {"tls": {"clients": "required"}}}}, "probes have no certificate"),
+    ({"config": CONFIG, "autoscaling": {"enabled": True, "min": 5, "max": 2}}, "min (5) is more than max (2)"),
+    ({"config": CONSUMING, "keda": {"enabled": True, "min": 5, "max": 2}}, "min (5) is more than max (2)"),
+    (
+        {
+            "config": {"sources": {"m": {"type": "kafka", "brokers": "${B}", "group": "g", "topics": {"a": "b"}}}},
+            "keda": {"enabled": True},
+        },
+        "only the pod knows",
+    ),
+    ({"env": {"PENSTOCK_ADMIN_TOKEN": "in clear"}}, "comes from a Secret"),
+    ({"env": {"A": "x"}, "secretEnv": {"A": {"secret": "s", "key": "k"}}}, "comes from a Secret"),
+    ({"env": {"A": 10**17}}, "/env/A"),
+    ({"fullnameOverride": "1st"}, "no name of a Service"),
+    ({"podDisruptionBudget": {"maxUnavailable": "lots"}}, "maxUnavailable"),
+    ({"journal": {"size": "..."}}, "size"),
+    ({"drain": {"timeout": "..s"}}, "timeout"),
     ({"config": {"server": {"memory": "much"}}}, "is no size"),
 )
 """Values that are refused, and a word of the reason."""

@@ -13,8 +13,8 @@
 {{- end -}}
 
 {{- define "penstock.selector" -}}
-app.kubernetes.io/name: {{ include "penstock.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "penstock.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "penstock.pods" -}}
@@ -43,6 +43,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else -}}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* A value as text: YAML's numbers come as floats, and a large one would be 1e+07. */}}
+{{- define "penstock.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{- printf "%.0f" . -}}{{- else -}}{{- toString . -}}{{- end -}}
 {{- end -}}
 
 {{/* Seconds of a duration such as 1500ms, 5s or 2m. */}}
@@ -159,7 +164,7 @@ seccompProfile:
 {{- end }}
 {{- range $name, $value := .Values.env }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ include "penstock.text" $value | quote }}
 {{- end }}
 {{- end -}}
 
@@ -224,12 +229,12 @@ spec:
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ include "penstock.grace" . }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   {{- with .Values.image.pullSecrets }}
   imagePullSecrets:
     {{- range . }}
-    - name: {{ . }}
+    - name: {{ . | quote }}
     {{- end }}
   {{- end }}
   securityContext:
