@@ -65,9 +65,11 @@ def iam_policy(
     ends = [need.end for need in asked]
     clusters = _by_name(msk_cluster, CLUSTER, "--msk-cluster", ends)
     keys = _by_name(kms_key, KEY, "--kms-key", ends)
+    if part is not None and form is Format.CLOUDFORMATION:
+        _wrong("a template makes them all", "--part")
     if role is not None and role not in (known := roles(asked)):
         _wrong(f"no setting assumes it; one of {', '.join(known) or 'none'}", "--role")
-    where = Stack() if form is Format.CLOUDFORMATION else Said(_region(found), _account(account), partition)
+    where = Stack() if form is Format.CLOUDFORMATION else Said(_region(found), _account(account), _partition(partition))
     try:
         policy = statements(asked, role, Names(where, clusters, keys))
     except ConfigError as error:
@@ -97,13 +99,17 @@ def trust_policy(
     external_id: Annotated[str | None, typer.Option(help="role: as the configuration has it.")] = None,
 ) -> None:
     """Print who may take the service's role: its tasks or pods, and nobody that AWS would do it for by mistake."""
+    from service.aws.settings import EXTERNAL_ID
     from service.iam import trust
     from service.iam.naming import Said
 
-    own = _account(account)
+    own, partition = _account(account), _partition(partition)
+    for name, option in ((namespace, "--namespace"), (service_account, "--service-account")):
+        _formed(name, trust.NAME, option, "lower-case letters, digits and -; wildcards mean nothing here")
     match bearer:
         case Bearer.ECS:
             tasks = _needed(region, "--region")
+            _formed(tasks, trust.REGION, "--region", "such as eu-west-1")
             made = trust.ecs(_needed(own, "--account"), tasks, Said(tasks, own, partition).partition(tasks))
         case Bearer.IRSA:
             provider = _needed(oidc_provider, "--oidc-provider")
@@ -113,8 +119,11 @@ def trust_policy(
             where = Said(there, own, partition).partition(there)
             made = trust.irsa(host["name"], _needed(own, "--account"), where, namespace, service_account)
         case Bearer.POD_IDENTITY:
+            _formed(cluster, trust.CLUSTER, "--cluster", "arn:aws:eks:REGION:ACCOUNT:cluster/NAME")
             made = trust.pod_identity(namespace, service_account, cluster)
         case Bearer.ROLE:
+            _formed(role, trust.ROLE, "--role", "arn:aws:iam::ACCOUNT:role/NAME")
+            _formed(external_id, EXTERNAL_ID, "--external-id", "2 to 1224 letters, digits and _+=,.@:/-")
             made = trust.other(_needed(role, "--role"), external_id)
     typer.echo(json.dumps(made, indent=2))
 
@@ -182,6 +191,18 @@ def _account(account: str | None) -> str | None:
     if account is not None and not re.fullmatch(r"\d{12}", account):
         _wrong("an account has 12 digits", "--account")
     return account
+
+
+def _partition(partition: str | None) -> str | None:
+    from service.iam.naming import PARTITION
+
+    _formed(partition, PARTITION, "--partition", "aws, aws-cn, aws-us-gov, ...")
+    return partition
+
+
+def _formed(value: str | None, pattern: re.Pattern[str], option: str, form: str) -> None:
+    if value is not None and not pattern.fullmatch(value):
+        _wrong(f"{value!r} is none: {form}", option)
 
 
 def _needed(value: str | None, option: str) -> str:

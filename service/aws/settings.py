@@ -11,7 +11,7 @@ from service.units import is_host
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+|local")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
-_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 """STS API reference, AssumeRole."""
 
 
@@ -59,7 +59,7 @@ class AwsIdentity(BaseModel):
     @field_validator("external_id")
     @classmethod
     def _check_external_id(cls, value: str | None) -> str | None:
-        if value is not None and not _EXTERNAL_ID.fullmatch(value):
+        if value is not None and not EXTERNAL_ID.fullmatch(value):
             raise ValueError("an external id has 2 to 1224 characters of letters, digits and _+=,.@:/-")
         return value
 

@@ -15,6 +15,7 @@ CLUSTER: Final = re.compile(r"arn:aws[a-z-]*:kafka:[a-z0-9-]+:\d{12}:cluster/[^/
 """MSK developer guide, "Authorization policy resources"."""
 KEY: Final = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+")
 """A policy must name the key itself: an alias is none (KMS developer guide)."""
+PARTITION: Final = re.compile(r"aws(?:-[a-z]+)*")
 AMAZON: Final = "amazonaws.com"
 ALL: Final = ""
 """In place of a sink's or source's name."""

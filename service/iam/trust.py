@@ -7,6 +7,11 @@ PROVIDER: Final = re.compile(
     r"(?:https://)?(?P<name>(?:oidc[.-]eks\.)?(?P<region>[a-z]+(?:-[a-z]+)+-\d+)?[a-z0-9.-]*/[\w./-]+)"
 )
 """Name of an OIDC provider, which for a cluster of EKS has its region."""
+ROLE: Final = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
+CLUSTER: Final = re.compile(r"arn:aws[a-z-]*:eks:[a-z0-9-]+:\d{12}:cluster/[A-Za-z0-9][\w-]*")
+REGION: Final = re.compile(r"[a-z]+(?:-[a-z]+)+-\d+")
+NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+"""Of a namespace, of a service account ("Object Names and IDs", Kubernetes documentation)."""
 AUDIENCE: Final = "sts.amazonaws.com"
 """Of the tokens that EKS gives to pods ("IAM roles for service accounts", EKS user guide)."""
 

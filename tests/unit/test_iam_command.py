@@ -211,3 +211,29 @@ def test_a_trust_policy_says_what_it_needs(options: tuple[str, ...], option: str
     done = run("trust-policy", *options)
     assert (done.exit_code, done.stdout) == (2, "")
     assert option in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--for", "ecs", "--account", ACCOUNT, "--region", "a b"),
+        ("--for", "ecs", "--account", ACCOUNT, "--region", "eu-west-1", "--partition", "x y"),
+        ("--for", "irsa", "--account", ACCOUNT, "--oidc-provider", "oidc.example.com/id/A", "--namespace", "*"),
+        ("--for", "pod-identity", "--service-account", "*"),
+        ("--for", "pod-identity", "--cluster", "shop"),
+        ("--for", "role", "--role", "penstock"),
+        ("--for", "role", "--role", ROLE, "--external-id", ""),
+    ],
+)
+def test_what_iam_would_refuse_or_never_match_is_in_no_trust_policy(options: tuple[str, ...]) -> None:
+    done = run("trust-policy", *options)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert f"{options[-2]}:" in done.stderr
+
+
+def test_a_partition_is_one_and_a_template_has_no_parts(tmp_path: Path) -> None:
+    wrong = policy(tmp_path, "--account", ACCOUNT, "--partition", "x y")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert policy(tmp_path, "--format", "cloudformation", "--part", "1").exit_code == 2
+    assert "arn:aws-iso-b:kinesis" in policy(tmp_path, "--account", ACCOUNT, "--partition", "aws-iso-b").stdout
