@@ -25,7 +25,7 @@ def cors_headers(pipeline: Pipeline, route: str, headers: Mapping[str, str]) -> 
         return {"Vary": "Origin"}
     return {
         "Access-Control-Allow-Origin": str(origin),
-        "Access-Control-Expose-Headers": "Preference-Applied, Retry-After, X-Request-Id",
+        "Access-Control-Expose-Headers": "Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id",
         "Vary": "Origin",
     }
 

@@ -122,7 +122,7 @@ def test_the_time_to_end_follows_the_settings_of_the_drain(helm: Helm, server: d
     [
         ({}, "868Mi"),
         ({"memory": "64MiB"}, "196Mi"),
-        ({"memory": "1GiB", "workers": 4}, "1936Mi"),
+        ({"memory": "1GiB", "workers": 4}, "2036Mi"),
         ({"memory": 536870912}, "868Mi"),
     ],
 )

@@ -127,7 +127,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $server := (include "penstock.config" . | fromYaml).server -}}
 {{- $workers := default 1 $server.workers | int -}}
 {{- $budget := include "penstock.mebibytes" (default "512MiB" $server.memory) | float64 -}}
-{{- $memory := printf "%dMi" (ceil (addf (mulf 100.0 (float64 $workers)) (mulf 1.5 $budget)) | int) -}}
+{{- $memory := printf "%dMi" (ceil (addf (mulf 100.0 (float64 (ternary 1 (add $workers 1) (eq $workers 1)))) (mulf 1.5 $budget)) | int) -}}
 requests:
   cpu: {{ $workers | quote }}
   memory: {{ $memory }}
