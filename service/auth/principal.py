@@ -10,7 +10,8 @@ class Principal(Struct, frozen=True):
     """Who sends. Equal for all requests with the same credentials."""
 
     name: str
-    """Unique among all that may send, also across kinds of credentials; empty for anybody."""
+    """Whose quota and share it is; empty for anybody. A key and a certificate may have one, tokens of two issuers
+    never."""
     routes: frozenset[str] | None
     """Routes that it may send to; None for all."""
 

@@ -134,7 +134,7 @@ class Tokens:
             own = _words(claims.get(issuer.routes_claim), issuer.routes_prefix)
             routes = tuple(own & (self._routes if routes is None else frozenset(routes)))
         until = min(int(claims["exp"]), FAR_SECONDS) + issuer.leeway
-        return Grant(Principal(f"jwt:{name}", limited(routes, self._accepting)), until)
+        return Grant(Principal(f"{issuer.name_prefix}{name}", limited(routes, self._accepting)), until)
 
 
 def _words(value: Any, prefix: str) -> set[str]:

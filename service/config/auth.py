@@ -65,7 +65,12 @@ class Issuer(_Settings):
     ] = Field(default=("RS256", "ES256"), min_length=1, description="Signatures that are taken.")
     leeway: Duration = Field(default=30.0, ge=0, le=300, description="How far clocks may differ.")
     refresh: Duration = Field(default=600.0, ge=10, le=86_400, description="How often its keys are fetched.")
-    name_claim: str = Field(default="sub", min_length=1, description="The claim that names the principal, `jwt:NAME`.")
+    name_claim: str = Field(default="sub", min_length=1, description="The claim that names the principal.")
+    name_prefix: str = Field(
+        default="jwt:",
+        pattern=r"^[A-Za-z0-9_.-]{1,32}:$",
+        description="What stands before that name. Several issuers need one each: none can then name another's.",
+    )
     routes: tuple[str, ...] | None = Field(default=None, description="Routes that its tokens may send to; absent: all.")
     routes_claim: str | None = Field(
         default=None,
@@ -131,9 +136,9 @@ class Auth(_Settings):
             raise ValueError("API keys are hashed with a pepper: give pepper_file or pepper_variable")
         if peppered and not self.has_keys:
             raise ValueError("a pepper is for API keys: give keys_file, keys_variable or keys_secret")
-        for name, found in (("issuer", [each.issuer for each in self.jwt]), *_certificates(self.certificates)):
+        for name, found in (*_issuers(self.jwt), *_certificates(self.certificates)):
             if twice := sorted({each for each in found if found.count(each) > 1}):
-                raise ValueError(f"{name} {twice[0]!r} stands there twice")
+                raise ValueError(f"{name} {twice[0]!r} stands there twice: each entry needs its own")
         return self
 
     @property
@@ -151,6 +156,10 @@ class Auth(_Settings):
     def anonymous(self) -> bool:
         """True for `auth: none`."""
         return not self.kinds
+
+
+def _issuers(entries: Iterable[Issuer]) -> Iterable[tuple[str, list[str]]]:
+    return [("issuer", [each.issuer for each in entries]), ("name_prefix", [each.name_prefix for each in entries])]
 
 
 def _certificates(entries: Iterable[ClientCertificate]) -> Iterable[tuple[str, list[str]]]:

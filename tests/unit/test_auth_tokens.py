@@ -69,6 +69,7 @@ async def test_a_sound_token_names_a_principal(issuer: Issuer, settings: dict[st
         assert at.name(issuer.token()) == "jwt:shop"
         assert at.name(issuer.token(EC_KEY, "ES256", "curve", aud=["other", "penstock"])) == "jwt:shop"
         assert at.routes(issuer.token()) is None
+        assert (await door(stack, issuer, name_prefix="own:")).name(issuer.token()) == "own:shop"
 
 
 @pytest.mark.parametrize(
@@ -377,6 +378,15 @@ def test_only_keys_for_signatures_of_these_algorithms_are_used() -> None:
 def test_settings_that_would_open_the_door_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         Auth.model_validate({"jwt": settings})
+
+
+def test_no_two_issuers_can_name_one_principal() -> None:
+    first, second = ({"issuer": f"https://idp-{n}.example.com", "audience": "a"} for n in (1, 2))
+    with pytest.raises(ValueError, match="name_prefix 'jwt:' stands there twice"):
+        Auth.model_validate({"jwt": [first, second]})
+    with pytest.raises(ValueError, match="name_prefix"):
+        Auth.model_validate({"jwt": [first, {**second, "name_prefix": "jwt:a:"}]})
+    assert len(Auth.model_validate({"jwt": [first, {**second, "name_prefix": "partner:"}]}).jwt) == 2
 
 
 def test_kinds_are_those_that_are_configured() -> None:
