@@ -5,18 +5,20 @@ import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from time import time
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from service.auth.jwks import Jwks
 from service.auth.keyplace import KeyPlace
 from service.auth.principal import ANYBODY, Grant, Principal, limited
-from service.auth.refusal import Refused, Why
-from service.auth.tokens import KeysAwaited, Tokens, Trusted
+from service.auth.refusal import KeysAwaited, Refused, Why
 from service.aws.settings import AwsConfig
 from service.config.auth import Auth, Kind
 from service.config.settings import RouteConfig
 from service.errors import IngestError
 from service.telemetry.meter import Meter
+
+if TYPE_CHECKING:
+    from service.auth.jwks import Jwks
+    from service.auth.tokens import Tokens
 
 FIRST_SECONDS: Final = 5.0
 """How long a start waits for keys from elsewhere. After it, who needs them hears 503 until they are there."""
@@ -48,14 +50,21 @@ class Authenticator:
             if Kind.KEYS in self._kinds
             else None
         )
-        self._issuers = [Jwks(issuer, self._meter, self._forget_tokens) for issuer in self._auth.jwt]
-        trusted = [Trusted(issuer, jwks) for issuer, jwks in zip(self._auth.jwt, self._issuers, strict=True)]
-        self._tokens = Tokens(trusted, names, accepting[Kind.JWT])
+        self._issuers: list[Jwks] = []
+        self._tokens = self._trusting(names, accepting[Kind.JWT]) if self._auth.jwt else None
         self._certificates = {
             each.subject: Grant(Principal(each.name, limited(each.routes, accepting[Kind.CERTIFICATES])))
             for each in self._auth.certificates
         }
         self._stack = AsyncExitStack()
+
+    def _trusting(self, routes: frozenset[str], accepting: frozenset[str] | None) -> "Tokens":
+        from service.auth.jwks import Jwks  # libraries that a service without tokens need not load
+        from service.auth.tokens import Tokens, Trusted
+
+        self._issuers = [Jwks(issuer, self._meter, self._forget_tokens) for issuer in self._auth.jwt]
+        trusted = [Trusted(issuer, jwks) for issuer, jwks in zip(self._auth.jwt, self._issuers, strict=True)]
+        return Tokens(trusted, routes, accepting)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -80,7 +89,8 @@ class Authenticator:
             forget()
 
     def _forget_tokens(self) -> None:
-        self._tokens.forget()
+        if self._tokens is not None:
+            self._tokens.forget()
         self._tell()
 
     def grant(self, route: str, headers: Mapping[str, str], subject: str | None = None) -> Grant:
@@ -124,7 +134,7 @@ class Authenticator:
         return self._keys.now.grant(key)
 
     def _by_token(self, token: str) -> Grant:
-        if Kind.JWT not in self._kinds:
+        if self._tokens is None:
             raise Refused(Why.NOT_TAKEN, f"tokens of issuers are not taken here; send {self._wanted()}")
         return self._tokens.grant(token, time())
 

@@ -13,7 +13,6 @@ from typing import Any, Final, Self
 
 from service.auth.keys import LEAST_PEPPER, Keys, read_keys
 from service.auth.watched import POLL_SECONDS, Watched, content
-from service.aws import session
 from service.aws.settings import AwsConfig
 from service.config.auth import Auth
 from service.errors import ConfigError
@@ -158,6 +157,8 @@ class KeyPlace:
             await asyncio.sleep(self._auth.keys_refresh * random.uniform(0.8, 1.0))
 
     async def _secret(self) -> str:
+        from service.aws import session  # the SDK, which a service without AWS need not load
+
         name = self._auth.keys_secret
         assert name is not None
         async with session.client(

@@ -1,8 +1,12 @@
 """Why credentials were refused."""
 
 from enum import StrEnum
+from typing import Final
 
-from service.errors import Code, Unauthenticated
+from service.errors import Code, Unauthenticated, Unavailable
+
+SOON_SECONDS: Final = 1.0
+"""After which credentials are worth trying again whose keys are being fetched."""
 
 
 class Why(StrEnum):
@@ -34,3 +38,12 @@ class Refused(Unauthenticated):
         super().__init__(Code.UNAUTHENTICATED, detail)
         self.why = why
         self.given = why not in (Why.MISSING, Why.NOT_TAKEN)
+
+
+class KeysAwaited(Unavailable):
+    """503: whether these credentials are sound cannot be told before the keys are there."""
+
+    why = Why.UNAVAILABLE
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Code.AUTH_UNAVAILABLE, detail, SOON_SECONDS)

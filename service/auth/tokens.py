@@ -12,9 +12,8 @@ from msgspec import Struct
 
 from service.auth.jwks import FAMILIES, Jwks
 from service.auth.principal import Grant, Principal, limited
-from service.auth.refusal import Refused, Why
+from service.auth.refusal import KeysAwaited, Refused, Why
 from service.config.auth import Issuer
-from service.errors import Code, Unavailable
 
 MOST_TOKENS: Final = 4096
 """Verified tokens that are remembered; with one more the oldest is forgotten."""
@@ -22,19 +21,8 @@ MOST_NAME: Final = 128
 """Characters of the claim that names a principal."""
 FAR_SECONDS: Final = 2**53
 """Unix seconds that a floating-point number still holds: no token need be good for longer."""
-SOON_SECONDS: Final = 1.0
-"""After which a token is worth trying again whose key is being fetched."""
 _UNREADABLE: Final = (ValueError, TypeError, OverflowError, RecursionError)
 """What PyJWT raises beside its own, of numbers and nesting beyond all measure."""
-
-
-class KeysAwaited(Unavailable):
-    """503: whether this token is sound cannot be told before its issuer's keys are there."""
-
-    why = Why.UNAVAILABLE
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(Code.AUTH_UNAVAILABLE, detail, SOON_SECONDS)
 
 
 class Trusted(Struct, frozen=True):

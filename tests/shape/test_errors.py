@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service import errors
-from service.auth.tokens import KeysAwaited
+from service.auth.refusal import KeysAwaited
 from service.errors import Code, IngestError
 from service.http.answer import undelivered
 from service.outcome import Reason

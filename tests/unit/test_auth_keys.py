@@ -15,8 +15,7 @@ import yaml
 from service.auth import keyplace, watched
 from service.auth.authenticator import Authenticator
 from service.auth.keys import entry_of, hashed, new_key, read_keys
-from service.auth.refusal import Refused, Why
-from service.auth.tokens import KeysAwaited
+from service.auth.refusal import KeysAwaited, Refused, Why
 from service.aws import session
 from service.config.auth import Auth
 from service.config.settings import RouteConfig

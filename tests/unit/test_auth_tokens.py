@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from service.auth import jwks, tokens
 from service.auth.authenticator import Authenticator
 from service.auth.jwks import usable
-from service.auth.refusal import Refused, Why
-from service.auth.tokens import KeysAwaited
+from service.auth.refusal import KeysAwaited, Refused, Why
 from service.config.auth import Auth, Kind
 from service.config.settings import RouteConfig
 from service.telemetry.meter import Meter
@@ -47,6 +46,12 @@ class Door:
 
     def name(self, token: str) -> str:
         return self.found.grant("orders", {"authorization": f"Bearer {token}"}).principal.name
+
+    @property
+    def remembered(self) -> list[int]:
+        """The bytes by which each token is known that was verified."""
+        assert self.found._tokens is not None
+        return [len(each) for each in self.found._tokens._verified]
 
     def refused(self, token: str) -> Why:
         with pytest.raises(Refused) as caught:
@@ -207,14 +212,14 @@ async def test_no_more_tokens_are_remembered_than_may_be(issuer: Issuer, monkeyp
         at = await door(stack, issuer)
         for number in range(10):
             assert at.name(issuer.token(sub=f"s-{number}")) == f"jwt:s-{number}"
-        assert len(at.found._tokens._verified) == 3
+        assert at.remembered == [32] * 3
 
 
 async def test_a_large_token_takes_no_more_memory_than_a_small_one(issuer: Issuer) -> None:
     async with AsyncExitStack() as stack:
         at = await door(stack, issuer)
         assert at.name(issuer.token(more="x" * 20_000)) == "jwt:shop"
-        assert [len(each) for each in at.found._tokens._verified] == [32]
+        assert at.remembered == [32]
 
 
 # the keys of an issuer
