@@ -33,7 +33,7 @@ NOT_FOUND_RIGHT = (
     "codedeploy:PutLifecycleEventHookExecutionStatus",  # its data know no resource; AWS SAM's pages do
 )
 """Where parliament, or what it knows, is behind AWS."""
-KEYS = "keys: [{name: shop, sha256: " + "0" * 64 + "}]"
+KEYS = "keys: [{name: shop, hmac_sha256: " + "0" * 64 + "}]"
 
 
 def faults(text: str) -> list[str]:
