@@ -1,4 +1,4 @@
-"""Why credentials were refused."""
+"""Why credentials were refused, or could not be looked at."""
 
 from enum import StrEnum
 from typing import Final

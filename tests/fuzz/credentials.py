@@ -10,8 +10,8 @@ import orjson
 from service.auth.jwks import usable
 from service.auth.keys import Keys, read_keys
 from service.auth.principal import Grant
-from service.auth.refusal import Refused
-from service.auth.tokens import KeysAwaited, Tokens, Trusted
+from service.auth.refusal import KeysAwaited, Refused
+from service.auth.tokens import Tokens, Trusted
 from service.config.auth import Issuer
 from service.errors import ConfigError
 from tests.unit.issuer import RSA_KEY, public
