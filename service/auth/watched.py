@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
@@ -75,9 +76,15 @@ def _seen(path: Path) -> tuple[int, ...] | None:
 
 
 def content(path: Path) -> bytes:
-    """What is in a file, MOST_BYTES and one at most; nothing of a pipe that nobody writes to. Raises OSError."""
+    """What is in a file; nothing of a pipe that nobody writes to.
+
+    Raises OSError, also (EFBIG) for more than MOST_BYTES: a part of it would be taken for the whole.
+    """
     with open(path, "rb", opener=_waiting_for_nobody) as file:
-        return file.read(MOST_BYTES + 1) or b""
+        found = file.read(MOST_BYTES + 1) or b""
+    if len(found) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {MOST_BYTES} bytes")
+    return found
 
 
 def _waiting_for_nobody(path: str, flags: int) -> int:

@@ -4,7 +4,10 @@ import asyncio
 import os
 from pathlib import Path
 
-from service.auth.watched import Watched
+import pytest
+
+from service.auth import watched
+from service.auth.watched import Watched, content
 
 
 class Told:
@@ -87,3 +90,14 @@ async def test_what_changes_before_the_first_look_is_told(tmp_path: Path) -> Non
     path.write_text("2")
     async with watched:
         await told.reaches(1)
+
+
+def test_a_part_of_a_file_that_is_too_large_is_not_taken_for_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "MOST_BYTES", 4)
+    (tmp_path / "key").write_bytes(b"1234")
+    assert content(tmp_path / "key") == b"1234"
+    (tmp_path / "key").write_bytes(b"12345")
+    with pytest.raises(OSError, match="more than 4 bytes"):
+        content(tmp_path / "key")
