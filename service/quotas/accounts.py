@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from weakref import WeakValueDictionary
 
-from service.config.quotas import Quota, QuotasConfig, of
+from service.config.quotas import PrincipalQuota, Quota, QuotasConfig, of
 from service.quotas.bucket import BYTES, EVENTS, Bucket
 
 MOST_ACCOUNTS: Final = 10_000
@@ -68,8 +68,7 @@ class Accounts:
         """The principal's. Who has no name is held to nothing but what the routes are."""
         account = self._alive.get(name)
         if account is None:
-            quota = of(self._settings.principals, name) if name else None
-            account = self._alive[name] = Account(name, buckets("principal", quota))
+            account = self._alive[name] = Account(name, buckets("principal", self._quota(name)))
         if name not in self._kept and len(self._kept) >= MOST_ACCOUNTS:
             self._forget()
         self._kept[name] = account
@@ -83,7 +82,7 @@ class Accounts:
             shared: list[Bucket] = []
             alone: list[Bucket] = []
             if route is not None:
-                quota = of(self._settings.principals, account.name) if account.name else None
+                quota = self._quota(account.name)
                 alone = buckets("principal_route", of(quota.routes, route) if quota is not None else None)
                 if route not in self._routes:
                     self._routes[route] = buckets("route", of(self._settings.routes, route))
@@ -94,10 +93,14 @@ class Accounts:
     def asks(self, account: Account, route: str | None) -> bool:
         """Whether anything is asked of an account's requests to a route."""
         if route is None:
-            quota = of(self._settings.principals, account.name) if account.name else None
+            quota = self._quota(account.name)
             return bool(account.own or self._settings.routes or (quota is not None and quota.routes))
         pair = self.pair(account, route)
         return bool(pair.events or pair.bytes)
+
+    def _quota(self, name: str) -> PrincipalQuota | None:
+        """A principal's; None for who has no name, for anybody may be that."""
+        return of(self._settings.principals, name) if name else None
 
     def _forget(self) -> None:
         """Those whose buckets are full, unless that was done just before; if none are, the one that was not seen for
