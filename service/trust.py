@@ -17,7 +17,7 @@ def trusting(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl
         raise ValueError(f"{ca}: {_why(error, 'is no file of certificates in PEM form')}") from None
     if certificate is not None:
         try:
-            context.load_cert_chain(certificate, key, _no_password)
+            context.load_cert_chain(certificate, key, no_password)
         except (OSError, ValueError) as error:
             what = "these are no certificate and its key, not encrypted, in PEM form"
             raise ValueError(f"{certificate}{f' and {key}' if key else ''}: {_why(error, what)}") from None
@@ -31,6 +31,6 @@ def _why(error: Exception, else_: str) -> str:
     return else_
 
 
-def _no_password() -> bytes:
+def no_password() -> bytes:
     """Instead of OpenSSL's own way, which asks at the terminal."""
     raise ValueError("encrypted")

@@ -14,6 +14,7 @@ from msgspec import Struct
 from service.auth.watched import content
 from service.config.tls import TlsConfig
 from service.errors import SettingErrors
+from service.trust import no_password
 
 _ALPN: Final = ["http/1.1"]
 _MODES: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
@@ -49,7 +50,7 @@ def open_certificate(tls: TlsConfig) -> Certificate:
                 {("ciphers",): f"{tls.ciphers!r}: OpenSSL knows no such suite: see `openssl ciphers`"}
             ) from None
     try:
-        context.load_cert_chain(tls.certificate, tls.key, _no_password)
+        context.load_cert_chain(tls.certificate, tls.key, no_password)
     except (OSError, ValueError) as error:  # SSLError is one
         # both were sound a moment ago: they are being written, or OpenSSL finds them too weak
         raise SettingErrors(
@@ -124,9 +125,6 @@ def _read(path: Path, setting: str) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
-
-
-def _no_password() -> bytes:
-    """Instead of OpenSSL's own way, which asks at the terminal."""
-    raise ValueError("encrypted")
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
