@@ -44,7 +44,8 @@ async def secret(auth: Auth, routes: Iterable[str], aws: AwsConfig) -> AsyncIter
                 call, _ABOUT, f"secret {name!r}", "secretsmanager:GetSecretValue", session.region_of(config)
             )
         except Refused as refused:
-            yield refused.finding
+            for finding in refused.findings():
+                yield finding
             return
     text = answer.get("SecretString")
     if not isinstance(text, str):

@@ -31,10 +31,15 @@ class Refused(Exception):
     """A call that was refused, or could not be made. The finding says why."""
 
     def __init__(self, finding: Finding, answer: Mapping[str, Any]) -> None:
+        """`answer`: what there is of one."""
         super().__init__(finding.found)
         self.finding = finding
-        self.answer = answer
-        """What there is of an answer."""
+        self._answer = answer
+
+    def findings(self) -> Iterator[Finding]:
+        """Why, and how far the clock is off, if it is: that may be the cause."""
+        yield self.finding
+        yield from clock(self._answer, unless_ok=True)
 
 
 async def asked(call: Awaitable[Any], about: str, what: str, action: str, region: str) -> Mapping[str, Any]:
@@ -85,8 +90,7 @@ async def caller(config: AwsConfig, region: str) -> AsyncIterator[Finding]:
                 sts.get_caller_identity(), "credentials", what, "sts:GetCallerIdentity", sts.meta.region_name
             )
         except Refused as refused:
-            yield refused.finding
-            for finding in clock(refused.answer, unless_ok=True):
+            for finding in refused.findings():
                 yield finding
             return
     arn = str(answer.get("Arn", ""))

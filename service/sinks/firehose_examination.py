@@ -14,8 +14,7 @@ async def examined(client: Any, named: str, name: str) -> AsyncIterator[Finding]
     try:
         answer = await asked(call, "delivery stream", what, "firehose:DescribeDeliveryStream", region)
     except Refused as refused:
-        yield refused.finding
-        for finding in clock(refused.answer, unless_ok=True):
+        for finding in refused.findings():
             yield finding
         return
     for finding in clock(answer, unless_ok=True):

@@ -24,8 +24,7 @@ async def examined(
     try:
         answer = await asked(call, "stream", what, "kinesis:DescribeStreamSummary", region)
     except Refused as refused:
-        yield refused.finding
-        for finding in clock(refused.answer, unless_ok=True):
+        for finding in refused.findings():
             yield finding
         return
     for finding in clock(answer, unless_ok=True):

@@ -18,8 +18,7 @@ async def examined(
     try:
         attributes, answer = await attributes_of(client, url, what)
     except Refused as refused:
-        yield refused.finding
-        for finding in clock(refused.answer, unless_ok=True):
+        for finding in refused.findings():
             yield finding
         return
     for finding in clock(answer, unless_ok=True):
