@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from service import plugins
 from service.auth import examination as keys_examination
+from service.auth.keyplace import acting
 from service.aws import examination
 from service.aws.session import region_of
 from service.aws.settings import AwsConfig
@@ -122,8 +123,12 @@ def _callers(config: Config) -> Mapping[str, tuple[AwsConfig, str]]:
 
 def _in_aws(config: Config) -> Iterable[AwsConfig]:
     plugins_: Iterable[Any] = chain(config.sinks.values(), config.sources.values())
-    used = [each for each in plugins_ if isinstance(each, AwsConfig)]
-    return [*used, config.cloudwatch] if config.cloudwatch.mode == "api" else used
+    used: list[AwsConfig] = [each for each in plugins_ if isinstance(each, AwsConfig)]
+    if config.cloudwatch.mode == "api":
+        used.append(config.cloudwatch)
+    if (auth := config.server.auth) is not None and auth.keys_secret is not None:
+        used.append(acting(config.aws, auth.keys_secret))
+    return used
 
 
 async def _cloudwatch() -> AsyncIterator[Finding]:

@@ -174,3 +174,15 @@ def test_what_programs_read_has_every_finding_and_how_many_are_problems() -> Non
 
 def test_all_is_well_where_nothing_is_to_be_said() -> None:
     assert report.as_text([Report("sink a", (ok("stream", "is ACTIVE"),))]).endswith("\n\nall is well\n")
+
+
+async def test_whose_credentials_read_the_secret_of_api_keys_is_told_if_nothing_else_is_in_aws(tmp_path: Path) -> None:
+    path = tmp_path / "penstock.yaml"
+    path.write_text(
+        "server: {port: 0, auth: {keys_secret: keys, pepper_variable: PEPPER}}\nadmin: {port: 0}\n"
+        "aws: {region: eu-west-1, endpoint_url: 'http://127.0.0.1:1'}\n"
+        f"sinks: {{one: {{type: {SINK!r}}}}}\nroutes: {{orders: {{to: [one]}}}}\n"
+    )
+    found = by_name(await examine(load(path, {}), seconds=0.05))
+    assert found["credentials"] == [("note", "credentials")]
+    assert "API keys" in found
