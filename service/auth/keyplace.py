@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 WHAT: Final = "keys"
 """Label of the metrics."""
 CALL_SECONDS: Final = 4.0
+AGAIN_SECONDS: Final = 10.0
+"""After which a secret that could not be read is asked for again, if not before."""
 MOST_CHARACTERS: Final = 4 * 2**20
 """Of a list of keys: some ten thousand."""
 
@@ -147,14 +149,16 @@ class KeyPlace:
     async def _ask(self) -> None:
         """Read the secret again and again."""
         while True:
+            seconds = self._auth.keys_refresh
             try:
                 text = await self._secret()
                 async with self._renewing:
                     await self._renew(text)
             except Exception as error:  # noqa: BLE001 - the SDK's are many; the old keys stay, and it is asked again
                 self._failed(_words(error))
+                seconds = min(seconds, AGAIN_SECONDS)
             self._first.set()
-            await asyncio.sleep(self._auth.keys_refresh * random.uniform(0.8, 1.0))
+            await asyncio.sleep(seconds * random.uniform(0.8, 1.0))
 
     async def _secret(self) -> str:
         from service.aws import session  # the SDK, which a service without AWS need not load

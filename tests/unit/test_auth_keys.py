@@ -322,6 +322,24 @@ async def test_a_secret_is_read_again_and_again(secrets: Secrets) -> None:
     assert set(secrets.regions) == {"eu-west-1"}  # type: ignore[attr-defined]
 
 
+async def test_a_secret_that_could_not_be_read_is_asked_for_soon(
+    secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyplace, "AGAIN_SECONDS", 0.01)
+    secrets.answers = [OSError("away"), listed(line("shop.one"))]
+    auth = Auth(keys_secret="keys", pepper_variable="P", keys_refresh=86_400.0)
+    async with Authenticator(auth, ROUTES) as found:
+        await until(lambda: len(secrets.asked) == 2)
+        await until(lambda: known_or_awaited(found))
+
+
+def known_or_awaited(found: Authenticator) -> bool:
+    try:
+        return known(found, "shop.one")
+    except KeysAwaited:
+        return False
+
+
 async def test_without_its_secret_a_service_starts_and_says_503(secrets: Secrets) -> None:
     secrets.answers = [OSError("away")]
     auth = Auth(keys_secret="keys", pepper_variable="P")
