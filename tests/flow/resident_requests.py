@@ -39,6 +39,9 @@ KINDS = {
 }
 """Of each: the sink's settings, events of one write, bytes of one event."""
 WRITES = 12
+SMALL_BYTES = 250
+"""Of events that hardly fill a request: of such there are three times as many, so that what the heap had left over from
+the start is little beside them."""
 
 
 def events(count: int, size: int, number: int) -> list[Event]:
@@ -88,7 +91,7 @@ async def still(port: int) -> int:
 
 
 async def main(kind: str) -> None:
-    """Hold WRITES writes, and print what they are charged, and how much the process has grown by them."""
+    """Hold the writes of one kind, and print what they are charged, and how much the process has grown by them."""
     return_large_blocks()
     os.environ |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_EC2_METADATA_DISABLED": "true"}
     settings, count, size = KINDS[kind]
@@ -97,7 +100,7 @@ async def main(kind: str) -> None:
         placed = {name: value.replace(PLACE, f"127.0.0.1:{port}") for name, value in settings.items()}
         plugin = plugins.load("sinks", settings["type"])
         sink: Sink = plugin("s", plugin.Config.model_validate(placed))
-        held = [Batch(events(count, size, number)) for number in range(WRITES)]
+        held = [Batch(events(count, size, number)) for number in range(WRITES * (3 if size <= SMALL_BYTES else 1))]
         async with sink:
             writes = [asyncio.create_task(sink.write(held[0]))]
             before = await still(port)

@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.auth.keys import hashed
+
 CONFIGURATION = """
-server: {auth: {keys_variable: API_KEYS}, memory: 128MiB, drain_timeout: 1s}
+server:
+  memory: 128MiB
+  drain_timeout: 1s
+  auth:
+    keys_variable: API_KEYS
+    pepper_variable: API_PEPPER
+    jwt: {issuer: "http://127.0.0.1:1", audience: penstock}
 admin: {token: "${ADMIN_TOKEN}"}
 aws: {region: eu-west-1, endpoint_url: "http://aws.invalid:4566"}
 journal: {path: journal, volume: ephemeral}
@@ -83,10 +91,10 @@ class Canaries:
 
     def environment(self) -> Mapping[str, str]:
         """The variables that CONFIGURATION names, and what the SDK looks for."""
-        digest = hashlib.sha256(self.key.encode()).hexdigest()
+        digest = hashed(self.key, self.of("API_PEPPER").encode())
         named = ("ADMIN_TOKEN", "COLLECTOR", "SCRAM", "OIDC", "RAW", "SOURCE", "FED", "API_PEPPER", "HOOK")
         return {name: self.of(name) for name in named} | {
-            "API_KEYS": json.dumps({"keys": [{"name": "shop", "sha256": digest}]}),
+            "API_KEYS": json.dumps({"keys": [{"name": "shop", "hmac_sha256": digest}]}),
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
             "AWS_SECRET_ACCESS_KEY": self.of("AWS_SECRET_ACCESS_KEY"),
             "AWS_SESSION_TOKEN": self.of("AWS_SESSION_TOKEN"),

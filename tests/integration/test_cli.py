@@ -15,7 +15,8 @@ import yaml
 from service import __version__
 from tests.integration.command import ANY_PORT, Serving, penstock
 
-COMMANDS = {"serve", "dev", "check", "doctor", "config", "send", "key", "dlq", "journal", "generate", "top", "openapi"}
+COMMANDS = {"serve", "dev", "check", "doctor", "config", "send", "key", "dlq", "journal", "generate", "top"}
+COMMANDS |= {"openapi", "healthcheck"}
 MEMORY = "sinks: {data: {type: memory}}\nroutes: {orders: {to: [data]}}\n"
 HANGING = """
 server: {drain_timeout: 20s}

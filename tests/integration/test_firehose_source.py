@@ -74,7 +74,7 @@ class Stream:
                 assert (await answer.json())["requestId"] == name
                 assert answer.status in (200, 503)
                 return answer.status == 200
-        except aiohttp.ClientConnectionError:
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):  # before its answer, or within it
             self.interrupted += 1
             await asyncio.sleep(0)
             return False
