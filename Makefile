@@ -33,9 +33,9 @@ setup: .venv/.complete
 run: setup .lab/emulator/.complete
 	@$(BIN)/python -m examples.quickstart --replay=$(REPLAY) --port=$(PORT) --admin-port=$(ADMIN_PORT) --kafka=$(KAFKA)
 
-# Three processes, a file of tests at a time each: most wait for others; the quick ones come last. Apache Kafka and the emulator run once for each.
+# Four processes, a file of tests at a time each: most wait for others; the quick ones come last. Apache Kafka and the emulator run once for each.
 test: setup .lab/emulator/.complete .lab/tools/.complete
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The tests of the HTTP surface, over TLS: what holds of plain connections holds there too.
 test-tls: setup

@@ -52,7 +52,7 @@ REQUEST_FACTOR = 1.9
 network has taken it (measured: `tests/flow/test_memory.py`)."""
 PROXIED_REQUEST_FACTOR = 2.7
 """The same by way of a proxy."""
-REQUEST_OVERHEAD_BYTES = 330
+REQUEST_OVERHEAD_BYTES = 230
 """And for each event: the rest of its record in JSON, in both places, and what is known of it until the answer."""
 _MIB = 2**20
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
