@@ -1,6 +1,7 @@
 """A pipeline with a journal and scripted sinks, in the running loop, from a configuration as it would be written."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -124,5 +125,8 @@ async def journaled(
 
 def open_files(folder: Path) -> list[str]:
     """Files of a folder that this process has open."""
-    names = [os.path.realpath(f"/dev/fd/{each}") for each in os.listdir("/dev/fd")]
+    names = []
+    for each in os.listdir("/dev/fd"):
+        with contextlib.suppress(FileNotFoundError):  # another thread has closed it since
+            names.append(os.path.realpath(f"/dev/fd/{each}"))
     return [name for name in names if name.startswith(f"{folder}/")]
