@@ -71,7 +71,7 @@ class Authenticator:
             waits = [(await stack.enter_async_context(jwks)).fetched() for jwks in self._issuers]
             if self._keys is not None:
                 waits.append((await stack.enter_async_context(self._keys)).first())
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError):  # it starts without them: whoever needs them hears 503
                 async with asyncio.timeout(FIRST_SECONDS):
                     await asyncio.gather(*waits)
             self._stack = stack.pop_all()

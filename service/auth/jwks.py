@@ -66,7 +66,7 @@ class Jwks:
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError):  # it was cancelled here
                 await self._task
 
     async def fetched(self) -> None:
@@ -95,7 +95,7 @@ class Jwks:
             self._fetched.set()
             # replicas that began together do not ask together for ever
             seconds = self._issuer.refresh * random.uniform(0.8, 1.0) if well else AGAIN_SECONDS
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError):  # nobody wants a key that is not there: it is time again
                 await asyncio.wait_for(self._wanted.wait(), seconds)
 
     async def _fetch(self) -> bool:

@@ -140,8 +140,11 @@ class KeyPlace:
     def _failed(self, detail: str) -> None:
         self._meter.auth_refresh_failures[WHAT] += 1
         if not self._failing:
-            kept = "the old ones are kept" if self.now is not None else "nobody is known before they are there"
-            log.error(f"API keys cannot be read: {kept}", extra={"place": self._place, "detail": detail[:500]})  # noqa: G004
+            if self.now is not None:
+                message = "API keys cannot be read: the old ones are kept"
+            else:
+                message = "API keys cannot be read: nobody is known before they are there"
+            log.error(message, extra={"place": self._place, "detail": detail[:500]})
         self._failing = True
 
     # --- a secret
@@ -220,5 +223,5 @@ def _words(error: Exception) -> str:
 
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
+    with contextlib.suppress(asyncio.CancelledError):  # it was cancelled here
         await task

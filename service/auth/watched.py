@@ -43,7 +43,7 @@ class Watched:
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError):  # it was cancelled here
                 await self._task
 
     async def _watch(self) -> None:
