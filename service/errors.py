@@ -52,8 +52,9 @@ class Code(StrEnum):
 class IngestError(Exception):
     """A refusal at the edge. `detail` says what was wrong, where, what is allowed and what to try."""
 
+    __slots__ = ("code", "detail", "members")  # a body may have thousands, through which the collector would look
+
     status: ClassVar[int]
-    code: Code
     retryable: ClassVar[bool] = False
 
     def __init__(self, code: Code, detail: str, **members: Any) -> None:

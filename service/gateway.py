@@ -43,6 +43,11 @@ log = logging.getLogger(__name__)
 FREEZE_AFTER_SECONDS = 2.0
 """By then modules are loaded and clients made."""
 
+FULL_COLLECTION_AFTER = 50
+"""Collections of the middle generation between two full ones, instead of ten. What lives long here (events that wait,
+and what became of them) is in no cycle: full collections found nothing, and took 10 to 50 ms each while thousands of
+events were answered (`python -m bench.rude --only unread`)."""
+
 HURRIED_ANSWERS_SECONDS = 0.5
 """How long connections get after a second signal to send their answers."""
 
@@ -138,6 +143,7 @@ def freeze() -> None:
     """Keep what there is now out of later garbage collections."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], FULL_COLLECTION_AFTER)
 
 
 async def _shut_down(

@@ -17,6 +17,12 @@ from service.http.protocol import BoundedProtocol
 
 BACKLOG = 2048
 """Connections that the system may keep waiting before they are accepted."""
+ACCEPTED_AT_ONCE = 8
+"""Connections accepted in a turn of the loop: one for each descriptor of the listening socket that is polled.
+
+libuv accepts one for each (https://github.com/libuv/libuv/pull/3696): of 500 that come at once the last would wait for
+500 turns, and with it whoever came after them.
+"""
 KERNEL_UNSENT_BYTES = 128 * 1024
 """How much of an answer the system holds for a connection (Linux takes twice as much)."""
 WANTED_DESCRIPTORS = 65_536
@@ -104,7 +110,8 @@ async def listen(
             backlog=BACKLOG,
         )
     )
-    running = asyncio.create_task(server.serve([listener]), name=f"{section} port")
+    polled = [listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
+    running = asyncio.create_task(server.serve(polled), name=f"{section} port")
 
     async def close() -> None:
         server.should_exit = True
@@ -115,7 +122,8 @@ async def listen(
     await asyncio.wait({running, opening}, return_when=asyncio.FIRST_COMPLETED)
     opening.cancel()
     if not server.opened.is_set():
-        listener.close()
+        for each in polled:
+            each.close()
         await running
         raise RuntimeError(f"the {section} port ended before it opened")
     return server, address(host, listener, secure)

@@ -146,8 +146,9 @@ class Campaign:
         known = len(self._load.acknowledged)
 
         def delivered() -> bool:
-            acknowledged = self._load.acknowledged
-            for key, (partition, _) in itertools.islice(list(acknowledged.items()), known, None):
+            # copied in one piece: while tuples are made of it, a collection may let the producing thread add to it
+            acknowledged = self._load.acknowledged.copy()
+            for key, (partition, _) in itertools.islice(acknowledged.items(), known, None):
                 last.setdefault(partition, key)
             counts = self._counts()
             return len(last) == self._load.partitions and all(key in counts for key in last.values())

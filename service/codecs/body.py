@@ -1,7 +1,7 @@
 """Bodies to drafts: which of the formats a request's body has, and the items in it."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import islice
 from typing import NoReturn
@@ -34,6 +34,7 @@ _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", 
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _BLANK = b" \t\r\n"
 _FILLED = re.compile(rb"[^ \t\r\n]")
+_FILLED_LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 _MOST_UNCOUNTED = 100_000
 """An array that may have more items is counted before it is split: each item of the list takes 72 bytes."""
 
@@ -143,25 +144,16 @@ def array(body: bytes, decode: Callable[[bytes], Decoded], caps: Caps) -> Iterab
 def lines(caps: Caps, body: bytes) -> Iterable[Decoded]:
     """The event in each line that is not blank. Raises Unreadable (EMPTY_BODY) or TooLarge (BATCH_TOO_LARGE)."""
     _first(body)
+    filled: Iterable[bytes]
     if body.count(b"\n") >= caps.events:
-        count = sum(1 for _ in islice(_filled_lines(body), caps.events + 1))
+        count = sum(1 for _ in islice(_FILLED_LINE.finditer(body), caps.events + 1))
         if count > caps.events:
             raise _too_many(f"more than {caps.events}", count, caps)
-        filled = _filled_lines(body)
+        # without a list of the lines that are blank
+        filled = (match[0].rstrip(_BLANK) for match in _FILLED_LINE.finditer(body))
     else:
         filled = filter(None, [line.strip(_BLANK) for line in body.split(b"\n")])
     return map(partial(plain, caps), filled)
-
-
-def _filled_lines(body: bytes) -> Iterator[bytes]:
-    """The lines that are not blank, without a list of those that are."""
-    end = 0
-    while (filled := _FILLED.search(body, end)) is not None:
-        start = filled.start()
-        end = body.find(b"\n", start)
-        if end < 0:
-            end = len(body)
-        yield body[start:end].rstrip(_BLANK)
 
 
 def _too_many(found: str, actual: int, caps: Caps) -> TooLarge:
@@ -200,7 +192,7 @@ def plain(caps: Caps, body: bytes) -> Decoded:
     try:
         data = json.loads(body, caps.nesting)
         if body[:1] != b"{" and _first(body) != b"{":
-            raise InvalidEvent(Code.MALFORMED_EVENT, "an event is a JSON object, not another value", errors=[])
+            raise InvalidEvent(Code.MALFORMED_EVENT, "an event is a JSON object, not another value", errors=())
     except InvalidEvent as error:
         return Refusal(body, "application/json", error)
     return Draft(body, "application/json", NO_ATTRIBUTES, data)

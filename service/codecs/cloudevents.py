@@ -46,7 +46,7 @@ def structured(body: bytes, nesting: int) -> Draft:
         return usual
     members = json.loads(body, nesting)
     if not isinstance(members, dict):
-        raise InvalidEvent(Code.INVALID_CLOUDEVENT, "a CloudEvent in JSON is an object", errors=[])
+        raise InvalidEvent(Code.INVALID_CLOUDEVENT, "a CloudEvent in JSON is an object", errors=())
     repeated = _repeated(body)
     data = members.pop("data", None)
     mistakes = Mistakes()

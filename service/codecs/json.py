@@ -36,7 +36,7 @@ def loads(body: bytes, nesting: int) -> Any:
     except orjson.JSONDecodeError as error:
         if nests_deeper(body, nesting):
             raise too_deep(nesting) from None
-        raise NotJson(Code.MALFORMED_EVENT, f"not JSON: {error}", errors=[]) from None
+        raise NotJson(Code.MALFORMED_EVENT, f"not JSON: {error}", errors=()) from None
     if nests_deeper(body, nesting):
         raise too_deep(nesting)
     return value
@@ -48,7 +48,7 @@ def too_deep(nesting: int) -> InvalidEvent:
         Code.NESTED_TOO_DEEP,
         f"arrays and objects nest deeper than {nesting} levels: send it flatter",
         limit=nesting,
-        errors=[],
+        errors=(),
     )
 
 

@@ -118,7 +118,7 @@ def shaped(route: Route, event: Event, owner: Settles, index: int) -> list[tuple
                 taken += event.charge_beside
         if leg.ordered and event.key is None:
             raise InvalidEvent(
-                Code.INVALID_KEY, f"the event has no key, and sink {leg.name!r} keeps the order of keys", errors=[]
+                Code.INVALID_KEY, f"the event has no key, and sink {leg.name!r} keeps the order of keys", errors=()
             )
         terms = leg.terms
         size = len(version.body) + key + leg.overhead_bytes

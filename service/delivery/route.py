@@ -163,7 +163,7 @@ class Route:
         key = self.key(draft, headers)
         if key is not None and len(key) > MOST_KEY_BYTES // 4 and (size := len(key.encode())) > MOST_KEY_BYTES:
             raise InvalidEvent(
-                Code.INVALID_KEY, f"the event's key has {size} bytes; at most {MOST_KEY_BYTES} are taken", errors=[]
+                Code.INVALID_KEY, f"the event's key has {size} bytes; at most {MOST_KEY_BYTES} are taken", errors=()
             )
         return key
 
@@ -174,7 +174,7 @@ class Route:
             raise InvalidEvent(
                 Code.SCHEMA_VIOLATION,
                 f"route {self.name!r} has a schema, so the event's data must be JSON",
-                errors=[],
+                errors=(),
             )
         violations = self.schema.violations(draft.data)
         if violations:
@@ -189,7 +189,7 @@ class Route:
 
 def _checked_id(text: str | None) -> str | None:
     if text is not None and (flaw := flaw_of_id(text)):
-        raise InvalidEvent(Code.INVALID_KEY, f"the event's id {flaw}", errors=[])
+        raise InvalidEvent(Code.INVALID_KEY, f"the event's id {flaw}", errors=())
     return text
 
 

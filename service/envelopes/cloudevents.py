@@ -75,7 +75,7 @@ class CloudEvents:
 
 
 def _unfit(body: bytes, detail: str) -> Refusal:
-    return Refusal(body, _BYTES, InvalidEvent(Code.INVALID_CLOUDEVENT, detail, errors=[]))
+    return Refusal(body, _BYTES, InvalidEvent(Code.INVALID_CLOUDEVENT, detail, errors=()))
 
 
 def _id(headers: Mapping[str, bytes]) -> str | None:

@@ -64,7 +64,7 @@ def refused_whole(body: bytes, error: Unreadable | TooLarge) -> Refusal:
     if isinstance(error, TooLarge):
         return Refusal(body, JSON, error)
     code = Code.NESTED_TOO_DEEP if error.code is Code.NESTED_TOO_DEEP else Code.MALFORMED_EVENT
-    return Refusal(body, JSON, InvalidEvent(code, error.detail, **{"errors": []} | error.members))
+    return Refusal(body, JSON, InvalidEvent(code, error.detail, **{"errors": ()} | error.members))
 
 
 def object_at(envelope: dict[str, Any], name: str) -> dict[str, Any]:
@@ -82,4 +82,4 @@ def text_at(envelope: dict[str, Any], name: str) -> str:
 
 
 def _invalid(detail: str) -> InvalidEvent:
-    return InvalidEvent(Code.MALFORMED_EVENT, detail, errors=[])
+    return InvalidEvent(Code.MALFORMED_EVENT, detail, errors=())

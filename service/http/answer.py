@@ -1,14 +1,13 @@
 """Answers to a request: results per event, their status code, and problem+json for trouble outside events."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from msgspec import Struct
-from msgspec.structs import replace
 
 from service.delivery.route import JOURNAL
 from service.errors import Code, IngestError, TooMany, Unauthenticated, Unavailable
@@ -16,6 +15,8 @@ from service.receipt import Fate, Settlement
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+PIECE_EVENTS: Final = 250
+"""Results of which the answer is made at once: a piece of work (`turns.PIECE_SECONDS`)."""
 _CHALLENGE = 'Bearer realm="penstock"'
 _MINIMAL = {"Preference-Applied": "return=minimal"}
 
@@ -143,29 +144,91 @@ def _why(lane: str, settlement: Settlement | None) -> str:
     return f"{where}: {reason}" + (f": {settlement.detail}" if settlement.detail else "")
 
 
-def of_results(results: list[Result], request_id: str, retry_after: Callable[[], float], minimal: bool) -> Answer:
-    """The answer to a request whose events were read. `retry_after` gives seconds; called if a retry helps."""
-    failed = [result for result in results if result.status not in _SAFE]
-    retryable = sum(result.retryable for result in failed)
-    headers = _retry_header(retry_after()) if retryable else {}
-    return _listed(_status(results, failed, retryable), results, failed, request_id, headers, minimal)
+class Listing:
+    """The answer to a request whose events were read, made of their results as these are known: nothing is kept of them
+    but their text."""
+
+    __slots__ = ("_failed", "_invalid", "_minimal", "_retryable", "_statuses", "_stored", "_texts", "_total")
+
+    def __init__(self, minimal: bool) -> None:
+        """`minimal`: it tells what failed, and nothing of the rest."""
+        self._minimal = minimal
+        self._total = self._failed = self._retryable = 0
+        self._invalid = self._stored = False
+        self._statuses: set[int] = set()
+        """What each that failed would be answered with alone."""
+        self._texts: list[bytes] = []
+
+    def add(self, results: Sequence[Result]) -> None:
+        """Those that follow."""
+        failed = [result for result in results if result.status not in _SAFE]
+        self._total += len(results)
+        self._failed += len(failed)
+        self._retryable += sum([result.retryable for result in failed])
+        self._statuses |= {result.http_status for result in failed}
+        self._invalid = self._invalid or any(result.status is Status.INVALID for result in failed)
+        self._stored = self._stored or any(result.status is Status.STORED for result in results)
+        if shown := failed if self._minimal else results:
+            self._texts.append(orjson.dumps([result.members() for result in shown])[1:-1])
+
+    def answer(self, request_id: str, retry_after: Callable[[], float], strict: bool = False) -> Answer:
+        """`retry_after` gives seconds; called if a retry helps. `strict`: for one invalid event none was taken."""
+        headers: dict[str, str] = {}
+        applied: list[str] = []
+        if strict and self._invalid:
+            status = 422
+            applied.append("handling=strict")
+        else:
+            status = self._status()
+            if self._retryable:
+                headers = _retry_header(retry_after())
+        if self._minimal:
+            applied.append("return=minimal")
+        if applied:
+            headers["Preference-Applied"] = ", ".join(applied)
+        summary = {"request_id": request_id, "failed": self._failed, "retryable": self._retryable}
+        body = b'%b,"results":[%b]}' % (orjson.dumps(summary)[:-1], b",".join(self._texts))
+        return Answer(status, body, JSON, headers)
+
+    def _status(self) -> int:
+        if not self._failed:
+            return 202 if self._stored else 200
+        if self._failed < self._total or 0 < self._retryable < self._failed:
+            return 207
+        return next(iter(self._statuses)) if len(self._statuses) == 1 else 422
 
 
 _SAFE = (Status.DELIVERED, Status.STORED)
 
 
 def all_safe(ids: Sequence[str], request_id: str, minimal: bool, *, stored: bool) -> Answer:
-    """What `of_results` says of events that are all delivered, or all stored, made without a result for each."""
+    """What `Listing` says of events that are all delivered, or all stored, made without a result for each."""
+    return _safe([] if minimal else [_safe_results(ids, 0, stored)], request_id, minimal, stored)
+
+
+def many_safe(ids: Sequence[str], request_id: str, minimal: bool, *, stored: bool) -> Generator[None, None, Answer]:
+    """The same, piece by piece."""
+    results: list[str] = []
+    for first in range(0, 0 if minimal else len(ids), PIECE_EVENTS):
+        results.append(_safe_results(ids[first : first + PIECE_EVENTS], first, stored))
+        yield
+    return _safe(results, request_id, minimal, stored)
+
+
+def _safe_results(ids: Sequence[str], first: int, stored: bool) -> str:
+    """The results of events from the index `first` on."""
     status = (Status.STORED if stored else Status.DELIVERED).value
-    if minimal:
-        ids = ()
-    results = ",".join(
+    return ",".join(
         [
             f'{{"index":{index},"id":{_quoted(each)},"status":"{status}","retryable":false}}'
-            for index, each in enumerate(ids)
+            for index, each in enumerate(ids, first)
         ]
     )
-    body = f'{{"request_id":{_quoted(request_id)},"failed":0,"retryable":0,"results":[{results}]}}'
+
+
+def _safe(results: list[str], request_id: str, minimal: bool, stored: bool) -> Answer:
+    listed = ",".join(results)
+    body = f'{{"request_id":{_quoted(request_id)},"failed":0,"retryable":0,"results":[{listed}]}}'
     return Answer(202 if stored else 200, body.encode(), JSON, _MINIMAL if minimal else {})
 
 
@@ -174,36 +237,6 @@ def _quoted(text: str) -> str:
     if text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
     return orjson.dumps(text).decode()
-
-
-def strictly(results: list[Result], request_id: str, minimal: bool) -> Answer:
-    """The answer to `Prefer: handling=strict` with an invalid event: nothing was taken."""
-    answer = _listed(422, results, results, request_id, {}, minimal)
-    applied = ", ".join(filter(None, ("handling=strict", answer.headers.get("Preference-Applied"))))
-    return replace(answer, headers={**answer.headers, "Preference-Applied": applied})
-
-
-def _listed(
-    status: int, results: list[Result], failed: list[Result], request_id: str, headers: dict[str, str], minimal: bool
-) -> Answer:
-    body = {
-        "request_id": request_id,
-        "failed": len(failed),
-        "retryable": sum(result.retryable for result in failed),
-        "results": [result.members() for result in (failed if minimal else results)],
-    }
-    if minimal:
-        headers = {**headers, **_MINIMAL}
-    return Answer(status, orjson.dumps(body), JSON, headers)
-
-
-def _status(results: list[Result], failed: list[Result], retryable: int) -> int:
-    if not failed:
-        return 202 if any(result.status is Status.STORED for result in results) else 200
-    if len(failed) < len(results) or 0 < retryable < len(failed):
-        return 207
-    statuses = {result.http_status for result in failed}
-    return statuses.pop() if len(statuses) == 1 else 422
 
 
 def of_error(error: IngestError, request_id: str) -> Answer:

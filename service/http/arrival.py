@@ -8,20 +8,25 @@ from service.codecs.compression import Inflater, inflater
 from service.config.settings import ServerConfig
 from service.errors import Code, SlowClient, TooLarge
 from service.http.room import Hold
-from service.http.turns import pause
+from service.http.turns import PIECE_SECONDS, Pieces
 
 _STEP_BYTES = 4096
-"""How much is inflated before looking at the clock: of gzip about 4 MiB come of it, of zstd at most the cap."""
-_STEP_SECONDS = 0.005
+"""How much is inflated before looking at the clock: of gzip about 4 MiB may come of it, of zstd at most the cap."""
+_BOMB_STEP_BYTES = 512
+"""The same at first, and when much has come of a step."""
+_MUCH_BYTES = 256 * 1024
 
 
 class Arrival:
     """One body on its way. It takes memory of its request's `hold` as it comes."""
 
-    def __init__(self, hold: Hold, server: ServerConfig, headers: Mapping[str, str]) -> None:
-        """Raises TooLarge, Unsupported, Unreadable or Busy before anything is read, from the headers alone."""
+    def __init__(self, hold: Hold, server: ServerConfig, headers: Mapping[str, str], pieces: Pieces) -> None:
+        """`pieces`: in which it is inflated.
+
+        Raises TooLarge, Unsupported, Unreadable or Busy before anything is read, from the headers alone."""
         self._hold = hold
         self._server = server
+        self._pieces = pieces
         self._received = 0
         self._inflater: Inflater | None = inflater(headers.get("content-encoding", ""), server.max_decompressed)
         length = headers.get("content-length")
@@ -62,12 +67,15 @@ class Arrival:
 
     async def _inflate(self, inflater: Inflater, chunk: bytes, inflated: bytearray) -> None:
         began = perf_counter()
-        for start in range(0, len(chunk), _STEP_BYTES):
-            piece = inflater.feed(chunk[start : start + _STEP_BYTES])
+        start, step = 0, _BOMB_STEP_BYTES
+        while start < len(chunk):
+            piece = inflater.feed(chunk[start : start + step])
+            start += step
+            step = _BOMB_STEP_BYTES if len(piece) > _MUCH_BYTES else min(2 * step, _STEP_BYTES)
             self._grow(len(inflated) + len(piece))
             inflated += piece
-            if perf_counter() - began > _STEP_SECONDS:
-                await pause()
+            if perf_counter() - began > PIECE_SECONDS:
+                await self._pieces.pause()
                 began = perf_counter()
 
     def _grow(self, kept: int) -> None:

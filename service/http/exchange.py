@@ -16,26 +16,16 @@ from service.http.answer import Answer
 from service.http.arrival import late
 from service.http.exchanges import Exchanges
 from service.http.head import Head
-from service.http.ingest import advance, is_large, is_short
+from service.http.ingest import is_large, is_short
 from service.http.pending import Pending, PendingOne
 from service.http.reading import Request
 from service.http.room import Hold
-from service.http.turns import PAUSE_TURNS
+from service.http.turns import advance
 from service.http.unread import LINGER_SECONDS
-from service.http.wire import Wire
+from service.http.wire import NOBODY_WAITS, Wire
 from service.quotas.quotas import Toll
 
 log = logging.getLogger(__name__)
-
-
-class _NobodyWaits(asyncio.Event):
-    """Stands for the event by which uvicorn wakes the task of a request: here is none."""
-
-    def set(self) -> None:
-        return
-
-
-_NOBODY_WAITS: Final = _NobodyWaits()
 
 
 class Exchange:
@@ -95,7 +85,7 @@ class Exchange:
         # what uvicorn's protocol reads and sets of its own cycles
         self.disconnected = False
         self.keep_alive = keep_alive
-        self.message_event = _NOBODY_WAITS
+        self.message_event = NOBODY_WAITS
         self.more_body = True
         self.response_complete = False
 
@@ -146,11 +136,11 @@ class Exchange:
         elif self._refusal is not None:
             self.refuse(self._refusal)
         elif is_short(self.body):
-            self._go_on(partial(self._exchanges.admission.ingest.take_at_once, self._request()))
+            self._go_on(partial(self._exchanges.ingest.take_at_once, self._request()))
         elif is_large(self.body):
-            self._exchanges.admission.ingest.large.take(self._begin_large)
+            self._exchanges.ingest.large.take(self._begin_large)
         else:
-            self._go_on(partial(advance, self._exchanges.admission.ingest.take(self._request())))
+            self._go_on(partial(advance, self._exchanges.ingest.take(self._request())))
 
     def _request(self) -> Request:
         body, self.body = bytes(self.body), b""
@@ -158,10 +148,14 @@ class Exchange:
         return Request(head, body, self._identity, self._address, hold.demand, head.trace, hold.sender, self._toll)
 
     def _begin_large(self) -> None:
-        self._go_on(partial(advance, self._large()))
+        if self.disconnected:
+            self._exchanges.ingest.large.leave()
+            self._leave_unread()
+        else:
+            self._go_on(partial(advance, self._large()))
 
     def _large(self) -> Generator[None, None, Pending]:
-        ingest = self._exchanges.admission.ingest
+        ingest = self._exchanges.ingest
         try:
             return (yield from ingest.take(self._request()))
         finally:
@@ -179,16 +173,9 @@ class Exchange:
             self.refuse(Defect())
         else:
             if pending is None:
-                self._wire.loop.call_soon(self._pause, take, PAUSE_TURNS)
+                self._exchanges.ingest.pieces.soon(partial(self._go_on, take))
             else:
                 self._accepted(pending)
-
-    def _pause(self, take: Callable[[], Pending | PendingOne | None], turns: int) -> None:
-        """Let others have so many turns of the loop."""
-        if turns > 1:
-            self._wire.loop.call_soon(self._pause, take, turns - 1)
-        else:
-            self._go_on(take)
 
     @property
     def _fields(self) -> dict[str, str]:
@@ -213,13 +200,23 @@ class Exchange:
         self._pending = None
         self._exchanges.forget(self)
         pending.forget()
+        if isinstance(pending, Pending) and pending.is_long:
+            self._exchanges.ingest.pieces.soon(partial(self._say, partial(advance, pending.answering())))
+        else:
+            self._say(pending.answer)
+
+    def _say(self, make: Callable[[], Answer | None]) -> None:
+        """Write the answer, letting others run whenever `make` has nothing yet."""
         try:
-            found = pending.answer()
+            found = make()
         except Exception:
             # Ours: its events have ended, and nobody else would tell the producer.
             log.exception("a request could not be answered", extra=self._fields)
             self.refuse(Defect())
         else:
+            if found is None:
+                self._exchanges.ingest.pieces.soon(partial(self._say, make))
+                return
             self._hold.charge(len(found.body))
             self._write(found)
 
@@ -276,10 +273,14 @@ class Exchange:
         self.disconnected = True
         self._forget_timer()
         if self.more_body:
-            # as FastAPI's way has it: nobody is left to read an answer, and nothing was taken
-            if self._toll is not None:
-                self._toll.end(len(self.body))
-            self._write(_GONE)
+            self._leave_unread()
+
+    def _leave_unread(self) -> None:
+        """As FastAPI's way has it: nobody is left to read an answer, and nothing was taken."""
+        if self._toll is not None:
+            self._toll.end(len(self.body))
+        self.body = b""
+        self._write(_GONE)
 
     def _forget_timer(self) -> None:
         if self._timer is not None:

@@ -29,6 +29,7 @@ class Exchanges:
 
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
+        self.ingest = admission.ingest
         self.proxies = ProxyHeadersMiddleware(_nothing, list(admission.server.trusted_proxies)).trusted_hosts
         self._seconds = admission.server.request_timeout
         self._waiting: OrderedDict[Waiting, float] = OrderedDict()

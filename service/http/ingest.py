@@ -1,11 +1,13 @@
 """The ingest endpoint: one plain function from (headers, body) to a receipt and, once that is settled, an answer.
 
 It knows nothing of the server that calls it. Reading, validating and accepting is synchronous; the generator
-yields whenever it has worked for YIELD_SECONDS, so that a huge body does not stall others.
+yields whenever it has worked for PIECE_SECONDS, so that a huge body does not stall others.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from time import perf_counter, time
+
+from starlette.requests import ClientDisconnect
 
 from service.auth.principal import Grant, Principal
 from service.codecs.body import reader
@@ -17,22 +19,22 @@ from service.delivery.route import RESERVED_ROUTE, Route
 from service.delivery.shares import of_principal
 from service.errors import Code, Forbidden, IngestError, NotFound, TooMany, Unavailable
 from service.event import Origin
+from service.http.answer import Answer
 from service.http.head import Head
 from service.http.pending import Pending, PendingOne
 from service.http.preferences import idempotency_key, plain_id, preferences
 from service.http.reading import SOURCE, Reading, Request
-from service.http.turns import Turns, pause
+from service.http.turns import PIECE_SECONDS, Pieces, Turns, advance
 from service.quotas.quotas import Quotas
 from service.receiving.sampling import Sampling
 from service.telemetry.meter import REFUSED, Meter
 
-YIELD_SECONDS = 0.005
 PER_REFUSAL_BYTES = 1536
 """What a refused event costs in memory until it is answered: the error, the result, its text (measured: about this)."""
 PER_RESULT_BYTES = 256
 """What an accepted event takes of the answer: its result, with an id of the usual length."""
 LARGE_BYTES = 64 * 1024
-"""A body from here on may take longer than YIELD_SECONDS."""
+"""A body from here on may take longer than a piece."""
 LARGE_AT_ONCE = 2
 """Large bodies that are read in turns: each holds several times its size until it is accepted, the others wait."""
 SHORT_BYTES = 16 * 1024
@@ -53,18 +55,8 @@ def is_large(body: bytes | bytearray) -> bool:
 
 
 def is_short(body: bytes | bytearray) -> bool:
-    """Whether a body is read within YIELD_SECONDS, whatever is in it."""
+    """Whether a body is read in one piece, whatever is in it."""
     return len(body) <= SHORT_BYTES and not is_large(body)
-
-
-def advance(taking: Generator[None, None, Pending]) -> Pending | None:
-    """Let `Ingest.take` go on. What it returns, once it does; until then None, and others may run."""
-    try:
-        next(taking)
-    except StopIteration as done:
-        pending: Pending = done.value
-        return pending
-    return None
 
 
 class Ingest:
@@ -89,7 +81,9 @@ class Ingest:
         self._caps = {
             name: Caps(event_bytes, server.max_events, server.max_nesting) for name, event_bytes in most.items()
         }
-        self.large = Turns(LARGE_AT_ONCE)
+        self.pieces = Pieces()
+        """In which everything is done that takes long."""
+        self.large = Turns(LARGE_AT_ONCE, self.pieces)
         """Bodies from LARGE_BYTES on, whichever way they came."""
 
     def head(self, route: str, headers: Mapping[str, str], grant: Grant) -> Head:
@@ -175,17 +169,22 @@ class Ingest:
             reading.add(found)
             if not len(reading.items) % _LOOK_EVERY:
                 request.demand(max(len(request.body), self._held(reading)))
-            if perf_counter() - began > YIELD_SECONDS:
+            if perf_counter() - began > PIECE_SECONDS:
                 yield
                 began = perf_counter()
         return self._accepted(reading, request)
 
-    async def taken(self, request: Request) -> Pending:
-        """`take`, letting others run whenever it yields; large bodies wait for each other."""
+    async def taken(self, request: Request, is_gone: Callable[[], Awaitable[bool]] | None = None) -> Pending:
+        """`take`, letting others run whenever it yields; large bodies wait for each other.
+
+        Raises ClientDisconnect if the producer of one `is_gone` by then.
+        """
         if not is_large(request.body):
             return await self._taken(request)
         await self.large.wait()
         try:
+            if is_gone is not None and await is_gone():
+                raise ClientDisconnect
             return await self._taken(request)
         finally:
             self.large.leave()
@@ -195,7 +194,17 @@ class Ingest:
         while True:
             if (pending := advance(taking)) is not None:
                 return pending
-            await pause()
+            await self.pieces.pause()
+
+    async def answered(self, pending: Pending | PendingOne) -> Answer:
+        """The answer, from what is settled by now; a long one is made piece by piece."""
+        if not (isinstance(pending, Pending) and pending.is_long):
+            return pending.answer()
+        making = pending.answering()
+        while True:
+            await self.pieces.pause()
+            if (found := advance(making)) is not None:
+                return found
 
     def _accepted(self, reading: Reading, request: Request) -> Pending:
         prefer = request.head.prefer
@@ -235,5 +244,5 @@ class Ingest:
             self._meter.edge_received[SOURCE, route] += count
         for (route, code), count in reading.rejected.items():
             self._meter.edge_rejected[SOURCE, route, code.value] += count
-        for (route, code), refused in reading.last_refused().items():
+        for (route, code), refused in reading.last_refused.items():
             self._meter.note_last(SOURCE, route, REFUSED, code.value, refused.id or "", refused.error.detail)

@@ -1,16 +1,17 @@
 """A request whose events are on their way: what it waits for, and the answer once that has come."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Generator, Iterable, Mapping, Sized
 from functools import partial
 
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import KEPT
 from service.errors import DRAINING_RETRY_SECONDS
 from service.http import answer
-from service.http.answer import Answer, Result, Status
+from service.http.answer import PIECE_EVENTS, Answer, Listing, Result
 from service.http.preferences import Preferences
 from service.http.reading import Refused, Taken
+from service.http.turns import whole
 from service.receipt import Fate, Receipt, Settlement
 
 BURIAL_SECONDS = 2.0
@@ -116,19 +117,30 @@ class Pending:
         finally:
             self.forget()
 
+    @property
+    def is_long(self) -> bool:
+        """Whether its answer takes more than a piece of work: then `answering` is for it."""
+        return len(self._items) > PIECE_EVENTS
+
     def answer(self) -> Answer:
         """The answer, from what is settled by now."""
-        receipt = self._receipt
+        return whole(self.answering())
+
+    def answering(self) -> Generator[None, None, Answer]:
+        """The same, piece by piece."""
+        receipt, minimal = self._receipt, self._prefer.minimal
         if receipt is not None and receipt.all_delivered:
             ids = [item.id for item in self._items if isinstance(item, Taken)]
             if len(ids) == len(self._items):
                 stored = receipt.lanes.count(KEPT)
                 if stored in (0, len(ids)):
-                    return answer.all_safe(ids, self._request_id, self._prefer.minimal, stored=stored > 0)
-        results = [self._result(index, item) for index, item in enumerate(self._items)]
-        if self._prefer.strict and any(result.status is Status.INVALID for result in results):
-            return answer.strictly(results, self._request_id, self._prefer.minimal)
-        return answer.of_results(results, self._request_id, self._retry_after, self._prefer.minimal)
+                    return (yield from answer.many_safe(ids, self._request_id, minimal, stored=stored > 0))
+        listing = Listing(minimal)
+        for first in range(0, len(self._items), PIECE_EVENTS):
+            some = self._items[first : first + PIECE_EVENTS]
+            listing.add([self._result(index, item) for index, item in enumerate(some, first)])
+            yield
+        return listing.answer(self._request_id, self._retry_after, self._prefer.strict)
 
     def _result(self, index: int, item: Refused | Taken) -> Result:
         if isinstance(item, Refused):
@@ -203,9 +215,9 @@ class PendingOne:
         if not self._left and self._failures is None:
             return answer.all_safe((self._id,), self._request_id, minimal, stored=self._lanes is KEPT)
         failures = self._failures or {}
-        result = answer.undelivered(0, self._id, self._lanes, failures, not self._left)
-        retry_after = partial(_retry_after, self._pipeline, (failures,))
-        return answer.of_results([result], self._request_id, retry_after, minimal)
+        listing = Listing(minimal)
+        listing.add([answer.undelivered(0, self._id, self._lanes, failures, not self._left)])
+        return listing.answer(self._request_id, partial(_retry_after, self._pipeline, (failures,)))
 
 
 def _retry_after(pipeline: Pipeline, failures: Iterable[Mapping[str, Settlement]]) -> float:

@@ -36,8 +36,8 @@ class Request(Struct):
     """What it has paid, if there are quotas that it is held to."""
 
 
-class Refused(Struct):
-    """An event that no lane took."""
+class Refused(Struct, gc=False):
+    """An event that no lane took. Nothing that it holds leads back to it."""
 
     error: IngestError
     id: str | None
@@ -62,6 +62,8 @@ class Reading:
         self.intake = Intake()
         self.rejected: dict[tuple[str, Code], int] = {}
         """Events by route and by why they were refused."""
+        self.last_refused: dict[tuple[str, Code], Refused] = {}
+        """The last event for each way in which some were."""
         self._refused: dict[str, int] = {}
         """The same by route."""
         self.sizes: dict[str, tuple[int, int]] | None = None
@@ -104,7 +106,7 @@ class Reading:
             if isinstance(item, Taken):
                 route = self.intake.routes[item.position]
                 self._count(route.name, error.code)
-                self.items[index] = Refused(error, item.id, route)
+                self.items[index] = self.last_refused[route.name, error.code] = Refused(error, item.id, route)
         self.intake = Intake()
 
     def refuse_all(self, code: Code) -> None:
@@ -119,11 +121,6 @@ class Reading:
         for route, events in Counter(self.intake.routes).items():
             counts[route.name] = counts.get(route.name, 0) + events
         return counts
-
-    def last_refused(self) -> Mapping[tuple[str, Code], Refused]:
-        """One event for each way in which some were refused."""
-        refused = [item for item in self.items if type(item) is Refused]
-        return {(item.route.name if item.route else "", item.error.code): item for item in refused}
 
     def _count(self, label: str, code: Code) -> None:
         """One event was refused."""
@@ -183,4 +180,5 @@ class Reading:
             letter = Event(id, route.name, None, found.body, found.content_type, attributes, self._origin)
         # what was raised holds on to the frames, and so to the bodies, that it came through
         error.__context__ = None
-        self.items.append(Refused(error.with_traceback(None), id, route, letter))
+        refused = self.last_refused[label, error.code] = Refused(error.with_traceback(None), id, route, letter)
+        self.items.append(refused)

@@ -91,7 +91,7 @@ class Http:
         until_answered(request.scope).callback(hold.end)
         toll: Toll | None = None
         try:
-            arrival = Arrival(hold, self._server, headers)
+            arrival = Arrival(hold, self._server, headers, self._admission.ingest.pieces)
             if head.gate is not None:
                 toll = head.gate.enter(hold.reserved)
             if (refusal := self._admission.refusal(head.target, hold)) is not None:
@@ -99,7 +99,7 @@ class Http:
             body = await arrival.read(incoming)
             trace = own_trace(request.scope) or head.trace
             asked = Asked(head, body, identity, address, hold.demand, trace, hold.sender, toll)
-            pending = await self._admission.ingest.taken(asked)
+            pending = await self._admission.ingest.taken(asked, request.is_disconnected)
         except asyncio.CancelledError:
             hold.charge(0)
             if toll is not None:
@@ -115,7 +115,7 @@ class Http:
             raise
         del body
         await pending.wait(self._server.request_timeout)
-        found = pending.answer()
+        found = await self._admission.ingest.answered(pending)
         hold.charge(len(found.body))
         return found
 

@@ -1,43 +1,99 @@
-"""Turns: a few at a time, the others in the order in which they came; and pauses in what takes long."""
+"""Who goes on when: what takes long is done piece by piece, so that a small request waits for one piece at most."""
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 
+T = TypeVar("T")
+
+PIECE_SECONDS: Final = 0.002
+"""After so long a piece of work ends, and others may run."""
 PAUSE_TURNS: Final = 8
-"""Turns of the loop between two pieces of what takes long: as many as a small request takes from its first byte to its
+"""Turns of the loop between two pieces, whosever they are: as many as a small request takes from its first byte to its
 answer, so that it waits for one piece, and not in each of its turns for another one."""
 
 
-async def pause() -> None:
-    """Let others run, until whoever came meanwhile is done."""
-    for _ in range(PAUSE_TURNS):
-        await asyncio.sleep(0)
+def advance(work: Generator[None, None, T]) -> T | None:
+    """Do the next piece of `work`. What it returns, once it does; until then None, and others may run."""
+    try:
+        next(work)
+    except StopIteration as done:
+        found: T = done.value
+        return found
+    return None
+
+
+def whole(work: Generator[None, None, T]) -> T:
+    """What `work` returns, all of it done at once."""
+    while (found := advance(work)) is None:
+        pass
+    return found
+
+
+class Pieces:
+    """The long work of a process: one piece of all of it, then others for PAUSE_TURNS turns of the loop."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._pausing = False
+
+    def soon(self, go_on: Callable[[], object]) -> None:
+        """Call `go_on`, which may not raise, when it is its turn: at once if no piece was just done."""
+        if self._pausing:
+            self._waiting.append(go_on)
+        else:
+            self._pause()
+            go_on()
+
+    async def pause(self) -> None:
+        """Return when it is the caller's turn for its next piece."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def go_on() -> None:
+            if not turn.done():
+                turn.set_result(None)
+
+        self.soon(go_on)
+        await turn
+
+    def _pause(self) -> None:
+        self._pausing = True
+        # without a loop the process is at its end, and clears up what was never read
+        with suppress(RuntimeError):
+            asyncio.get_running_loop().call_soon(self._count, PAUSE_TURNS)
+
+    def _count(self, turns: int) -> None:
+        if turns > 1:
+            asyncio.get_running_loop().call_soon(self._count, turns - 1)
+        elif self._waiting:
+            self._pause()
+            self._waiting.popleft()()
+        else:
+            self._pausing = False
 
 
 class Turns:
     """Lets a few large bodies be read at a time, the others in the order in which they came."""
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, pieces: Pieces) -> None:
         self._free = at_once
+        self._pieces = pieces
         self._waiting: deque[Callable[[], object]] = deque()
 
     def take(self, begin: Callable[[], object]) -> None:
         """Call `begin` when it is its turn, maybe at once. Whoever was called calls `leave`."""
         if self._free:
             self._free -= 1
-            begin()
+            self._pieces.soon(begin)
         else:
             self._waiting.append(begin)
 
     def leave(self) -> None:
         """The turn is over."""
         if self._waiting:
-            # without a loop the process is at its end, and clears up what was never read
-            with suppress(RuntimeError):
-                asyncio.get_running_loop().call_soon(self._waiting.popleft())
+            self._pieces.soon(self._waiting.popleft())
         else:
             self._free += 1
 

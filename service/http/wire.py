@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Wire(Protocol):
@@ -22,3 +22,13 @@ class Wire(Protocol):
 
     def part(self) -> None:
         """Read nothing more: the answer came before the end of a body."""
+
+
+class _NobodyWaits(asyncio.Event):
+    """Stands for the event by which uvicorn wakes the task of a request: here is none."""
+
+    def set(self) -> None:
+        return
+
+
+NOBODY_WAITS: Final = _NobodyWaits()

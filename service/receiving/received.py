@@ -72,7 +72,7 @@ def flawed(error: Exception, flow: str) -> IngestError:
     if isinstance(error, IngestError):
         return error
     log.error("an event could not be read", extra={"flow": flow}, exc_info=error)
-    return InvalidEvent(Code.MALFORMED_EVENT, f"it could not be read: {type(error).__name__}", errors=[])
+    return InvalidEvent(Code.MALFORMED_EVENT, f"it could not be read: {type(error).__name__}", errors=())
 
 
 def too_large(found: Draft, route: Route) -> TooLarge:

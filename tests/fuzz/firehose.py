@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from service.errors import IngestError
 from service.http.room import Hold
+from service.http.turns import Pieces
 from service.sources.firehose.head import Head
 from service.sources.firehose.records import read
 from tests.fuzz.cutting import as_headers, head_and_body
@@ -39,7 +40,7 @@ def run(data: bytes) -> None:
     room: Any = _Room()
     hold: Hold = room
     try:
-        found = asyncio.run(read(head.request_id, body, head.headers, MOST_RECORDS, hold))
+        found = asyncio.run(read(head.request_id, body, head.headers, MOST_RECORDS, hold, Pieces()))
     except IngestError as error:
         assert error.status == 400
         assert 0 < len(error.detail) < 1000

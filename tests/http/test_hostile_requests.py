@@ -3,7 +3,6 @@
 The fixture `service` asserts after every test that the service serves on as before, holding nothing.
 """
 
-import asyncio
 import re
 
 import pytest
@@ -253,46 +252,3 @@ async def test_a_body_in_single_bytes_is_charged_no_more_than_its_size(service: 
         await connection.send(END)
         assert (await connection.answer()).status == 200
     assert len(service.sinks["main"].taken[0].body) == 20_008
-
-
-async def test_a_crowd_that_leaves_in_the_middle_is_forgotten(service: Service) -> None:
-    crowd = [await service.connect() for _ in range(100)]
-    for number, connection in enumerate(crowd):
-        await connection.send(request("/v1/orders", GOOD)[: 20 + number * 2])
-    for connection in crowd:
-        connection.reset()
-    metrics = await service.idle()
-    service.conserved(metrics)
-
-
-async def test_a_crowd_at_once_is_answered_one_by_one(service: Service) -> None:
-    answers = await asyncio.gather(*(service.post("/v1/orders", b'{"n":%d}' % n) for n in range(200)))
-    assert {answer.status for answer in answers} == {200}
-    assert len({answer.results[0]["id"] for answer in answers}) == 200
-
-
-async def test_a_huge_body_does_not_stall_the_others(service: Service) -> None:
-    # it takes some 300 ms to read, in fifty pieces: between two of them there is time for a whole small request
-    event = b'{"specversion":"1.0","id":"%d","source":"/s","type":"t","data":[%b]}'
-    body = b"[" + b",".join([event % (number, b"1," * 150 + b"1") for number in range(8_000)]) + b"]"
-    headers = {"Content-Type": "application/cloudevents-batch+json", "Transfer-Encoding": "chunked"}
-    async with await service.connect() as huge, await service.connect() as small:
-        await huge.send(head("POST", "/v1/orders", headers) + chunked([body]).removesuffix(END))
-        await service.until(lambda metrics: metrics.total("penstock_http_body_bytes") >= len(body))
-        await huge.send(END)
-        for _ in range(15):
-            await small.send(request("/v1/orders", GOOD))
-            assert (await small.answer()).status == 200
-        assert len(service.sinks["main"].taken) == 15, (
-            "nothing of the huge body was taken before it was read as a whole"
-        )
-        assert (await huge.answer()).status == 200
-
-
-async def test_many_refused_events_hold_memory_until_they_are_answered(service: Service) -> None:
-    small = b"\n".join([b"{"] * 8_000)
-    answer = await service.post("/v1/orders", small, content_type="application/x-ndjson")
-    assert answer.status == 422
-    assert len(answer.results) == 8_000
-    metrics = await service.idle()
-    assert metrics.total("penstock_http_body_bytes") == 0

@@ -69,7 +69,7 @@ class Place:
         with Serving("serve", folder=self.folder) as serving:
             self.store(serving)
             serving.signal(signal.SIGTERM)
-            assert serving.end() == 0, "what is left is in the journal"
+            assert serving.end() == 0, serving.said
 
     def store(self, serving: Serving) -> None:
         """Store events, and wait until the sink that is there has them."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.errors import Busy, TooLarge, Unreadable
 from service.http.room import Hold, Room
+from service.http.turns import Pieces
 from service.receiving.received import Received
 from service.sources.firehose import records as firehose_records
 from service.sources.firehose.records import MESSAGE_BYTES, read
@@ -21,7 +22,7 @@ HEADERS = {"tenant": b"t-1"}
 def found(body: bytes, capacity: int = 2**30, name: str = "r-1") -> list[Received]:
     """What is read of `body`."""
     hold = Hold(Room(Meter(), capacity, 1))
-    return asyncio.run(read(name, body, HEADERS, 10_000, hold))
+    return asyncio.run(read(name, body, HEADERS, 10_000, hold, Pieces()))
 
 
 def body(records: list[bytes], **layout: object) -> bytes:
@@ -78,5 +79,5 @@ def test_without_room_for_its_records_a_request_is_busy() -> None:
     room = Room(Meter(), 2**20, 2)
     other = Hold(room, 2**20 - 1000)
     with pytest.raises(Busy):
-        asyncio.run(read("r-1", body([b""] * 1000), HEADERS, 10_000, Hold(room)))
+        asyncio.run(read("r-1", body([b""] * 1000), HEADERS, 10_000, Hold(room), Pieces()))
     other.end()

@@ -1,4 +1,4 @@
-"""Garbage collections of the running service: what start-up made is never looked through."""
+"""Garbage collections of the running service: what start-up made is not looked through, nor most of the rest."""
 
 import gc
 from collections.abc import Callable
@@ -8,6 +8,8 @@ import pytest
 
 from service import cli, gateway
 from service.config import Config
+from service.errors import Code, InvalidEvent
+from service.http.reading import Refused
 
 
 async def test_what_start_up_made_is_out_of_collections_at_once_not_two_seconds_into_traffic() -> None:
@@ -38,3 +40,24 @@ async def test_nothing_is_collected_from_the_command_until_the_ports_are_open(
     finally:
         gc.enable()
         gc.unfreeze()
+
+
+async def test_full_collections_are_rare_once_it_serves() -> None:
+    before = gc.get_threshold()
+    try:
+        gateway.freeze()
+        assert gc.get_threshold() == (*before[:2], gateway.FULL_COLLECTION_AFTER)
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def test_a_refused_event_is_one_object_for_the_collector() -> None:
+    errors = [InvalidEvent(Code.MALFORMED_EVENT, "not JSON", errors=()) for _ in range(100)]
+    gc.collect()
+    before = len(gc.get_objects())
+    errors += [InvalidEvent(Code.MALFORMED_EVENT, "not JSON", errors=()) for _ in range(1000)]
+    refused = [Refused(error, None, None) for error in errors]
+    assert not any(map(gc.is_tracked, refused))
+    gc.collect()
+    assert len(gc.get_objects()) - before < 1100

@@ -1,6 +1,7 @@
 """A port that opens, or says why not."""
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -15,13 +16,13 @@ from service.ports import listen
 from service.telemetry.meter import Meter
 
 
-async def opened(stack: AsyncExitStack, port: int = 0) -> str:
+async def opened(stack: AsyncExitStack, port: int = 0, most: int = 8, meter: Meter | None = None) -> str:
     """The address of a port that answers nothing."""
 
     async def silent(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("nobody calls")
 
-    connections = Connections("server", 8, 2**16, 1.0, Meter())
+    connections = Connections("server", most, 2**16, 1.0, meter or Meter())
     protocol = partial(BoundedProtocol, connections)
     async with asyncio.timeout(5):
         _, address = await listen(stack, silent, "server", "127.0.0.1", port, protocol, last_answers=1.0)
@@ -34,6 +35,19 @@ async def test_a_port_is_open_when_listen_returns() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
         writer.close()
         await writer.wait_closed()
+
+
+async def test_a_crowd_that_connects_at_once_does_not_wait_a_turn_of_the_loop_for_each() -> None:
+    async with AsyncExitStack() as stack:
+        meter = Meter()
+        address = await opened(stack, most=100, meter=meter)
+        place = ("127.0.0.1", int(address.rpartition(":")[2]))
+        crowd = [stack.enter_context(socket.create_connection(place, timeout=5)) for _ in range(80)]
+        turns = 0
+        while meter.connections_open["server"] < len(crowd):
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns < len(crowd) / 4
 
 
 async def test_an_address_that_is_taken_is_a_mistake_of_the_configuration() -> None:

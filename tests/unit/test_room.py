@@ -6,6 +6,7 @@ from service.config.settings import ServerConfig
 from service.errors import Busy, TooLarge
 from service.http.arrival import Arrival
 from service.http.room import Hold, Room
+from service.http.turns import Pieces
 from service.telemetry.meter import Meter
 
 
@@ -13,7 +14,7 @@ def test_what_an_answer_takes_is_held_instead_of_the_body_and_given_back() -> No
     meter = Meter()
     room = Room(meter, capacity=1000, requests=10)
     hold = Hold(room)
-    Arrival(hold, ServerConfig(), {"content-length": "400"})
+    Arrival(hold, ServerConfig(), {"content-length": "400"}, Pieces())
     assert (meter.body_bytes, meter.requests_open) == (400, 1)
     hold.demand(100)
     assert meter.body_bytes == 100
@@ -29,7 +30,7 @@ def test_an_answer_without_room_now_is_busy_and_one_that_never_has_room_is_too_l
     meter = Meter()
     room = Room(meter, capacity=1000, requests=10)
     server = ServerConfig()
-    Arrival(Hold(room), server, {"content-length": "400"})
+    Arrival(Hold(room), server, {"content-length": "400"}, Pieces())
     second = Hold(room, 400)
     with pytest.raises(Busy):
         second.demand(700)

@@ -1,12 +1,87 @@
-"""Turns: who is next, and who has given up."""
+"""Turns and pieces: who is next, who has given up, and how much of others' work a small request waits for."""
 
 import asyncio
+import itertools
+from collections.abc import Generator
+from functools import partial
 
-from service.http.turns import Turns
+import pytest
+
+from service.http.turns import PAUSE_TURNS, Pieces, Turns, advance, whole
+
+
+def counting(up_to: int, done: list[int]) -> Generator[None, None, str]:
+    """Work of so many pieces, which are noted."""
+    for number in range(up_to):
+        done.append(number)
+        yield
+    return "done"
+
+
+def test_work_is_done_piece_by_piece_or_at_once() -> None:
+    done: list[int] = []
+    work = counting(2, done)
+    assert [advance(work), len(done), advance(work), len(done), advance(work)] == [None, 1, None, 2, "done"]
+    assert (whole(counting(3, done)), done) == ("done", [0, 1, 0, 1, 2])
+
+
+@pytest.mark.parametrize("at_once", [1, 5])
+async def test_there_are_turns_for_others_between_two_pieces_however_many_have_some(at_once: int) -> None:
+    pieces = Pieces()
+    turn, done = 0, list[tuple[int, int]]()
+
+    def work(who: int, left: int) -> None:
+        done.append((turn, who))
+        if left > 1:
+            pieces.soon(partial(work, who, left - 1))
+
+    for who in range(at_once):
+        pieces.soon(partial(work, who, 3))
+    assert done == [(0, 0)], "the first begins at once"
+    async with asyncio.timeout(5):
+        while len(done) < 3 * at_once:
+            await asyncio.sleep(0)
+            turn += 1
+    turns = [turn for turn, _ in done]
+    assert min(later - turn for turn, later in itertools.pairwise(turns)) >= PAUSE_TURNS - 1, (
+        "a turn may begin with the piece"
+    )
+    assert {who for _, who in done[: at_once + 1]} == set(range(at_once)), "each in its turn"
+
+
+async def test_one_that_has_long_rested_begins_at_once() -> None:
+    pieces = Pieces()
+    pieces.soon(lambda: None)
+    for _ in range(2 * PAUSE_TURNS):
+        await asyncio.sleep(0)
+    done: list[int] = []
+    pieces.soon(lambda: done.append(1))
+    assert done == [1]
+
+
+async def test_a_piece_that_fails_and_one_that_is_given_up_stop_nobody() -> None:
+    pieces = Pieces()
+    loop, done = asyncio.get_running_loop(), list[int]()
+    failures: list[str] = []
+    loop.set_exception_handler(lambda _, context: failures.append(str(context["exception"])))
+
+    def fail() -> None:
+        raise ValueError("defect")
+
+    pieces.soon(lambda: None)
+    pieces.soon(fail)
+    given_up = asyncio.create_task(pieces.pause())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    pieces.soon(lambda: done.append(1))
+    async with asyncio.timeout(5):
+        while not done:
+            await asyncio.sleep(0)
+    assert failures == ["defect"]
 
 
 async def test_large_bodies_take_turns_in_their_order() -> None:
-    turns = Turns(1)
+    turns = Turns(1, Pieces())
     began: list[int] = []
     turns.take(lambda: began.append(1))
     waiting = asyncio.create_task(turns.wait())
@@ -27,7 +102,7 @@ async def test_large_bodies_take_turns_in_their_order() -> None:
 
 
 def test_a_turn_that_ends_after_the_loop_wakes_nobody() -> None:
-    turns = Turns(1)
+    turns = Turns(1, Pieces())
     woken: list[str] = []
     turns.take(lambda: woken.append("first"))
     turns.take(lambda: woken.append("second"))

@@ -5,6 +5,7 @@ Whatever else it is answered, Firehose sends it again.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import Request, Response
@@ -115,7 +116,7 @@ class Endpoint:
         hold = self._admission.enter(0, of_principal(self._handover.source))
         until_answered(request.scope).callback(hold.end)
         try:
-            body = await Arrival(hold, self._server, headers).read(incoming)
+            body = await Arrival(hold, self._server, headers, self._admission.ingest.pieces).read(incoming)
             messages = await self._read(head, body, hold)
         except asyncio.CancelledError:
             if self._admission.pipeline.draining:
@@ -129,12 +130,13 @@ class Endpoint:
 
     async def _read(self, head: Head, body: bytes, hold: Hold) -> list[Received]:
         """The messages in a body; large bodies take turns with those of all requests."""
+        pieces, turns = self._admission.ingest.pieces, self._admission.ingest.large
+        reading = partial(read, head.request_id, body, head.headers, self._max_records, hold, pieces)
         if not is_large(body):
-            return await read(head.request_id, body, head.headers, self._max_records, hold)
-        turns = self._admission.ingest.large
+            return await reading()
         await turns.wait()
         try:
-            return await read(head.request_id, body, head.headers, self._max_records, hold)
+            return await reading()
         finally:
             turns.leave()
 

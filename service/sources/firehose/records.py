@@ -2,7 +2,6 @@
 message; what is no record is one too, to be refused with its bytes.
 """
 
-import asyncio
 from collections.abc import Mapping
 from time import perf_counter
 from typing import Final
@@ -13,12 +12,11 @@ from msgspec import Raw, Struct
 from service.envelopes.contract import Message
 from service.errors import Code, InvalidEvent, Unreadable
 from service.http.room import Hold
-from service.http.turns import pause
+from service.http.turns import PIECE_SECONDS, Pieces
 from service.receiving.received import Received
 
 MESSAGE_BYTES: Final = 400
 """What a record takes of memory beside its bytes."""
-_YIELD_SECONDS: Final = 0.005
 _STEP_BYTES: Final = 2**20
 """Searched at once: a millisecond."""
 _EXPECTED: Final = '{"requestId": "...", "timestamp": 1, "records": [{"data": "..."}]}'
@@ -37,15 +35,17 @@ _BODY: Final = msgspec.json.Decoder(_Body)
 _RECORD: Final = msgspec.json.Decoder(_Record)
 
 
-async def read(request_id: str, body: bytes, headers: Mapping[str, bytes], most: int, hold: Hold) -> list[Received]:
-    """The messages in `body`, each with `headers`; at most `most`. Lets others run meanwhile.
+async def read(
+    request_id: str, body: bytes, headers: Mapping[str, bytes], most: int, hold: Hold, pieces: Pieces
+) -> list[Received]:
+    """The messages in `body`, each with `headers`; at most `most`. Read in `pieces`.
 
     Raises Unreadable (MALFORMED_BODY) if it is not what Firehose sends, Busy or TooLarge if `hold` has no room for its
     messages.
     """
     records = _records(request_id, body, most)
     for name in (b'"records"', b'"requestId"'):
-        if await _count(name, body) != 1:
+        if await _count(name, body, pieces) != 1:
             # the last one of a name that stands there twice is what was read: records would be lost
             raise _unreadable(f"must have {name.decode()} once, in plain letters")
     found: list[Received] = []
@@ -54,9 +54,9 @@ async def read(request_id: str, body: bytes, headers: Mapping[str, bytes], most:
         received = _received(f"{request_id}/{index}", bytes(raw), headers)
         size += received.size
         found.append(received)
-        if perf_counter() - began > _YIELD_SECONDS:
+        if perf_counter() - began > PIECE_SECONDS:
             hold.demand(max(len(body), size))
-            await pause()
+            await pieces.pause()
             began = perf_counter()
     hold.demand(max(len(body), size))
     return found
@@ -77,13 +77,13 @@ def _records(request_id: str, body: bytes, most: int) -> list[Raw]:
     return found.records
 
 
-async def _count(name: bytes, body: bytes) -> int:
-    """How often `name` stands in `body`. Lets others run meanwhile."""
+async def _count(name: bytes, body: bytes, pieces: Pieces) -> int:
+    """How often `name` stands in `body`."""
     found = 0
     for start in range(0, len(body), _STEP_BYTES):
         found += body.count(name, start, start + _STEP_BYTES + len(name) - 1)
         if len(body) > _STEP_BYTES:
-            await asyncio.sleep(0)
+            await pieces.pause()
     return found
 
 
@@ -94,7 +94,7 @@ def _received(place: str, raw: bytes, headers: Mapping[str, bytes]) -> Received:
             raise msgspec.DecodeError("data stands there twice")
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         detail = f'no record: must be {{"data": "..."}} with data in base64: {str(error)[:200]}'
-        refusal = InvalidEvent(Code.MALFORMED_EVENT, detail, errors=[])
+        refusal = InvalidEvent(Code.MALFORMED_EVENT, detail, errors=())
         return Received(Message(raw, headers), place, len(raw) + MESSAGE_BYTES, refusal)
     return Received(Message(value, headers), place, len(value) + MESSAGE_BYTES)
 
