@@ -107,6 +107,11 @@ class Serving:
         self.said += rest.splitlines()
         return self.process.returncode
 
+    def end_well(self) -> None:
+        """Wait for its end. Raises AssertionError with what it said unless it has settled everything."""
+        code = self.end()
+        assert code == 0, f"exit code {code}: {self.said}"
+
     def post(self, route: str, body: object, key: str | None = None) -> tuple[int, Any]:
         """POST an event. Returns status and answer."""
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})

@@ -58,7 +58,7 @@ def test_without_a_configuration_events_go_to_files_and_only_this_machine_may_se
         status, answer = serving.post("default", {"total": 5})
         assert (status, answer["results"][0]["status"]) == (200, "delivered")
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
     (file,) = (tmp_path / "penstock-data").glob("*.ndjson")
     (line,) = file.read_text().splitlines()
     assert json.loads(line)["data"] == {"total": 5}
@@ -68,7 +68,7 @@ def test_logs_are_lines_of_json_when_nobody_watches(tmp_path: Path) -> None:
     write(tmp_path, MEMORY)
     with Serving("serve", folder=tmp_path) as serving:
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
     messages = [json.loads(line)["message"] for line in serving.said]
     assert messages[-2:] == ["draining", "drained"]
     assert "serving" in messages
@@ -90,7 +90,7 @@ def test_either_signal_ends_it_with_0_when_everything_was_settled(tmp_path: Path
     with Serving("serve", folder=tmp_path) as serving:
         assert serving.post("orders", {})[0] == 200
         serving.signal(number)
-        assert serving.end() == 0
+        serving.end_well()
 
 
 def test_it_ends_with_3_when_events_had_to_be_given_back(tmp_path: Path) -> None:
@@ -229,4 +229,4 @@ def test_dev_prints_events_whatever_the_sinks_are(tmp_path: Path) -> None:
         assert (status, answer["failed"]) == (200, 0)
         assert json.loads(serving.stdout.readline())["data"] == {"total": 7}
         serving.signal(signal.SIGINT)
-        assert serving.end() == 0
+        serving.end_well()

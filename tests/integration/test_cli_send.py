@@ -43,7 +43,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with Serving("serve", folder=folder) as serving:
         yield Shop(serving, key, folder)
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
 
 
 def test_the_key_is_shown_once_and_only_its_hash_is_kept(shop: Shop) -> None:

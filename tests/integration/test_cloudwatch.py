@@ -68,7 +68,7 @@ async def test_getmetricdata_gives_back_what_was_counted(tmp_path: Path, emulato
     with serving(tmp_path, configuration("api", name), isolated(os.environ, emulator)) as running:
         scraped = await asyncio.to_thread(send, running)
         running.signal(signal.SIGTERM)
-        assert running.end() == 0
+        running.end_well()
         assert running.printed == ""
     sums = await statistics(emulator, name, "Sum")
     counts = await statistics(emulator, name, "SampleCount")
@@ -102,7 +102,7 @@ async def test_lines_on_standard_output_are_as_specified_and_hold_what_was_count
     with serving(tmp_path, configuration("emf", name), isolated(os.environ, emulator)) as running:
         scraped = await asyncio.to_thread(send, running)
         running.signal(signal.SIGTERM)
-        assert running.end() == 0
+        running.end_well()
     sums, last = added_up(running.printed)
     assert sums["EventsReceived", "orders"] == EVENTS
     assert sums["KinesisRecordsPut", "stream"] == total(scraped, "penstock_kinesis_records_total", sink="stream")
@@ -130,7 +130,7 @@ async def test_of_workers_the_supervisor_tells_the_sum_once_also_if_one_dies(
         )
         scraped = samples(await asyncio.to_thread(running.get, "/metrics"))
         running.signal(signal.SIGTERM)
-        assert running.end() == 0
+        running.end_well()
     sums, last = added_up(running.printed)
     assert_balanced(sums, last, SINKS)
     assert last["EventsUnaccounted", ""] == 0
@@ -160,7 +160,7 @@ async def test_a_service_whose_cloudwatch_is_away_serves_and_ends_in_time(
         if not any("metrics cannot be published" in line for line in running.said):
             await asyncio.to_thread(running.until, "metrics cannot be published; events are not affected")
         running.signal(signal.SIGTERM)
-        assert running.end() == 0
+        running.end_well()
     told = [line for line in running.said if "service.cloudwatch" in line]
     assert [line.count("cannot be published") for line in told].count(1) == 1
     assert "the last metrics were not published" in told[-1]

@@ -187,7 +187,7 @@ def test_what_a_service_publishes_is_what_alarms_and_dashboards_look_at(
         notice = next(each for each in heard(client("sqs"), queue) if each["AlarmName"] == "serving-dead-letters-away")
         assert notice["NewStateValue"] == "ALARM"
         running.signal(signal.SIGTERM)
-        assert running.end() == 0
+        running.end_well()
     listed = client("cloudwatch").list_metrics(Namespace="Serving")["Metrics"]
     sent = {_identity(each) for each in listed}
     body = client("cloudwatch").get_dashboard(DashboardName="serving")["DashboardBody"]

@@ -181,7 +181,7 @@ async def test_the_token_is_asked_for_kept_in_the_tab_and_a_wrong_one_is_said_to
             await other.get_by_label("Token").wait_for()
             await viewed.close()
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
 
 
 async def test_a_page_whose_service_is_gone_says_so_and_finds_the_next_one(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ async def test_a_page_whose_service_is_gone_says_so_and_finds_the_next_one(tmp_p
             await page.locator("#link[data-link=live]").wait_for()
             await page.get_by_role("status").wait_for(state="hidden")
             serving.signal(signal.SIGTERM)
-            assert serving.end() == 0
+            serving.end_well()
 
 
 async def test_with_workers_the_stream_shows_all_of_them_as_one_and_ends_with_them(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, emulator: str) -> Iterator[Sh
             yield Shop(serving, load(folder / "penstock.yaml", {}), folder)
             assert_conserved(samples(serving.get("/metrics")))
             serving.signal(signal.SIGTERM)
-            assert serving.end() == 0
+            serving.end_well()
 
 
 async def _create(emulator: str) -> None:

@@ -16,7 +16,7 @@ from tests.integration.command import COMMAND, Serving, environment, penstock
 from tests.integration.workers import until
 
 CONFIGURATION = """
-server: {{workers: {workers}, drain_timeout: 1s, request_timeout: 3s}}
+server: {{workers: {workers}, drain_timeout: 10s, request_timeout: 3s}}
 journal: {{path: journal, volume: ephemeral}}
 sinks:
   away: {{type: "tests.integration.gated_sink:Gated", path: {folder}/taken, gate: {folder}/gate, {timeouts}}}
@@ -69,7 +69,7 @@ class Place:
         with Serving("serve", folder=self.folder) as serving:
             self.store(serving)
             serving.signal(signal.SIGTERM)
-            assert serving.end() == 0, serving.said
+            serving.end_well()
 
     def store(self, serving: Serving) -> None:
         """Store events, and wait until the sink that is there has them."""
@@ -166,7 +166,7 @@ def test_a_route_that_does_not_store_any_more_is_delivered_by_the_service(place:
     with Serving("serve", folder=place.folder) as serving:
         until(lambda: place.taken() == ONCE)
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
 
 
 def test_of_two_workers_the_one_that_is_left_delivers_what_both_have_stored(place: Place) -> None:
@@ -175,7 +175,7 @@ def test_of_two_workers_the_one_that_is_left_delivers_what_both_have_stored(plac
         for number in range(EVENTS):
             assert serving.post("orders", {"n": number})[0] == 202
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
     waiting = [each["events"] for found in place.journals() for each in found["waiting"] if each["sink"] == "away"]
     assert (len(waiting), sum(waiting)) == (2, EVENTS), "each worker has stored some"
     place.configure(workers=1)
@@ -184,7 +184,7 @@ def test_of_two_workers_the_one_that_is_left_delivers_what_both_have_stored(plac
         until(lambda: place.taken() == ONCE)
         until(lambda: [found["worker"] for found in place.journals()] == [0])
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
 
 
 def test_the_journal_of_a_worker_that_is_no_more_is_adopted(place: Place) -> None:
@@ -196,7 +196,7 @@ def test_the_journal_of_a_worker_that_is_no_more_is_adopted(place: Place) -> Non
         until(lambda: place.taken() == ONCE)
         until(lambda: not (journal / "worker-3").exists())
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
 
 
 def test_folders_that_no_worker_reads_are_told_and_drained(place: Place) -> None:
@@ -240,7 +240,7 @@ def test_what_is_damaged_is_told_and_stays_and_the_rest_is_delivered(place: Plac
         assert serving.post("orders", {"n": EVENTS})[0] == 202
         until(lambda: sum(place.taken("others").values()) == EVENTS + 1)
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
     with closing(sqlite3.connect(place.folder / "journal" / "worker-0" / "journal.db")) as sql, sql:
         # a damaged page: the bytes are others, and of another type
         sql.execute("UPDATE batches SET body = substr(body, 1, length(body) - 1) || 'x' WHERE events = 1")

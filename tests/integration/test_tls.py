@@ -74,7 +74,7 @@ def test_all_workers_renew_their_certificate(tmp_path: Path, authority: Authorit
         for port in ("server", "admin"):
             assert total(found, "penstock_tls_certificate_expiry_timestamp_seconds", port=port) == expiry
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
 
 
 def test_the_commands_are_clients_with_a_certificate(tmp_path: Path, authority: Authority) -> None:

@@ -74,7 +74,7 @@ def test_a_request_is_a_span_and_the_write_of_its_events_is_linked_to_it(
         given = {"traceparent": PARENT, "tracestate": "a=1", "X-Request-Id": "r-1"}
         assert post(running, given, {**given, "X-Request-Id": "r-2"}) == [200, 200]
         running.signal(signal.SIGTERM)
-        assert running.end() == 0
+        running.end_well()
     spans = collector.until(lambda spans: len(spans) >= 4)
     requests, writes = of_kind(spans, Span.SPAN_KIND_SERVER), of_kind(spans, Span.SPAN_KIND_CLIENT)
     assert (len(requests), len(writes)) == (2, 2)
@@ -112,7 +112,7 @@ def test_a_part_of_what_comes_without_a_trace_is_recorded_and_who_has_one_says_i
         with serving(tmp_path / str(sample), collector.url, more, sample=sample) as running:
             assert post(running, {}, {"traceparent": "rubbish"}, {"traceparent": UNSAMPLED}, {}) == [200] * 4
             running.signal(signal.SIGTERM)
-            assert running.end() == 0
+            running.end_well()
         spans = collector.until(lambda spans, recorded=recorded: len(spans) >= 2 * recorded)  # type: ignore[misc]
         requests = of_kind(spans, Span.SPAN_KIND_SERVER)
         assert len(requests) == recorded
@@ -150,7 +150,7 @@ def test_a_collector_that_is_away_is_one_warning_and_a_counter(tmp_path: Path, c
         assert post(running, {}) == [200]
         collector.until(lambda spans: len(spans) == 2)
         running.signal(signal.SIGTERM)
-        assert running.end() == 0
+        running.end_well()
     warnings = [json.loads(line) for line in running.said if '"warning"' in line]
     assert [each["message"] for each in warnings] == ["spans cannot be sent, and are dropped; events are not affected"]
     assert warnings[0]["endpoint"] == f"{collector.url}/v1/traces"
@@ -164,7 +164,7 @@ def test_a_collector_that_never_answers_holds_up_neither_events_nor_the_end(tmp_
         with serving(tmp_path, endpoint, sample=1) as running:
             assert post(running, *[{}] * 20) == [200] * 20
             running.signal(signal.SIGTERM)
-            assert running.end() == 0
+            running.end_well()
     assert len(written(tmp_path)) == 20
     assert any("the last spans were not sent in time" in line for line in running.said)
 
@@ -174,7 +174,7 @@ def test_each_worker_sends_its_own(tmp_path: Path, collector: Collector) -> None
         for _ in range(40):
             assert post(running, {}) == [200]
         running.signal(signal.SIGTERM)
-        assert running.end() == 0
+        running.end_well()
     spans = collector.until(lambda spans: len(spans) >= 80)
     assert len(of_kind(spans, Span.SPAN_KIND_SERVER)) == 40
     assert len({resource["service.instance.id"] for resource in collector.resources}) == 2

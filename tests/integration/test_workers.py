@@ -45,7 +45,7 @@ async def test_both_workers_take_connections_and_their_books_are_one(tmp_path: P
         assert_conserved(found)
         capacity = total(found, "penstock_lane_capacity_bytes")
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
     assert capacity == 64 * 2**20, "all workers together hold what the sink may"
     by_worker = taken(tmp_path)
     assert len(by_worker) == 2
@@ -86,7 +86,7 @@ async def test_killed_under_load_a_worker_is_replaced_and_nothing_acknowledged_i
         assert total(found, "penstock_lane_events_settled_total", outcome="expired", reason="worker_lost") > 0
         shown = (await asyncio.to_thread(status, serving))["workers"]
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0
+        serving.end_well()
     assert [each["replaced"] for each in shown] == [1, 0]
     assert shown[1]["pid"] == other
     assert {"worker 0 down", "worker 0 starting"} <= readiness
@@ -120,7 +120,7 @@ def test_a_worker_that_dies_again_and_again_is_waited_for_longer_each_time(tmp_p
             pauses.append(serving.until("a worker ended; another takes its place")["pause_seconds"])
         assert pauses == [0.5, 1.0, 2.0]
         serving.signal(signal.SIGTERM)
-        assert serving.end() == 0, "also while one is being waited for"
+        serving.end_well()  # also while one is being waited for
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -132,7 +132,7 @@ def test_a_signal_drains_both_side_by_side(tmp_path: Path, number: signal.Signal
         began = time.monotonic()
         serving.signal(number)
         assert {answer.result()[0] for answer in answers} == {200}
-        assert serving.end() == 0
+        serving.end_well()
         assert time.monotonic() - began < 4.5, "one after the other would take longer"
     assert len(taken(tmp_path)) == 2
     drained = [json.loads(line) for line in serving.said if '"message":"drained"' in line]
