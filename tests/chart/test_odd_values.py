@@ -67,6 +67,25 @@ def test_helm_test_reaches_what_a_network_policy_keeps_others_from(helm: Helm) -
         assert not pods.items() <= pod_labels(manifests).items(), "only the test"
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://collector.tracing:4318", 4318),
+        ("https://collector.example.com/v1/traces", 443),
+        ("http://collector", 80),
+        ("${COLLECTOR}", None),
+    ],
+)
+def test_the_collector_of_traces_is_let_through(helm: Helm, endpoint: str, port: int | None) -> None:
+    manifests = helm.manifests({"config": {**CONFIG, "tracing": {"endpoint": endpoint}}})
+    policy = only(manifests, "NetworkPolicy")["spec"]["egress"]
+    plain = only(helm.manifests({"config": CONFIG}), "NetworkPolicy")["spec"]["egress"]
+    assert [rule for rule in policy if rule not in plain] == (
+        [] if port in (None, 443) else [{"ports": [{"port": port, "protocol": "TCP"}]}]
+    )
+    assert helm.ask(validate=manifests)["errors"] == []
+
+
 def pod_labels(manifests: list[Manifest]) -> dict[str, str]:
     """Of the gateway."""
     labels: dict[str, str] = only(manifests, "Deployment")["spec"]["template"]["metadata"]["labels"]
