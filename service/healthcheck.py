@@ -54,7 +54,8 @@ def _port(section: str, value: Any) -> int:
     except (TypeError, ValueError):
         port = 0
     if not 0 < port < 65536:
-        raise ConfigError([f"{section}.port: a health check needs a port that the system does not pick"])
+        detail = f"{value!r:.40} cannot be asked: a health check needs one from 1 to 65535, which is not picked anew"
+        raise ConfigError([f"{section}.port: {detail}"])
     return port
 
 

@@ -110,7 +110,10 @@ async def listen(
             backlog=BACKLOG,
         )
     )
-    polled = [listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
+    polled = [listener]
+    with contextlib.suppress(OSError):  # there are hardly any descriptors left: then fewer at a time
+        while len(polled) < ACCEPTED_AT_ONCE:
+            polled.append(listener.dup())
     running = asyncio.create_task(server.serve(polled), name=f"{section} port")
 
     async def close() -> None:

@@ -30,6 +30,10 @@ class Answer(Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
+GONE: Final = Answer(400, b"", PROBLEM)
+"""To a producer that has left before anything was taken: nobody reads it."""
+
+
 class Status(StrEnum):
     """What became of an event, or of its way to one sink."""
 

@@ -265,9 +265,9 @@ class DirectProtocol(BoundedProtocol):
         super().connection_lost(exc)
 
     def end(self) -> None:
-        """Answer what does not have its body yet."""
-        if self._exchange is not None and self._exchange.more_body:
-            self._exchange.refuse(Draining(ENDED))
+        """See `Exchange.end`."""
+        if self._exchange is not None:
+            self._exchange.end()
 
 
 _PARTED: Final = Draining(ENDED)

@@ -5,13 +5,13 @@ import logging
 from collections.abc import Callable, Generator
 from functools import partial
 from time import perf_counter
-from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from service.errors import Busy, Code, Defect, IngestError, TooMany
+from service.errors import Busy, Code, Defect, Draining, IngestError, TooMany
 from service.event import uuid7
 from service.http import answer
+from service.http.admission import ENDED
 from service.http.answer import Answer
 from service.http.arrival import late
 from service.http.exchanges import Exchanges
@@ -20,7 +20,7 @@ from service.http.ingest import is_large, is_short
 from service.http.pending import Pending, PendingOne
 from service.http.reading import Request
 from service.http.room import Hold
-from service.http.turns import advance
+from service.http.turns import advance, whole
 from service.http.unread import LINGER_SECONDS
 from service.http.wire import NOBODY_WAITS, Wire
 from service.quotas.quotas import Toll
@@ -38,6 +38,7 @@ class Exchange:
         "_exchanges",
         "_hold",
         "_identity",
+        "_making",
         "_pending",
         "_refusal",
         "_timer",
@@ -74,6 +75,8 @@ class Exchange:
         self._timer: asyncio.TimerHandle | None = None
         self._pending: Pending | PendingOne | None = None
         self._answered = self._written = False
+        self._making: Generator[None, None, Answer] | None = None
+        """The long answer that is being made."""
         self._refusal: Busy | TooMany | None = None
         """Why the body is not read; it is dropped as it comes."""
         self._toll: Toll | None = None
@@ -148,9 +151,8 @@ class Exchange:
         return Request(head, body, self._identity, self._address, hold.demand, head.trace, hold.sender, self._toll)
 
     def _begin_large(self) -> None:
-        if self.disconnected:
+        if self._answered:
             self._exchanges.ingest.large.leave()
-            self._leave_unread()
         else:
             self._go_on(partial(advance, self._large()))
 
@@ -173,7 +175,7 @@ class Exchange:
             self.refuse(Defect())
         else:
             if pending is None:
-                self._exchanges.ingest.pieces.soon(partial(self._go_on, take))
+                self._exchanges.ingest.pieces.later(partial(self._go_on, take))
             else:
                 self._accepted(pending)
 
@@ -201,9 +203,14 @@ class Exchange:
         self._exchanges.forget(self)
         pending.forget()
         if isinstance(pending, Pending) and pending.is_long:
-            self._exchanges.ingest.pieces.soon(partial(self._say, partial(advance, pending.answering())))
+            self._making = pending.answering()
+            self._exchanges.ingest.pieces.soon(self._make)
         else:
             self._say(pending.answer)
+
+    def _make(self) -> None:
+        if self._making is not None:  # the port may have come to its end meanwhile
+            self._say(partial(advance, self._making))
 
     def _say(self, make: Callable[[], Answer | None]) -> None:
         """Write the answer, letting others run whenever `make` has nothing yet."""
@@ -215,10 +222,11 @@ class Exchange:
             self.refuse(Defect())
         else:
             if found is None:
-                self._exchanges.ingest.pieces.soon(partial(self._say, make))
-                return
-            self._hold.charge(len(found.body))
-            self._write(found)
+                self._exchanges.ingest.pieces.later(self._make)
+            else:
+                self._making = None
+                self._hold.charge(len(found.body))
+                self._write(found)
 
     def refuse(self, error: IngestError) -> None:
         """Answer with trouble outside events."""
@@ -272,20 +280,21 @@ class Exchange:
         """The connection is gone. What was accepted is delivered all the same."""
         self.disconnected = True
         self._forget_timer()
-        if self.more_body:
-            self._leave_unread()
+        if self.more_body or self.body:
+            # as FastAPI's way has it: nobody is left to read an answer, and nothing was taken
+            if self._toll is not None:
+                self._toll.end(len(self.body))
+            self.body = b""
+            self._write(answer.GONE)
 
-    def _leave_unread(self) -> None:
-        """As FastAPI's way has it: nobody is left to read an answer, and nothing was taken."""
-        if self._toll is not None:
-            self._toll.end(len(self.body))
-        self.body = b""
-        self._write(_GONE)
+    def end(self) -> None:
+        """The port is at its end: answer what does not have its body yet, or what is being answered."""
+        if self.more_body:
+            self.refuse(Draining(ENDED))
+        elif self._making is not None:
+            self._say(partial(whole, self._making))
 
     def _forget_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-_GONE: Final = Answer(400, b"", answer.PROBLEM)

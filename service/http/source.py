@@ -115,7 +115,12 @@ class Http:
             raise
         del body
         await pending.wait(self._server.request_timeout)
-        found = await self._admission.ingest.answered(pending)
+        try:
+            found = await self._admission.ingest.answered(pending)
+        except asyncio.CancelledError:
+            if not self._pipeline.draining:
+                raise
+            found = pending.answer()  # the server is at its end, and what became of the events is known
         hold.charge(len(found.body))
         return found
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from time import perf_counter
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -16,9 +17,12 @@ answer, so that it waits for one piece, and not in each of its turns for another
 
 
 def advance(work: Generator[None, None, T]) -> T | None:
-    """Do the next piece of `work`. What it returns, once it does; until then None, and others may run."""
+    """Do the next piece of `work`, which yields where it may be interrupted. What it returns, once it does; until then
+    None, and others may run."""
+    began = perf_counter()
     try:
-        next(work)
+        while perf_counter() - began < PIECE_SECONDS:
+            next(work)
     except StopIteration as done:
         found: T = done.value
         return found
@@ -47,6 +51,12 @@ class Pieces:
             self._pause()
             go_on()
 
+    def later(self, go_on: Callable[[], object]) -> None:
+        """The same of whoever has just done a piece: others run before the next."""
+        if not self._pausing:
+            self._pause()
+        self._waiting.append(go_on)
+
     async def pause(self) -> None:
         """Return when it is the caller's turn for its next piece."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -55,7 +65,7 @@ class Pieces:
             if not turn.done():
                 turn.set_result(None)
 
-        self.soon(go_on)
+        self.later(go_on)
         await turn
 
     def _pause(self) -> None:

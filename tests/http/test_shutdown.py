@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from service import gateway
 from tests.http.claims import assert_problem, assert_retry_after
 from tests.http.client import connect, head, request
 from tests.http.running import ENVIRONMENT, Service, running
@@ -60,6 +61,24 @@ async def test_what_is_left_at_shutdown_is_503_and_retryable() -> None:
     assert "may_duplicate" not in result
     assert "shutdown" in result["error"]["detail"]
     assert service.sinks["dead"].calls == 0
+
+
+async def test_many_events_that_are_left_when_it_must_end_at_once_are_each_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway, "HURRIED_ANSWERS_SECONDS", 0.0)
+    events, crowd = 3_000, 10
+    body = b"[" + b",".join([b'{"n":%d}' % number for number in range(events)]) + b"]"
+    async with running(CONFIGURATION.replace("40MiB", "1GiB")) as service:
+        service.sinks["main"].hang()
+        sending = [asyncio.create_task(service.post("/v1/orders", body)) for _ in range(crowd)]
+        await service.until(lambda metrics: metrics.total("penstock_lane_events_held") == events * crowd)
+        await stopping(service)
+        service.now.set()
+        answers = await asyncio.gather(*sending)
+        assert await service.running is False
+    assert {answer.status for answer in answers} == {503}
+    assert {len(answer.results) for answer in answers} == {events}
 
 
 async def test_what_can_still_be_delivered_is_answered_200() -> None:

@@ -2,27 +2,33 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import Generator
 from functools import partial
 
 import pytest
 
-from service.http.turns import PAUSE_TURNS, Pieces, Turns, advance, whole
+from service.http.turns import PAUSE_TURNS, PIECE_SECONDS, Pieces, Turns, advance, whole
 
 
-def counting(up_to: int, done: list[int]) -> Generator[None, None, str]:
-    """Work of so many pieces, which are noted."""
+def counting(up_to: int, done: list[int], seconds: float) -> Generator[None, None, str]:
+    """Work of so many steps, which are noted; each takes so long."""
     for number in range(up_to):
         done.append(number)
+        time.sleep(seconds)
         yield
     return "done"
 
 
 def test_work_is_done_piece_by_piece_or_at_once() -> None:
     done: list[int] = []
-    work = counting(2, done)
+    work = counting(2, done, PIECE_SECONDS)
     assert [advance(work), len(done), advance(work), len(done), advance(work)] == [None, 1, None, 2, "done"]
-    assert (whole(counting(3, done)), done) == ("done", [0, 1, 0, 1, 2])
+    assert (whole(counting(3, done, PIECE_SECONDS)), done) == ("done", [0, 1, 0, 1, 2])
+
+
+def test_what_takes_less_than_a_piece_is_done_in_one() -> None:
+    assert advance(counting(3, [], 0.0)) == "done"
 
 
 @pytest.mark.parametrize("at_once", [1, 5])
@@ -47,6 +53,17 @@ async def test_there_are_turns_for_others_between_two_pieces_however_many_have_s
         "a turn may begin with the piece"
     )
     assert {who for _, who in done[: at_once + 1]} == set(range(at_once)), "each in its turn"
+
+
+async def test_whoever_has_just_done_a_piece_waits_for_the_next_however_it_began() -> None:
+    pieces = Pieces()
+    for _ in range(2):
+        began = asyncio.create_task(pieces.pause())
+        turns = 0
+        while not began.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns >= PAUSE_TURNS
 
 
 async def test_one_that_has_long_rested_begins_at_once() -> None:
