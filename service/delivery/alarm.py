@@ -11,13 +11,17 @@ class Alarm:
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
         self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._moment = inf
+        """Loop time to which it is set. uvloop's handle of a moment that has passed has no `when()`
+        (https://github.com/MagicStack/uvloop/issues/482)."""
 
     def set(self, moment: float) -> None:
         """Ring at loop time `moment`, and not before; inf: not at all."""
+        if moment == self._moment:
+            return
+        self._moment = moment
         if self._timer is not None:
-            if self._timer.when() == moment:
-                return
             self._timer.cancel()
             self._timer = None
         if moment < inf:
@@ -25,4 +29,5 @@ class Alarm:
 
     def _rings(self) -> None:
         self._timer = None
+        self._moment = inf
         self._ring()

@@ -207,11 +207,11 @@ class Cluster:
             elif reason_of(error) is Reason.ACCESS_DENIED or error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
                 yield problem("group", f"{name}: {error.str()}", self._access)
             else:
-                yield note("group", f"{name}: cannot be seen: {error.str()}")
+                yield note("group", f"{name}: cannot be seen: {error.name()}: {error.str()}")
 
     def _group(self, name: str) -> Any:
         """Raises KafkaException. A first group has no coordinator until Kafka has made its topic of offsets."""
-        for pause in (0.5, 2.0, None):
+        for pause in (0.5, 2.0, 5.0, None):
             try:
                 return self._admin.describe_consumer_groups([name], request_timeout=_SECONDS)[name].result()
             except KafkaException as refusal:

@@ -14,9 +14,9 @@ from tests.http.scripted import Scripted
 from tests.http.test_bounds import sipping
 
 CONFIGURATION = """
-server: {memory: 40MiB, max_body: 20MiB, body_timeout: 1s, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, max_body: 20MiB, body_timeout: 1s, request_timeout: 15s, drain_timeout: 1s}
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 1s}  # a look through the heap is slow
+  main: {type: "tests.http.scripted:Scripted", patience: 10s, call_timeout: 5s}  # a look through the heap is slow
   dead: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 400ms}
   defective: {type: "tests.http.test_ways:Defective", patience: 1s, call_timeout: 400ms}
   strict: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}

@@ -55,7 +55,7 @@ async def test_only_failed_records_are_sent_again_and_no_answered_event_is_missi
     tmp_path: Path, emulator: str
 ) -> None:
     stream = "faults-partial"
-    behaviour = Behaviour(shards=4, records_per_second=400, record_failures=0.3)
+    behaviour = Behaviour(shards=4, records_per_second=200, record_failures=0.3)
     async with Clients(emulator) as aws:
         await aws.kinesis.create_stream(StreamName=stream, ShardCount=4)
         await aws.kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1})

@@ -1,6 +1,7 @@
 """The thread that commits: one transaction for all who wait, in the order of their coming, and nothing ends it."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -160,10 +161,13 @@ async def test_a_file_that_cannot_even_begin_a_commit_is_opened_anew(
         run.writer.put([request(1)])
         await run.stored(1)
         # as with a volume that went away and is there again: what is open stays dead
-        run.store._sql.close()
+        dead, alive = sqlite3.connect(":memory:"), run.store._sql
+        dead.close()
+        run.store._sql = dead  # the thread may be using the other: whoever closes it under it, SQLite crashes
         run.writer.put([request(2)])
         await run.stored(2)
         assert run.commits[-1].error
+        alive.close()
         run.writer.put([request(3)])
         await run.stored(3)
         assert run.commits[-1].error is None
