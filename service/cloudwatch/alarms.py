@@ -6,7 +6,6 @@ from typing import Any
 from msgspec import Struct
 
 from service.cloudwatch.intrinsics import If, InLine, Ref, Sub
-from service.cloudwatch.names import BY_NAME
 from service.cloudwatch.parameters import Threshold
 from service.cloudwatch.watched import Watched, WatchedSink
 from service.cloudwatch.watches import WATCHES, Watch
@@ -44,9 +43,9 @@ def alarms(watched: Watched, without: Collection[str] = (), expected: Collection
     """The alarms of a service. `without`: kinds that are not wanted; `expected`: routes that are never to be silent."""
     found = []
     for watch in WATCHES:
-        if watch.name in without or (watch.stored and not watched.stores):
+        if watch.name in without:
             continue
-        for subject in watched.subjects(BY_NAME[watch.metric].by):
+        for subject in watched.subjects_of(watch.metric):
             if watch.wanted and subject not in expected:
                 continue
             if watch.sinks is not None and not watch.sinks(watched.sinks[subject]):

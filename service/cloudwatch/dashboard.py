@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from service.cloudwatch.alarms import Alarm, percentage
 from service.cloudwatch.graphs import ROWS, Graph, Row
-from service.cloudwatch.names import BY_NAME
 from service.cloudwatch.totals import NO_ROUTE
 from service.cloudwatch.watched import Watched
 
@@ -61,9 +60,8 @@ def dashboards(watched: Watched, alarms: Sequence[Alarm]) -> list[str]:
 
 def _metric_bands(watched: Watched) -> Iterator[Band]:
     for row in ROWS:
-        if watched.stores or not row.stored:
-            for widgets in _side_by_side(row, watched):
-                yield Band(_HEIGHT, widgets, f"## {row.question}\n{row.hint}")
+        for widgets in _side_by_side(row, watched):
+            yield Band(_HEIGHT, widgets, f"## {row.question}\n{row.hint}")
 
 
 def _alarm_bands(alarms: Sequence[Alarm]) -> Iterator[Band]:
@@ -87,7 +85,7 @@ def _side_by_side(row: Row, watched: Watched) -> Iterator[list[Widget]]:
 
 
 def _subjects(graph: Graph, watched: Watched) -> Sequence[str]:
-    subjects = watched.subjects(BY_NAME[graph.metrics[0]].by)
+    subjects = watched.subjects_of(graph.metrics[0])
     if graph.strays:
         return [*subjects, NO_ROUTE]
     return [each for each in subjects if watched.sinks[each].records] if graph.records else subjects

@@ -26,8 +26,6 @@ class Row(Struct, frozen=True):
     question: str
     hint: str
     graphs: tuple[Graph, ...]
-    stored: bool = False
-    """Only where there is a journal."""
 
 
 def _sum(title: str, *metrics: str, records: bool = False) -> Graph:
@@ -117,6 +115,13 @@ ROWS: Final = (
             _highest("Of journal.max_bytes, %", "JournalFullness"),
             _highest("Age of the oldest stored event, s", "JournalOldestAge"),
         ),
-        stored=True,
+    ),
+    Row(
+        "Do certificates and keys hold?",
+        "A certificate is to be renewed before it ends. Keys that cannot be read again: the old ones are taken.",
+        (
+            Graph("Time left of the certificate that ends first, s", ("CertificateTimeLeft",), ("Minimum",)),
+            _sum("Keys that could not be read", "AuthRefreshFailures"),
+        ),
     ),
 )

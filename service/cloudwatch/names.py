@@ -19,13 +19,24 @@ class By(StrEnum):
     SOURCE = "Source"
 
 
+class Part(StrEnum):
+    """What a service may be without; metrics of it are sent by the others alone."""
+
+    JOURNAL = "journal"
+    """A route stores."""
+    TLS = "tls"
+    """A port has a certificate."""
+    KEYS = "keys"
+    """API keys, or issuers' keys, are read again while it runs."""
+
+
 class Kind(StrEnum):
     """What is sent of it at each flush."""
 
     COUNT = "count"
     """What was counted since the flush before: a sum. Sent from the first time that it is not 0."""
     LEVEL = "level"
-    """What it is like at the flush: a maximum or an average."""
+    """What it is like at the flush: a maximum, a minimum or an average."""
     SPREAD = "spread"
     """Values and counts since the flush before: percentiles."""
 
@@ -38,10 +49,12 @@ class Named(Struct, frozen=True):
     """Of CloudWatch's closed set (StandardUnit)."""
     by: By
     kind: Kind
+    part: Part | None = None
+    """Sent only where there is this."""
 
 
-def _named(by: By, kind: Kind, unit: str, *names: str) -> tuple[Named, ...]:
-    return tuple(Named(name, unit, by, kind) for name in names)
+def _named(by: By, kind: Kind, unit: str, *names: str, part: Part | None = None) -> tuple[Named, ...]:
+    return tuple(Named(name, unit, by, kind, part) for name in names)
 
 
 METRICS: Final = (
@@ -70,8 +83,10 @@ METRICS: Final = (
     *_named(By.SINK, Kind.LEVEL, "Percent", "LaneFullness"),
     *_named(By.SINK, Kind.LEVEL, "None", "BreakerOpen"),
     *_named(By.SOURCE, Kind.LEVEL, "Count", "ConsumerLag"),
-    *_named(By.SERVICE, Kind.LEVEL, "Percent", "JournalFullness"),
-    *_named(By.SERVICE, Kind.LEVEL, "Seconds", "JournalOldestAge"),
+    *_named(By.SERVICE, Kind.LEVEL, "Percent", "JournalFullness", part=Part.JOURNAL),
+    *_named(By.SERVICE, Kind.LEVEL, "Seconds", "JournalOldestAge", part=Part.JOURNAL),
+    *_named(By.SERVICE, Kind.LEVEL, "Seconds", "CertificateTimeLeft", part=Part.TLS),
+    *_named(By.SERVICE, Kind.COUNT, "Count", "AuthRefreshFailures", part=Part.KEYS),
     *_named(By.SERVICE, Kind.LEVEL, "Count", "EventsUnaccounted"),
     *_named(By.SERVICE, Kind.COUNT, "Count", "DatumsDropped"),
 )

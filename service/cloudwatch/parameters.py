@@ -51,6 +51,11 @@ THRESHOLDS: Final[Mapping[str, Threshold]] = {
         Threshold("ConsumerLag", 100_000, "Messages that a source may be behind for 5 minutes; of kafka, one replica."),
         Threshold("JournalFullness", 70, "Percent of journal.max_bytes that may be used, in 2 of 3 minutes."),
         Threshold("JournalOldestAge", 3600, "Seconds that a stored event may wait, for 3 minutes."),
+        Threshold(
+            "CertificateTimeLeft",
+            14 * 24 * 3600,
+            "Seconds that a port's certificate must still be valid: 14 days. For one that lives shorter give less.",
+        ),
     )
 }
 

@@ -86,8 +86,9 @@ class Publisher:
 
     async def flush(self) -> None:
         """Take what was counted since the last time, to be sent."""
-        totals = read(await self._taken())
-        self._pending.extend(await self._apart(self._packed, totals, self._before, time.time()))
+        snapshot, moment = await self._taken(), time.time()
+        totals = read(snapshot, moment)
+        self._pending.extend(await self._apart(self._packed, totals, self._before, moment))
         self._before = totals
         self._give_up_oldest()
         if self._pending:

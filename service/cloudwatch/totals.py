@@ -43,8 +43,8 @@ class Totals(Struct):
     """By sink of Kinesis: the user records in the Kinesis records that were put."""
 
 
-def read(snapshot: Snapshot) -> Totals:
-    """The totals of `snapshot`. Where that holds a live meter: only on the event loop."""
+def read(snapshot: Snapshot, moment: float) -> Totals:
+    """The totals of `snapshot` at `moment`, in Unix seconds. Where it holds a live meter: only on the event loop."""
     totals = Totals({}, {}, {}, {})
     meter = snapshot.meter
     _edge(meter, totals)
@@ -61,6 +61,9 @@ def read(snapshot: Snapshot) -> Totals:
     if (journal := snapshot.journal) is not None:
         totals.levels["JournalFullness", ""] = 100 * journal.used_bytes / journal.max_bytes
         totals.levels["JournalOldestAge", ""] = journal.oldest_seconds
+    if meter.tls_expiry:
+        totals.levels["CertificateTimeLeft", ""] = max(0.0, min(meter.tls_expiry.values()) - moment)
+    totals.counts["AuthRefreshFailures", ""] = meter.auth_refresh_failures.total()
     totals.levels["EventsUnaccounted", ""] = unaccounted(meter)
     totals.counts["DatumsDropped", ""] = meter.cloudwatch_dropped
     return totals

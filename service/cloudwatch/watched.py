@@ -5,8 +5,9 @@ from math import ceil
 
 from msgspec import Struct
 
-from service.cloudwatch.names import BY_NAME, By
+from service.cloudwatch.names import BY_NAME, By, Part
 from service.config import Config
+from service.config.auth import Auth
 from service.receiving.contract import SourceConfig
 
 MINUTE = 60
@@ -43,8 +44,8 @@ class Watched(Struct, frozen=True):
     sinks: Mapping[str, WatchedSink]
     sources: Sequence[str]
     """Those that know their lag."""
-    stores: bool
-    """Whether a route stores, so that there is a journal."""
+    parts: frozenset[Part]
+    """What it has of what a service may be without."""
 
     def subjects(self, by: By) -> Sequence[str]:
         """Values of that dimension; of the service one that is empty."""
@@ -57,6 +58,11 @@ class Watched(Struct, frozen=True):
                 return self.sources
             case By.SERVICE:
                 return ("",)
+
+    def subjects_of(self, metric: str) -> Sequence[str]:
+        """Values of the dimension of the metric of that name; none if this service does not send it."""
+        named = BY_NAME[metric]
+        return self.subjects(named.by) if named.part is None or named.part in self.parts else ()
 
     def dimensions(self, metric: str, subject: str) -> dict[str, str]:
         """Dimensions of the metric of that name for one route, sink or source, as they are published."""
@@ -91,8 +97,23 @@ def watched(config: Config) -> Watched:
             if name in config.started
         },
         sources=tuple(name for name, source in config.sources.items() if _lags(source)),
-        stores=any(route.ack == "stored" for route in config.routes.values()),
+        parts=_parts(config),
     )
+
+
+def _parts(config: Config) -> frozenset[Part]:
+    found = {
+        Part.JOURNAL: any(route.ack == "stored" for route in config.routes.values()),
+        Part.TLS: config.server.tls is not None or config.admin.tls is not None,
+        Part.KEYS: config.server.auth is not None and _reads_again(config.server.auth),
+    }
+    return frozenset(part for part, there in found.items() if there)
+
+
+def _reads_again(auth: Auth) -> bool:
+    """A variable is read once, at start."""
+    places = (auth.keys_file, auth.keys_secret, auth.pepper_file)
+    return bool(auth.jwt) or any(place is not None for place in places)
 
 
 def _with_fallbacks(sinks: set[str], config: Config) -> set[str]:

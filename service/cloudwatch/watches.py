@@ -46,8 +46,6 @@ class Watch(Struct, frozen=True):
     below: bool = False
     share: tuple[str, str] | None = None
     """If the metric is taken as a share, in percent, of the sum of these two."""
-    stored: bool = False
-    """Only where there is a journal."""
     sinks: Callable[[WatchedSink], bool] | None = None
     """Only for such sinks."""
     wanted: bool = False
@@ -164,7 +162,6 @@ WATCHES: Final = (
         periods=3,
         breached=2,
         missing=Missing.STAYS,
-        stored=True,
         means="The journal is filling; once it is full, routes that store answer 503 `busy`.",
         first="`penstock journal status` says for which sink events wait; bring its destination back. Room: "
         "`journal.max_bytes`, a larger disk.",
@@ -177,9 +174,34 @@ WATCHES: Final = (
         periods=3,
         breached=3,
         missing=Missing.STAYS,
-        stored=True,
         means="Stored events wait for long; after `journal.max_age` they become dead letters.",
         first="`penstock journal status` says for which sink; bring its destination back.",
+    ),
+    Watch(
+        "certificate",
+        metric="CertificateTimeLeft",
+        statistic="Minimum",
+        threshold=THRESHOLDS["CertificateTimeLeft"],
+        below=True,
+        periods=1,
+        breached=1,
+        missing=Missing.STAYS,
+        means="The certificate of a port, or one above it in its file, ends soon: it is not being renewed, or what it "
+        "is renewed with cannot be used. Once it has ended, clients refuse the connection, and no service starts.",
+        first="Renew it where it comes from and replace both files at once; the log says if those that came cannot be "
+        "used. No restart is needed.",
+    ),
+    Watch(
+        "keys-not-read",
+        metric="AuthRefreshFailures",
+        statistic="Sum",
+        threshold=0,
+        periods=15,
+        breached=1,
+        missing=Missing.WELL,
+        means="The list of API keys, or the keys of an issuer of tokens, cannot be read again. The old ones are kept: "
+        "a key that was taken out is still good, a new one is not. A service without any answers 503.",
+        first="The log says which and why. `penstock doctor` asks the issuer, and Secrets Manager, once more.",
     ),
     Watch(
         "silent",

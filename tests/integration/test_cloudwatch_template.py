@@ -113,7 +113,7 @@ def test_the_stack_has_every_alarm_the_dashboard_and_a_topic(client: Client, tmp
     outputs = made(client("cloudformation"), "whole", {"TemplateBody": text}, AlarmEmail="oncall@example.com")
     written_down = cfn_yaml.loads(text)["Resources"]
     found = alarms(client("cloudwatch"), "whole")
-    assert len(found) == sum(each["Type"] == "AWS::CloudWatch::Alarm" for each in written_down.values()) == 21
+    assert len(found) == sum(each["Type"] == "AWS::CloudWatch::Alarm" for each in written_down.values()) == 23
     assert found["oldest-event-stream"]["Threshold"] == 12
     assert found["nothing-received-orders"]["TreatMissingData"] == "breaching"
     for alarm in found.values():
@@ -152,6 +152,22 @@ def test_a_dead_letter_rings_through_the_topic_and_says_what_to_do(client: Clien
     assert "`penstock dlq list --refused-by lake`" in notice["AlarmDescription"]
     assert notice["AlarmDescription"].endswith("docs/runbook.md#dead-letters")
     assert alarms(client("cloudwatch"), "ringing")["dead-letters-lake"]["StateValue"] == "ALARM"
+
+
+def test_a_certificate_rings_when_less_than_14_days_are_left(client: Client, tmp_path: Path) -> None:
+    text = generate(tmp_path, MIXED | published(namespace="Renewing", service="shop"), "--without", "throttled")
+    made(client("cloudformation"), "renewing", {"TemplateBody": text})
+    cloudwatch = client("cloudwatch")
+
+    def told(days: int) -> None:
+        own = {"Dimensions": [{"Name": "Service", "Value": "shop"}], "Unit": "Seconds", "Value": days * 86_400.0}
+        cloudwatch.put_metric_data(Namespace="Renewing", MetricData=[{"MetricName": "CertificateTimeLeft", **own}])
+
+    told(15)
+    until(lambda: alarms(cloudwatch, "renewing")["certificate"]["StateValue"] == "OK")
+    told(13)
+    until(lambda: alarms(cloudwatch, "renewing")["certificate"]["StateValue"] == "ALARM")
+    assert alarms(cloudwatch, "renewing")["keys-not-read"]["StateValue"] != "ALARM"
 
 
 def test_the_end_of_an_alarm_is_told_too(client: Client, tmp_path: Path) -> None:
@@ -225,7 +241,7 @@ def test_a_large_template_goes_by_way_of_a_bucket(client: Client, emulator: str,
 
 def test_the_command_says_how_the_template_is_to_be_given(tmp_path: Path) -> None:
     small = penstock("generate", "cloudwatch", "--config", written(tmp_path, MIXED), folder=tmp_path)
-    assert "\n24 alarms, " in small.stderr
+    assert "\n26 alarms, " in small.stderr
     assert small.stderr.endswith(" bytes: as it is\n")
     whole = penstock("generate", "cloudwatch", "--config", written(tmp_path, large()), folder=tmp_path)
     assert "give it by S3" in whole.stderr

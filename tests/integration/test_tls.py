@@ -15,6 +15,7 @@ from tests.certificates import DAY, Authority, Signed
 from tests.conservation import samples, total
 from tests.integration.command import ROOT, Serving, environment, penstock
 from tests.integration.workers import TWO, until
+from tests.unit.emf import metrics_of
 
 TLS = "{certificate: server.pem, key: server.key, client_ca: ca.pem, clients: required}"
 
@@ -75,6 +76,34 @@ def test_all_workers_renew_their_certificate(tmp_path: Path, authority: Authorit
             assert total(found, "penstock_tls_certificate_expiry_timestamp_seconds", port=port) == expiry
         serving.signal(signal.SIGTERM)
         serving.end_well()
+
+
+def test_cloudwatch_is_told_of_the_certificate_that_ends_first_and_of_keys_that_cannot_be_read(
+    tmp_path: Path, authority: Authority
+) -> None:
+    first = authority.server(DAY / 2)
+    first.write(tmp_path, "first")
+    (tmp_path / "penstock.yaml").write_text(
+        f"server: {{tls: {TLS}, auth: {{jwt: {{issuer: 'http://127.0.0.1:1', audience: events}}}}}}\n"
+        f"admin: {{tls: {TLS.replace('server.', 'first.')}}}\n"
+        "cloudwatch: {mode: emf}\n"
+        "sinks: {lake: {type: file, path: lake}}\n"
+        "routes: {orders: {to: [lake]}}\n"
+    )
+    with Serving("serve", folder=tmp_path) as serving:
+        serving.signal(signal.SIGTERM)
+        serving.end_well()
+    expiry = first.certificate.not_valid_after_utc.timestamp()
+    own = (("Service", "penstock"),)
+    left, failures = [], 0.0
+    for line in serving.printed.splitlines(keepends=True):
+        metrics = metrics_of(line.encode())
+        moment = json.loads(line)["_aws"]["Timestamp"] / 1000
+        left += [expiry - moment - value for value in metrics.get(("CertificateTimeLeft", own), ("", []))[1]]
+        failures += sum(metrics.get(("AuthRefreshFailures", own), ("", []))[1])
+    assert left
+    assert left == pytest.approx([0] * len(left), abs=0.01)
+    assert failures >= 1
 
 
 def test_the_commands_are_clients_with_a_certificate(tmp_path: Path, authority: Authority) -> None:

@@ -5,11 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 from service.cloudwatch.datum import difference
-from service.cloudwatch.names import METRICS, By, Kind
+from service.cloudwatch.names import METRICS, By, Kind, Part
 from service.cloudwatch.publisher import PENDING, PENDING_BYTES
 from service.cloudwatch.totals import read
 from service.config.cloudwatch import FLUSH_SECONDS
-from tests.unit.counted import SINKS, empty, everywhere
+from tests.unit.counted import MOMENT, SINKS, everywhere
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
 SECTION = PAGE.partition("\n## In CloudWatch\n")[2].partition("\n## ")[0]
@@ -18,7 +18,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (?:`(\w+)`)? ?\| (\w+) \| ([^|]+) \| 
 
 def _sent(by: By) -> dict[str, int]:
     """By the value of a dimension: the metrics that a service has of it at most."""
-    return Counter(datum.of for datum in difference(read(everywhere())) if datum.metric.by is by)
+    return Counter(datum.of for datum in difference(read(everywhere(), MOMENT)) if datum.metric.by is by)
 
 
 def test_every_metric_is_explained_and_no_other() -> None:
@@ -35,19 +35,20 @@ def test_the_equation_names_metrics_that_are_counts_of_sinks() -> None:
 
 
 def test_the_formula_of_the_costs_counts_what_is_sent() -> None:
-    route, sink, kinesis, service, journal = map(
+    route, sink, kinesis, service, journal, tls, keys = map(
         int,
         re.findall(
             r"metrics = (\d+) . routes \+ (\d+) . sinks \+ (\d+) . Kinesis sinks "
-            r"\+ sources with a lag \+ (\d+), and (\d+) with a journal",
-            SECTION,
+            r"\+ sources with a lag \+ (\d+), (\d+) with a journal, (\d+) with TLS, and (\d+) with keys",
+            " ".join(SECTION.split()),
         )[0],
     )
     assert _sent(By.ROUTE)["orders"] == route
     assert {name: _sent(By.SINK)[name] for name in SINKS} == {"lake": sink, "stream": sink + kinesis}
-    assert sum(_sent(By.SERVICE).values()) == service + journal
+    assert sum(_sent(By.SERVICE).values()) == service + journal + tls + keys
     assert sum(_sent(By.SOURCE).values()) == 1
-    assert len([each for each in difference(read(empty())) if each.metric.name.startswith("Journal")]) == journal
+    parts = Counter(datum.metric.part for datum in difference(read(everywhere(), MOMENT)))
+    assert (parts[Part.JOURNAL], parts[Part.TLS], parts[Part.KEYS]) == (journal, tls, keys)
 
 
 def test_the_bounds_that_the_page_promises_are_those_of_the_code() -> None:

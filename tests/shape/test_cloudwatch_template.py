@@ -11,7 +11,7 @@ from service.cloudwatch.template import template
 from service.cloudwatch.watched import watched
 from service.cloudwatch.watches import WATCHES, Missing
 from service.config import load
-from tests.unit.cloudwatch_world import MIXED, SMALL, large, watching
+from tests.unit.cloudwatch_world import ISSUER, MIXED, SMALL, TLS, large, watching
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "quickstart" / "penstock.yaml"
@@ -19,6 +19,7 @@ MADE = ROOT / "deploy" / "cloudwatch" / "quickstart.yaml"
 ALARMS = (ROOT / "docs" / "observe.md").read_text("utf-8")
 
 ROW = re.compile(r"^\| \[`([a-z-]+)`\]\(runbook\.md#([a-z-]+)\) \|([^|]*)\|([^|]*)\|([^|]*)\|", re.MULTILINE)
+SECURE = SMALL | {"server": {"auth": {"jwt": ISSUER}}, "admin": {"tls": TLS}}
 WITHOUT_DATA = {Missing.WELL: "ends", Missing.STAYS: "stays", Missing.AMISS: "begins"}
 
 
@@ -41,10 +42,17 @@ def test_the_example_is_what_the_quickstart_makes_and_fits_into_a_request() -> N
     assert made.size < 51_200
 
 
-@pytest.mark.parametrize("settings", [SMALL, MIXED, large(4, 60)], ids=["small", "mixed", "large"])
+@pytest.mark.parametrize("settings", [SMALL, SECURE, MIXED, large(4, 60)], ids=["small", "secure", "mixed", "large"])
 def test_cfn_lint_finds_nothing(tmp_path: Path, settings: dict[str, object]) -> None:
     found = watching(tmp_path, settings, service="a shop: #1")
     assert faults(template(found, expected=found.routes).text) == []
+
+
+def test_certificate_and_keys_have_alarms_parameters_and_graphs_only_where_they_are(tmp_path: Path) -> None:
+    own = ("Certificate:", "KeysNotRead:", "CertificateTimeLeft", "AuthRefreshFailures")
+    secure, plain = (template(watching(tmp_path, settings)).text for settings in (SECURE, SMALL))
+    assert [name in secure for name in own] == [True] * len(own)
+    assert [name in plain for name in own] == [False] * len(own)
 
 
 def test_cfn_lint_finds_nothing_where_kinds_are_left_out(tmp_path: Path) -> None:

@@ -15,8 +15,12 @@ SMALL: dict[str, Any] = {
 }
 """The least there is."""
 
+TLS = {"certificate": "tls.crt", "key": "tls.key"}
+ISSUER = {"issuer": "https://login.example.com", "audience": "events"}
+
 MIXED: dict[str, Any] = {
     "aws": {"region": "eu-west-1"},
+    "server": {"tls": TLS, "auth": {"jwt": ISSUER}},
     "journal": {"path": "journal", "volume": "ephemeral"},
     "sinks": {
         "stream": {"type": "kinesis", "stream": "orders", "patience": "22s", "call_timeout": "4s", "fallback": "spare"},
@@ -42,7 +46,8 @@ MIXED: dict[str, Any] = {
         "clicks": {"type": "firehose", "route": "orders", "max_message": "64KiB"},
     },
 }
-"""Everything that makes a difference: fallbacks, best effort, dead letters, a journal, and every kind of source."""
+"""Everything that makes a difference: TLS, tokens, fallbacks, best effort, dead letters, a journal, and every kind of
+source."""
 
 
 def large(sinks: int = 20, routes: int = 100) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from service.telemetry.meter import LaneTimes, Meter
 from service.telemetry.snapshot import Snapshot
 from service.telemetry.source import SourceGauges
 
+MOMENT = 1_764_000_000.7
+"""When it is looked at, in Unix seconds."""
 SINKS = ("lake", "stream")
 ROUTES = ("orders", "")
 FATES = ("delivered", "rejected", "expired", "dead_lettered", "diverted", "dropped")
@@ -22,7 +24,7 @@ def empty() -> Snapshot:
     """A process that has just started."""
     return Snapshot(
         "serving",
-        Meter(),
+        Meter(tls_expiry={"server": MOMENT + 3600}),
         [gauges(sink) for sink in SINKS],
         {"stream": {"kinesis_records": 0, "kinesis_user_records": 0, "kinesis_put_payload_units": 0}},
         [],
@@ -48,6 +50,7 @@ def work(snapshot: Snapshot, rng: random.Random, events: int) -> None:
         settle(snapshot, sink, rng)
     if rng.random() < 0.3:
         meter.cloudwatch_dropped += rng.randrange(5)
+        meter.auth_refresh_failures[rng.choice(("keys", "jwt"))] += 1
 
 
 def settle(snapshot: Snapshot, sink: str, rng: random.Random) -> None:

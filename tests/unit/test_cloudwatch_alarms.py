@@ -9,9 +9,10 @@ import pytest
 from service.cloudwatch.alarms import MOST_CHARACTERS, Alarm, alarms, properties
 from service.cloudwatch.intrinsics import If, Ref
 from service.cloudwatch.names import BY_NAME, By, Kind
+from service.cloudwatch.parameters import THRESHOLDS
 from service.cloudwatch.watched import Watched
 from service.cloudwatch.watches import WATCHES, Missing, Watch
-from tests.unit.cloudwatch_world import MIXED, SMALL, large, watching
+from tests.unit.cloudwatch_world import ISSUER, MIXED, SMALL, TLS, large, watching
 
 TOLD = (Ref("Topic"),)
 
@@ -28,7 +29,7 @@ def made(watched: Watched, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
 def test_every_metric_of_an_alarm_exists_and_is_taken_as_what_it_is(watch: Watch) -> None:
     metric = BY_NAME[watch.metric]
-    taken = {Kind.COUNT: {"Sum"}, Kind.LEVEL: {"Maximum", "SampleCount"}}[metric.kind]
+    taken = {Kind.COUNT: {"Sum"}, Kind.LEVEL: {"Maximum", "Minimum", "SampleCount"}}[metric.kind]
     assert watch.statistic in taken
     for other in watch.share or ():
         assert (BY_NAME[other].by, BY_NAME[other].kind, BY_NAME[other].unit) == (metric.by, metric.kind, metric.unit)
@@ -37,7 +38,8 @@ def test_every_metric_of_an_alarm_exists_and_is_taken_as_what_it_is(watch: Watch
 @pytest.mark.parametrize("watch", WATCHES, ids=lambda watch: watch.name)
 def test_a_count_that_is_missing_was_0_and_a_level_is_as_it_was_unless_silence_is_the_alarm(watch: Watch) -> None:
     usual = Missing.WELL if BY_NAME[watch.metric].kind is Kind.COUNT else Missing.STAYS
-    assert watch.missing == (Missing.AMISS if watch.below else usual)
+    silence = watch.below and watch.statistic != "Minimum"
+    assert watch.missing == (Missing.AMISS if silence else usual)
 
 
 def test_every_sink_route_and_source_has_its_alarms(tmp_path: Path) -> None:
@@ -50,7 +52,7 @@ def test_every_sink_route_and_source_has_its_alarms(tmp_path: Path) -> None:
         *(f"dropped-{sink}" for sink in ("lake", "letters")),
         *(f"refused-{route}" for route in ("orders", "order_lines")),
         *(f"consumer-lag-{source}" for source in ("msk", "uploads")),
-        *("unaccounted", "silent", "journal-full", "journal-old"),
+        *("unaccounted", "silent", "journal-full", "journal-old", "certificate", "keys-not-read"),
     }
 
 
@@ -60,6 +62,42 @@ def test_the_least_service_has_no_alarm_of_what_it_lacks(tmp_path: Path) -> None
         *("unaccounted", "silent", "refused-orders"),
         *("oldest-event-data", "throttled-data", "dead-letters-data", "given-back-data"),
     }
+
+
+@pytest.mark.parametrize(
+    ("settings", "more"),
+    [
+        ({"server": {"tls": TLS}}, {"certificate"}),
+        ({"admin": {"tls": TLS}}, {"certificate"}),
+        ({"server": {"auth": {"jwt": ISSUER}}}, {"keys-not-read"}),
+        ({"server": {"auth": {"keys_file": "keys.yaml", "pepper_variable": "P"}}}, {"keys-not-read"}),
+        ({"server": {"auth": {"keys_secret": "keys", "pepper_variable": "P"}}}, {"keys-not-read"}),
+        ({"server": {"auth": {"keys_variable": "K", "pepper_file": "pepper"}}}, {"keys-not-read"}),
+        ({"server": {"auth": {"keys_variable": "K", "pepper_variable": "P"}}}, set()),
+        ({"server": {"auth": "none"}}, set()),
+    ],
+    ids=["tls", "tls of admin", "jwt", "file", "secret", "pepper's file", "variables", "anybody"],
+)
+def test_only_where_there_are_certificates_or_keys_to_read_again_are_they_watched(
+    tmp_path: Path, settings: dict[str, Any], more: set[str]
+) -> None:
+    least = names(alarms(watching(tmp_path, SMALL)))
+    assert names(alarms(watching(tmp_path, SMALL | settings))) - least == more
+
+
+def test_a_certificate_is_told_of_14_days_before_it_ends_as_by_the_rule_for_prometheus(tmp_path: Path) -> None:
+    found = made(watching(tmp_path, MIXED), "certificate")
+    assert found["Threshold"] == Ref("CertificateTimeLeft")
+    assert (found["Statistic"], found["ComparisonOperator"]) == ("Minimum", "LessThanThreshold")
+    rule = "penstock_tls_certificate_expiry_timestamp_seconds - time() < 14 * 86400"
+    assert rule in (Path(__file__).parents[2] / "docs" / "metrics.md").read_text("utf-8")
+    assert THRESHOLDS["CertificateTimeLeft"].default == 14 * 86400
+
+
+def test_one_failure_to_read_keys_rings_for_a_quarter_of_an_hour(tmp_path: Path) -> None:
+    found = made(watching(tmp_path, MIXED), "keys-not-read")
+    assert (found["Period"], found["EvaluationPeriods"], found["DatapointsToAlarm"]) == (60, 15, 1)
+    assert (found["Statistic"], found["Threshold"]) == ("Sum", 0)
 
 
 def test_kinds_that_are_not_wanted_are_left_out(tmp_path: Path) -> None:

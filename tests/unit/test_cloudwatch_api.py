@@ -24,12 +24,11 @@ from service.cloudwatch.totals import read
 from service.cloudwatch.way import Packed, Unsent
 from service.config.cloudwatch import CloudWatchConfig
 from tests.contract.fake_aws import ENVIRONMENT
-from tests.unit.counted import everywhere
+from tests.unit.counted import MOMENT, everywhere
 from tests.unit.wire import Script, answer, ok, wire
 
 MODEL = botocore.session.get_session().get_service_model("cloudwatch")
 PUT = MODEL.operation_model("PutMetricData")
-MOMENT = 1_764_000_000.7
 REFUSED = '{{"__type": "com.amazonaws.cloudwatch#{}", "message": "no"}}'
 
 SPREADS = [metric for metric in METRICS if metric.kind is Kind.SPREAD]
@@ -111,7 +110,7 @@ def test_nothing_is_sent_of_nothing() -> None:
 
 def test_a_request_is_what_the_sdk_would_write() -> None:
     [request] = packer(dimensions={"Environment": "test"}, high_resolution=True).packed(
-        difference(read(everywhere())), MOMENT
+        difference(read(everywhere(), MOMENT)), MOMENT
     )
     body = body_of(request)
     assert not ParamValidator().validate(body, PUT.input_shape).has_errors()

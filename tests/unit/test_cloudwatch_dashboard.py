@@ -39,7 +39,8 @@ def test_every_metric_of_every_sink_route_and_source_is_shown(tmp_path: Path) ->
 
 def test_rows_without_a_subject_are_left_out(tmp_path: Path) -> None:
     names = {line[1] for line in shown(watching(tmp_path, SMALL))}
-    assert names & {"ConsumerLag", "JournalFullness", "KinesisRecordsPut"} == set()
+    absent = {"ConsumerLag", "JournalFullness", "KinesisRecordsPut", "CertificateTimeLeft", "AuthRefreshFailures"}
+    assert names & absent == set()
 
 
 def test_a_row_answers_a_question_in_order(tmp_path: Path) -> None:
@@ -83,6 +84,7 @@ def test_percentiles_are_taken_where_there_are_spreads_and_nowhere_else(tmp_path
         "UserRecordsPerKinesisRecord": {"Average"},
         "UserRecordsPerCall": {"Average"},
         "BufferingTime": {"p99"},
+        "CertificateTimeLeft": {"Minimum"},
     }
     assert taken == {metric.name: usual[metric.kind] for metric in METRICS} | other
 

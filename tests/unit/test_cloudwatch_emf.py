@@ -20,10 +20,9 @@ from service.config.cloudwatch import CloudWatchConfig
 from service.errors import ConfigError
 from service.output import Output
 from service.telemetry.histogram import LANE_SECONDS
-from tests.unit.counted import everywhere
+from tests.unit.counted import MOMENT, everywhere
 from tests.unit.emf import metrics_of
 
-MOMENT = 1_764_000_000.7
 BOUNDS = [round(bound * 1000, 3) for bound in LANE_SECONDS]
 
 
@@ -47,7 +46,7 @@ def values_of(datum: Datum) -> list[float]:
 
 
 def test_a_flush_of_everything_is_as_specified() -> None:
-    data = difference(read(everywhere()))
+    data = difference(read(everywhere(), MOMENT))
     [packed] = packer(service="shop", dimensions={"Environment": "test"}, namespace="Acme").packed(data, MOMENT)
     told = Counter[str]()
     for line in lines_of([packed]):

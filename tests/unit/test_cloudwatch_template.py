@@ -45,7 +45,7 @@ def test_whatever_is_referred_to_is_there_and_whatever_is_there_is_used(tmp_path
 def test_only_thresholds_of_alarms_that_are_there_can_be_set(tmp_path: Path) -> None:
     assert set(read(template(watching(tmp_path, MIXED)).text)["Parameters"]) == {*THRESHOLDS, *WHO}
     small = read(template(watching(tmp_path, SMALL), without=["refused"]).text)
-    lacking = {"ConsumerLag", "JournalFullness", "JournalOldestAge", "Refused"}
+    lacking = {"ConsumerLag", "JournalFullness", "JournalOldestAge", "CertificateTimeLeft", "Refused"}
     assert set(small["Parameters"]) == {*THRESHOLDS, *WHO} - lacking
 
 
