@@ -55,13 +55,7 @@ class Exchange:
     )
 
     def __init__(
-        self,
-        wire: Wire,
-        exchanges: Exchanges,
-        head: Head,
-        hold: Hold,
-        address: str,
-        keep_alive: bool,
+        self, wire: Wire, exchanges: Exchanges, head: Head, hold: Hold, address: str, keep_alive: bool
     ) -> None:
         """`address`: the producer's. `hold` ends when the answer is sent, or nobody is left to read it."""
         self._began = perf_counter()
@@ -219,6 +213,7 @@ class Exchange:
         except Exception:
             # Ours: its events have ended, and nobody else would tell the producer.
             log.exception("a request could not be answered", extra=self._fields)
+            self._making = None
             self.refuse(Defect())
         else:
             if found is None:

@@ -1,12 +1,15 @@
 """An exchange and its connection: when the next request may begin."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import SimpleNamespace
 from typing import Any
 
 from service.errors import Busy
+from service.http.answer import Answer
 from service.http.exchange import Exchange
+from service.http.pending import Pending
+from service.http.turns import Pieces
 
 
 class Wire:
@@ -20,7 +23,7 @@ class Wire:
         self._written: list[Callable[[], None]] = []
 
     def write(self, status: bytes, head: bytes, body: bytes, written: Callable[[], None]) -> None:
-        assert status.startswith(b"HTTP/1.1 503"), (status, head, body)
+        assert status.startswith((b"HTTP/1.1 503", b"HTTP/1.1 500")), (status, head, body)
         self._written.append(written)
 
     def read(self) -> None:
@@ -43,7 +46,8 @@ def refused(wire: Wire) -> Exchange:
     )
     hold: Any = SimpleNamespace(charge=lambda size: None, end=lambda: wire.log.append("released"))
     head: Any = SimpleNamespace(route="r", target=None, request_id=None, gate=None)
-    exchanges: Any = SimpleNamespace(admission=admission, forget=lambda exchange: None)
+    ingest = SimpleNamespace(pieces=Pieces())
+    exchanges: Any = SimpleNamespace(admission=admission, ingest=ingest, forget=lambda exchange: None)
     return Exchange(wire, exchanges, head, hold, "127.0.0.1", True)
 
 
@@ -76,3 +80,54 @@ async def test_a_connection_that_is_lost_in_the_midst_of_a_refused_body_is_let_g
     exchange.lose()
     assert wire.log == ["released"]
     assert exchange._timer is None
+
+
+class _Long(Pending):
+    """Its answer is made once it is `ready`."""
+
+    is_long = True
+    ready = False
+
+    def __init__(self) -> None:
+        """It has no events."""
+
+    def forget(self) -> None:
+        return
+
+    def answering(self) -> Generator[None, None, Answer]:
+        while not self.ready:
+            yield
+        return Answer(503, b"", "text/plain")
+
+
+class _Defective(_Long):
+    def answering(self) -> Generator[None, None, Answer]:
+        yield
+        raise ZeroDivisionError
+
+
+async def test_a_long_answer_that_cannot_be_made_is_500_and_the_end_of_the_port_does_not_wait_for_it() -> None:
+    wire = Wire()
+    exchange = refused(wire)
+    exchange.more_body = False
+    exchange._pending = _Defective()
+    exchange.respond()
+    exchange.end()
+    wire.read()
+    assert wire.log == ["released", "next, kept True"]
+
+
+async def test_while_a_long_answer_is_made_others_run() -> None:
+    wire = Wire()
+    exchange = refused(wire)
+    exchange.more_body = False
+    pending = _Long()
+    exchange._pending = pending
+    exchange.respond()
+    assert not wire._written, "a piece was done"
+    pending.ready = True
+    async with asyncio.timeout(5):
+        while not wire._written:
+            await asyncio.sleep(0)
+    wire.read()
+    assert wire.log == ["released", "next, kept True"]
