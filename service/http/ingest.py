@@ -7,8 +7,6 @@ yields whenever it has worked for PIECE_SECONDS, so that a huge body does not st
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from time import perf_counter, time
 
-from starlette.requests import ClientDisconnect
-
 from service.auth.principal import Grant, Principal
 from service.codecs.body import reader
 from service.codecs.draft import Caps, Draft
@@ -174,17 +172,17 @@ class Ingest:
                 began = perf_counter()
         return self._accepted(reading, request)
 
-    async def taken(self, request: Request, is_gone: Callable[[], Awaitable[bool]] | None = None) -> Pending:
+    async def taken(self, request: Request, still_wanted: Callable[[], Awaitable[None]] | None = None) -> Pending:
         """`take`, letting others run whenever it yields; large bodies wait for each other.
 
-        Raises ClientDisconnect if the producer of one `is_gone` by then.
+        `still_wanted`: called when it is the turn of a large one; what it raises is raised, and nothing is taken.
         """
         if not is_large(request.body):
             return await self._taken(request)
         await self.large.wait()
         try:
-            if is_gone is not None and await is_gone():
-                raise ClientDisconnect
+            if still_wanted is not None:
+                await still_wanted()
             return await self._taken(request)
         finally:
             self.large.leave()

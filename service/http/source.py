@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -99,7 +100,7 @@ class Http:
             body = await arrival.read(incoming)
             trace = own_trace(request.scope) or head.trace
             asked = Asked(head, body, identity, address, hold.demand, trace, hold.sender, toll)
-            pending = await self._admission.ingest.taken(asked, request.is_disconnected)
+            pending = await self._admission.ingest.taken(asked, partial(_still_there, request))
         except asyncio.CancelledError:
             hold.charge(0)
             if toll is not None:
@@ -137,6 +138,12 @@ class Http:
         """The status only; the admin port tells the reasons too."""
         status, body = self._health.readyz()
         return JSONResponse({"status": body["status"]}, status)
+
+
+async def _still_there(request: Request) -> None:
+    """Raises ClientDisconnect if nobody is left to read an answer."""
+    if await request.is_disconnected():
+        raise ClientDisconnect
 
 
 def _response(
