@@ -7,6 +7,7 @@ import orjson
 
 from service.delivery.pipeline import Pipeline
 from service.delivery.route import JOURNAL, KEPT
+from service.http.answer import PIECE_EVENTS
 from service.http.pending import Pending, PendingOne
 from service.http.preferences import Preferences
 from service.http.reading import Refused, Taken
@@ -47,3 +48,9 @@ async def test_what_could_not_be_stored_is_to_be_sent_again() -> None:
         (result,) = orjson.loads(answer.body)["results"]
         assert (result["status"], result["retryable"], result["may_duplicate"]) == ("unknown", True, True)
         assert result["error"]["detail"] == "the journal: not_stored: disk I/O error"
+
+
+def test_an_answer_of_more_than_a_piece_is_long() -> None:
+    for count, long in ((PIECE_EVENTS, False), (PIECE_EVENTS + 1, True)):
+        items: list[Refused | Taken] = [Taken(event(0).id, 0)] * count
+        assert Pending(items, None, Pipeline({}, {}), "request", Preferences()).is_long is long

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import uvicorn
+import uvloop
 from starlette.types import Receive, Scope, Send
 
 from service.errors import ConfigError
@@ -37,17 +38,25 @@ async def test_a_port_is_open_when_listen_returns() -> None:
         await writer.wait_closed()
 
 
-async def test_a_crowd_that_connects_at_once_does_not_wait_a_turn_of_the_loop_for_each() -> None:
-    async with AsyncExitStack() as stack:
-        meter = Meter()
-        address = await opened(stack, most=100, meter=meter)
-        place = ("127.0.0.1", int(address.rpartition(":")[2]))
-        crowd = [stack.enter_context(socket.create_connection(place, timeout=5)) for _ in range(80)]
-        turns = 0
-        while meter.connections_open["server"] < len(crowd):
-            await asyncio.sleep(0)
-            turns += 1
-        assert turns < len(crowd) / 4
+def test_a_crowd_that_connects_at_once_does_not_wait_a_turn_of_the_loop_for_each() -> None:
+    crowd = 80
+
+    async def turns() -> int:
+        async with AsyncExitStack() as stack:
+            meter = Meter()
+            address = await opened(stack, most=100, meter=meter)
+            place = ("127.0.0.1", int(address.rpartition(":")[2]))
+            for _ in range(crowd):
+                stack.enter_context(socket.create_connection(place, timeout=5))
+            found = 0
+            while meter.connections_open["server"] < crowd:
+                await asyncio.sleep(0)
+                found += 1
+            return found
+
+    # asyncio's own loop accepts all that wait in one turn
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(turns()) < crowd / 4
 
 
 async def test_an_address_that_is_taken_is_a_mistake_of_the_configuration() -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 import itertools
-import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 
 import pytest
@@ -11,24 +10,31 @@ import pytest
 from service.http.turns import PAUSE_TURNS, PIECE_SECONDS, Pieces, Turns, advance, whole
 
 
-def counting(up_to: int, done: list[int], seconds: float) -> Generator[None, None, str]:
-    """Work of so many steps, which are noted; each takes so long."""
-    for number in range(up_to):
-        done.append(number)
-        time.sleep(seconds)
-        yield
-    return "done"
+@pytest.fixture
+def take_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets so many seconds pass on the clock that ends pieces, and on no other."""
+    now = [0.0]
+    monkeypatch.setattr("service.http.turns.perf_counter", lambda: now[0])
+
+    def take(seconds: float) -> None:
+        now[0] += seconds
+
+    return take
 
 
-def test_work_is_done_piece_by_piece_or_at_once() -> None:
+def test_work_is_done_piece_by_piece_or_at_once(take_time: Callable[[float], None]) -> None:
+    def counting(up_to: int, done: list[int], seconds: float) -> Generator[None, None, str]:
+        for number in range(up_to):
+            done.append(number)
+            take_time(seconds)
+            yield
+        return "done"
+
     done: list[int] = []
     work = counting(2, done, PIECE_SECONDS)
     assert [advance(work), len(done), advance(work), len(done), advance(work)] == [None, 1, None, 2, "done"]
     assert (whole(counting(3, done, PIECE_SECONDS)), done) == ("done", [0, 1, 0, 1, 2])
-
-
-def test_what_takes_less_than_a_piece_is_done_in_one() -> None:
-    assert advance(counting(3, [], 0.0)) == "done"
+    assert advance(counting(3, [], PIECE_SECONDS / 4)) == "done", "less than a piece is done in one"
 
 
 @pytest.mark.parametrize("at_once", [1, 5])
