@@ -44,7 +44,7 @@ FREEZE_AFTER_SECONDS = 2.0
 """By then modules are loaded and clients made."""
 
 FULL_COLLECTION_AFTER = 50
-"""Collections of the middle generation between two full ones, instead of ten. What lives long here (events that wait,
+"""Collections of the middle generation before a full one, instead of ten. What lives long here (events that wait,
 and what became of them) is in no cycle: full collections found nothing, and took 10 to 50 ms each while thousands of
 events were answered (`python -m bench.rude --only unread`)."""
 
@@ -140,7 +140,7 @@ def freeze_later() -> None:
 
 
 def freeze() -> None:
-    """Keep what there is now out of later garbage collections."""
+    """Keep what there is now out of later garbage collections, and make full ones of the rest rare."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], FULL_COLLECTION_AFTER)

@@ -54,7 +54,9 @@ def _port(section: str, value: Any) -> int:
     except (TypeError, ValueError):
         port = 0
     if not 0 < port < 65536:
-        detail = f"{value!r:.40} cannot be asked: a health check needs one from 1 to 65535, which is not picked anew"
+        detail = (
+            f"{value!r:.40} cannot be asked: a health check needs a port from 1 to 65535 (0 is another at each start)"
+        )
         raise ConfigError([f"{section}.port: {detail}"])
     return port
 

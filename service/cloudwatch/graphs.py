@@ -118,7 +118,7 @@ ROWS: Final = (
     ),
     Row(
         "Do certificates and keys hold?",
-        "A certificate is to be renewed before it ends. Keys that cannot be read again: the old ones are taken.",
+        "A certificate is to be renewed before it ends. While keys cannot be read again, the old ones stay good.",
         (
             Graph("Time left of the certificate that ends first, s", ("CertificateTimeLeft",), ("Minimum",)),
             _sum("Keys that could not be read", "AuthRefreshFailures"),

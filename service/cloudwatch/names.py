@@ -20,7 +20,7 @@ class By(StrEnum):
 
 
 class Part(StrEnum):
-    """What a service may be without; metrics of it are sent by the others alone."""
+    """What a service has or has not. Metrics of it are sent only where it is there."""
 
     JOURNAL = "journal"
     """A route stores."""

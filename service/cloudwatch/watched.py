@@ -45,7 +45,7 @@ class Watched(Struct, frozen=True):
     sources: Sequence[str]
     """Those that know their lag."""
     parts: frozenset[Part]
-    """What it has of what a service may be without."""
+    """Those that it has."""
 
     def subjects(self, by: By) -> Sequence[str]:
         """Values of that dimension; of the service one that is empty."""
@@ -111,7 +111,7 @@ def _parts(config: Config) -> frozenset[Part]:
 
 
 def _reads_again(auth: Auth) -> bool:
-    """A variable is read once, at start."""
+    """Whether any of it is read again while the service runs: a variable is read once, at start."""
     places = (auth.keys_file, auth.keys_secret, auth.pepper_file)
     return bool(auth.jwt) or any(place is not None for place in places)
 

@@ -149,8 +149,7 @@ def _why(lane: str, settlement: Settlement | None) -> str:
 
 
 class Listing:
-    """The answer to a request whose events were read, made of their results as these are known: nothing is kept of them
-    but their text."""
+    """The answer to a request whose events were read. Results are added piece by piece, and only their text is kept."""
 
     __slots__ = ("_failed", "_invalid", "_minimal", "_retryable", "_statuses", "_stored", "_texts", "_total")
 
@@ -164,7 +163,7 @@ class Listing:
         self._texts: list[bytes] = []
 
     def add(self, results: Sequence[Result]) -> None:
-        """Those that follow."""
+        """Add the next results, in the order of the request."""
         failed = [result for result in results if result.status not in _SAFE]
         self._total += len(results)
         self._failed += len(failed)
@@ -176,7 +175,8 @@ class Listing:
             self._texts.append(orjson.dumps([result.members() for result in shown])[1:-1])
 
     def answer(self, request_id: str, retry_after: Callable[[], float], strict: bool = False) -> Answer:
-        """`retry_after` gives seconds; called if a retry helps. `strict`: for one invalid event none was taken."""
+        """The answer, once all results are added. `retry_after` gives seconds; called if a retry helps. `strict`: one
+        invalid event is enough for none to be taken."""
         headers: dict[str, str] = {}
         applied: list[str] = []
         if strict and self._invalid:

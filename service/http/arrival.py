@@ -13,8 +13,9 @@ from service.http.turns import PIECE_SECONDS, Pieces
 _STEP_BYTES = 4096
 """How much is inflated before looking at the clock: of gzip about 4 MiB may come of it, of zstd at most the cap."""
 _BOMB_STEP_BYTES = 512
-"""The same at first, and when much has come of a step."""
+"""The same of the first step, and of one after which much came."""
 _MUCH_BYTES = 256 * 1024
+"""What is much to come of a step."""
 
 
 class Arrival:
@@ -23,7 +24,8 @@ class Arrival:
     def __init__(self, hold: Hold, server: ServerConfig, headers: Mapping[str, str], pieces: Pieces) -> None:
         """`pieces`: in which it is inflated.
 
-        Raises TooLarge, Unsupported, Unreadable or Busy before anything is read, from the headers alone."""
+        Raises TooLarge, Unsupported, Unreadable or Busy before anything is read, from the headers alone.
+        """
         self._hold = hold
         self._server = server
         self._pieces = pieces

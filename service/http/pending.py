@@ -61,7 +61,7 @@ class _Burials:
 
 
 class Pending:
-    """Call `wait`, or `on_settled`; then `answer`."""
+    """Call `wait`, or `on_settled`; then `answer`, or `answering` if `is_long`."""
 
     def __init__(
         self,
