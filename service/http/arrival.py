@@ -8,7 +8,7 @@ from service.codecs.compression import Inflater, inflater
 from service.config.settings import ServerConfig
 from service.errors import Code, SlowClient, TooLarge
 from service.http.room import Hold
-from service.http.turns import PIECE_SECONDS, Pieces
+from service.http.turns import Pieces
 
 _STEP_BYTES = 4096
 """How much is inflated before looking at the clock: of gzip about 4 MiB may come of it, of zstd at most the cap."""
@@ -76,7 +76,7 @@ class Arrival:
             step = _BOMB_STEP_BYTES if len(piece) > _MUCH_BYTES else min(2 * step, _STEP_BYTES)
             self._grow(len(inflated) + len(piece))
             inflated += piece
-            if perf_counter() - began > PIECE_SECONDS:
+            if perf_counter() - began > self._pieces.seconds:
                 await self._pieces.pause()
                 began = perf_counter()
 

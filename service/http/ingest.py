@@ -1,7 +1,7 @@
 """The ingest endpoint: one plain function from (headers, body) to a receipt and, once that is settled, an answer.
 
 It knows nothing of the server that calls it. Reading, validating and accepting is synchronous; the generator
-yields whenever it has worked for PIECE_SECONDS, so that a huge body does not stall others.
+yields whenever it has worked for a piece, so that a huge body does not stall others.
 """
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -22,7 +22,7 @@ from service.http.head import Head
 from service.http.pending import Pending, PendingOne
 from service.http.preferences import idempotency_key, plain_id, preferences
 from service.http.reading import SOURCE, Reading, Request
-from service.http.turns import PIECE_SECONDS, Pieces, Turns, advance
+from service.http.turns import Pieces, Turns, advance
 from service.quotas.quotas import Quotas
 from service.receiving.sampling import Sampling
 from service.telemetry.meter import REFUSED, Meter
@@ -162,14 +162,14 @@ class Ingest:
         """The same of any body: yields to let others run."""
         items = request.head.read(request.body)
         reading = Reading(self._pipeline.router, request, type(items) is not tuple, self._sampling)
-        began = perf_counter()
+        began, seconds = perf_counter(), self.pieces.seconds
         for found in items:
             reading.add(found)
             if not len(reading.items) % _LOOK_EVERY:
                 request.demand(max(len(request.body), self._held(reading)))
-            if perf_counter() - began > PIECE_SECONDS:
+            if perf_counter() - began > seconds:
                 yield
-                began = perf_counter()
+                began, seconds = perf_counter(), self.pieces.seconds
         return self._accepted(reading, request)
 
     async def taken(self, request: Request, still_wanted: Callable[[], Awaitable[None]] | None = None) -> Pending:

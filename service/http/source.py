@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
+from time import perf_counter
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Request, Response
@@ -23,6 +24,7 @@ from service.http.arrival import Arrival
 from service.http.cors import ALLOW, cors_headers, preflight
 from service.http.description.parameters import ROUTE
 from service.http.head import header_map
+from service.http.ingest import is_short
 from service.http.observed import Observed, client_subject, own_trace, request_id, until_answered
 from service.http.reading import Request as Asked
 from service.http.unread import EarlyResponse, Incoming, closing
@@ -100,6 +102,8 @@ class Http:
             body = await arrival.read(incoming)
             trace = own_trace(request.scope) or head.trace
             asked = Asked(head, body, identity, address, hold.demand, trace, hold.sender, toll)
+            if is_short(body):
+                self._admission.ingest.pieces.small_at = perf_counter()
             pending = await self._admission.ingest.taken(asked, partial(_still_there, request))
         except asyncio.CancelledError:
             hold.charge(0)

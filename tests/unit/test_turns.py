@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable, Generator
 from functools import partial
 
@@ -37,9 +38,29 @@ def test_work_is_done_piece_by_piece_or_at_once(take_time: Callable[[float], Non
     assert advance(counting(3, [], PIECE_SECONDS / 4)) == "done", "less than a piece is done in one"
 
 
+def among_others() -> Pieces:
+    """Pieces of a process where small requests come all the time."""
+    pieces = Pieces()
+    pieces.small_at = math.inf
+    return pieces
+
+
+async def test_where_no_small_request_has_come_lately_pieces_are_longer_and_follow_each_other() -> None:
+    pieces, done = Pieces(), list[int]()
+    assert pieces.seconds > among_others().seconds
+    pieces.soon(lambda: done.append(1))
+    pieces.soon(lambda: done.append(2))
+    assert done == [1, 2], "whoever begins does so at once"
+    pieces.later(lambda: done.append(3))
+    assert done == [1, 2], "whoever has just done a piece lets the loop turn"
+    for _ in range(PAUSE_TURNS // 2):
+        await asyncio.sleep(0)
+    assert done == [1, 2, 3]
+
+
 @pytest.mark.parametrize("at_once", [1, 5])
 async def test_there_are_turns_for_others_between_two_pieces_however_many_have_some(at_once: int) -> None:
-    pieces = Pieces()
+    pieces = among_others()
     turn, done = 0, list[tuple[int, int]]()
 
     def work(who: int, left: int) -> None:
@@ -62,7 +83,7 @@ async def test_there_are_turns_for_others_between_two_pieces_however_many_have_s
 
 
 async def test_whoever_has_just_done_a_piece_waits_for_the_next_however_it_began() -> None:
-    pieces = Pieces()
+    pieces = among_others()
     for _ in range(2):
         began = asyncio.create_task(pieces.pause())
         turns = 0
@@ -73,7 +94,7 @@ async def test_whoever_has_just_done_a_piece_waits_for_the_next_however_it_began
 
 
 async def test_one_that_has_long_rested_begins_at_once() -> None:
-    pieces = Pieces()
+    pieces = among_others()
     pieces.soon(lambda: None)
     for _ in range(2 * PAUSE_TURNS):
         await asyncio.sleep(0)
@@ -83,7 +104,7 @@ async def test_one_that_has_long_rested_begins_at_once() -> None:
 
 
 async def test_a_piece_that_fails_and_one_that_is_given_up_stop_nobody() -> None:
-    pieces = Pieces()
+    pieces = among_others()
     loop, done = asyncio.get_running_loop(), list[int]()
     failures: list[str] = []
     loop.set_exception_handler(lambda _, context: failures.append(str(context["exception"])))
@@ -104,7 +125,7 @@ async def test_a_piece_that_fails_and_one_that_is_given_up_stop_nobody() -> None
 
 
 async def test_large_bodies_take_turns_in_their_order() -> None:
-    turns = Turns(1, Pieces())
+    turns = Turns(1, among_others())
     began: list[int] = []
     turns.take(lambda: began.append(1))
     waiting = asyncio.create_task(turns.wait())
@@ -125,7 +146,7 @@ async def test_large_bodies_take_turns_in_their_order() -> None:
 
 
 def test_a_turn_that_ends_after_the_loop_wakes_nobody() -> None:
-    turns = Turns(1, Pieces())
+    turns = Turns(1, among_others())
     woken: list[str] = []
     turns.take(lambda: woken.append("first"))
     turns.take(lambda: woken.append("second"))

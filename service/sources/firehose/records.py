@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from service.envelopes.contract import Message
 from service.errors import Code, InvalidEvent, Unreadable
 from service.http.room import Hold
-from service.http.turns import PIECE_SECONDS, Pieces
+from service.http.turns import Pieces
 from service.receiving.received import Received
 
 MESSAGE_BYTES: Final = 400
@@ -54,7 +54,7 @@ async def read(
         received = _received(f"{request_id}/{index}", bytes(raw), headers)
         size += received.size
         found.append(received)
-        if perf_counter() - began > PIECE_SECONDS:
+        if perf_counter() - began > pieces.seconds:
             hold.demand(max(len(body), size))
             await pieces.pause()
             began = perf_counter()
