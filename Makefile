@@ -6,6 +6,7 @@ PORT ?= 8080
 ADMIN_PORT ?= 9464
 KAFKA ?= mock
 FUZZ_SECONDS ?= 60
+PROCESSES ?= 4
 
 .PHONY: setup run test test-tls fuzz-api fuzz check bench bench-crash growth rolling image-check audit sbom clean lock generated
 
@@ -33,9 +34,9 @@ setup: .venv/.complete
 run: setup .lab/emulator/.complete
 	@$(BIN)/python -m examples.quickstart --replay=$(REPLAY) --port=$(PORT) --admin-port=$(ADMIN_PORT) --kafka=$(KAFKA)
 
-# Four processes, a file of tests at a time each: most wait for others; the quick ones come last. Apache Kafka and the emulator run once for each.
+# PROCESSES side by side, a file of tests at a time each: most wait for others; the quick ones come last. Apache Kafka and the emulator run once for each.
 test: setup .lab/emulator/.complete .lab/tools/.complete
-	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 # The tests of the HTTP surface, over TLS: what holds of plain connections holds there too.
 test-tls: setup
