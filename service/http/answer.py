@@ -16,7 +16,7 @@ from service.receipt import Fate, Settlement
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 PIECE_EVENTS: Final = 250
-"""Results of which the answer is made at once: a piece of work (`turns.PIECE_SECONDS`)."""
+"""Results of which the answer is made before it is looked whether a piece is over (`turns.advance`)."""
 _CHALLENGE = 'Bearer realm="penstock"'
 _MINIMAL = {"Preference-Applied": "return=minimal"}
 

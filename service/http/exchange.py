@@ -133,7 +133,7 @@ class Exchange:
         elif self._refusal is not None:
             self.refuse(self._refusal)
         elif is_short(self.body):
-            self._exchanges.ingest.pieces.small_at = self._began
+            self._exchanges.ingest.pieces.small_at = perf_counter()
             self._go_on(partial(self._exchanges.ingest.take_at_once, self._request()))
         elif is_large(self.body):
             self._exchanges.ingest.large.take(self._begin_large)

@@ -119,7 +119,7 @@ class Pending:
 
     @property
     def is_long(self) -> bool:
-        """Whether its answer takes more than a piece of work: then `answering` is for it."""
+        """Whether its answer may take more than a piece of work: then `answering` is for it."""
         return len(self._items) > PIECE_EVENTS
 
     def answer(self) -> Answer:
