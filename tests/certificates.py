@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.files import rewrite
+
 DAY = timedelta(days=1)
 SERVER = (x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost"))
 
@@ -34,9 +36,8 @@ class Signed:
     def write(self, folder: Path, name: str) -> tuple[Path, Path]:
         """Both as files: `NAME.pem` and `NAME.key`."""
         paths = folder / f"{name}.pem", folder / f"{name}.key"
-        paths[1].touch(mode=0o600)
-        paths[0].write_bytes(self.pem)
-        paths[1].write_bytes(self.key)
+        for path, content in zip(paths, (self.pem, self.key), strict=True):
+            rewrite(path, content)
         return paths
 
 

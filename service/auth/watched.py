@@ -11,8 +11,10 @@ from typing import Final, Self
 
 from service.threads import off_loop
 
-POLL_SECONDS: Final = 2.0
-"""Files in a Kubernetes volume are changed once a minute at most, and all at once: by a link that points elsewhere."""
+POLL_SECONDS: Final = 1.0
+"""A change is taken up within two of these: it is seen, and then nothing has moved any more."""
+MOST_LOOKS: Final = 10
+"""At files that somebody writes to without an end, before they are read all the same."""
 MOST_BYTES: Final = 16 * 2**20
 """Of a file: nobody uses larger ones."""
 
@@ -49,18 +51,26 @@ class Watched:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._every_seconds)
+            if not await off_loop(self._touched):
+                continue
+            # Somebody may be at it: a file is written in parts, a certificate and its key one after the other. Half of
+            # a list of keys may be a list of keys.
+            for _ in range(MOST_LOOKS):
+                await asyncio.sleep(self._every_seconds)
+                if not await off_loop(self._touched):
+                    break
             if await off_loop(self._differs):
                 await self._changed()
 
+    def _touched(self) -> bool:
+        """Whether the files look otherwise than they did the last time. Blocks."""
+        before, self._look = self._look, _look(self._paths)
+        return self._look != before
+
     def _differs(self) -> bool:
-        """Whether the content is another one. Blocks; looks inside only if the files were touched."""
-        look = _look(self._paths)
-        if look == self._look:
-            return False
-        # looked at before it is read: what changes in between is read again
-        content, before = _content(self._paths), self._content
-        self._look, self._content = look, content
-        return content != before
+        """Whether the content is another one than it was the last time. Blocks."""
+        before, self._content = self._content, _content(self._paths)
+        return self._content != before
 
 
 def _look(paths: Sequence[Path]) -> _Look:

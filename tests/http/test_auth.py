@@ -12,6 +12,7 @@ import pytest_asyncio
 from service.auth import keyplace
 from service.auth.keys import entry_of, hashed
 from service.http import heads
+from tests.files import rewrite
 from tests.http.client import SECONDS, request
 from tests.http.running import Service, running
 from tests.unit.issuer import Issuer, issuing
@@ -118,7 +119,7 @@ async def test_a_revoked_key_is_refused_also_where_its_head_is_known(world: Worl
         for _ in range(3):
             await connection.send(old)
             assert (await connection.answer()).status == 200
-        (world.folder / "keys.yaml").write_text(keys("shop.two"))
+        rewrite(world.folder / "keys.yaml", keys("shop.two"))
         async with asyncio.timeout(SECONDS):
             while await world.status("orders", X_Api_Key="shop.two") != 200:
                 await asyncio.sleep(0.01)
@@ -142,7 +143,7 @@ async def test_a_rotation_under_load_refuses_nobody(world: World) -> None:
     producers = [asyncio.create_task(produce()) for _ in range(8)]
     for number in range(2, 6):
         before, after = current[0], f"shop.{number}"
-        (world.folder / "keys.yaml").write_text(keys(before, after))
+        rewrite(world.folder / "keys.yaml", keys(before, after))
         async with asyncio.timeout(SECONDS):
             while await world.status("orders", X_Api_Key=after) != 200:
                 await asyncio.sleep(0.01)
@@ -151,7 +152,7 @@ async def test_a_rotation_under_load_refuses_nobody(world: World) -> None:
         async with asyncio.timeout(SECONDS):
             while len(seen) < asked + 40:  # the last requests with the key before are answered
                 await asyncio.sleep(0.01)
-        (world.folder / "keys.yaml").write_text(keys(after))
+        rewrite(world.folder / "keys.yaml", keys(after))
         async with asyncio.timeout(SECONDS):
             while await world.status("orders", X_Api_Key=before) != 401:
                 await asyncio.sleep(0.01)

@@ -17,6 +17,7 @@ from service.http.head import Head
 from service.http.ingest import Ingest
 from service.http.reading import Request
 from tests.certificates import DAY, Authority, Signed
+from tests.files import rewrite
 from tests.http.client import Connection, request
 from tests.http.securely import CLIENTS, Secured, secured
 
@@ -192,7 +193,7 @@ async def test_an_authority_that_is_gone_lets_nobody_in_who_had_been_before(
         port = int(over_tls.service.url.rpartition(":")[2])
         assert (await asyncio.to_thread(_twice, port, trust))[1][0] is True
         connection: Connection = await over_tls.connect(shop)
-        (over_tls.files / "clients.pem").write_bytes(new.pem)
+        rewrite(over_tls.files / "clients.pem", new.pem)
         await over_tls.service.until(lambda each: each.total("penstock_tls_certificate_renewals_total") == 1)
         assert not await gets_in(over_tls, shop)
         assert await gets_in(over_tls, new.client("shop", DAY))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificates import DAY, Authority, Signed
+from tests.files import rewrite
 from tests.http.client import connect, request
 from tests.http.running import Metrics, running
 from tests.http.securely import Secured, configuration, secured, serial
@@ -96,16 +97,16 @@ async def test_a_pair_that_does_not_fit_is_kept_out_and_told_once(caplog: pytest
         old = await shown(over_tls)
         wrong, right = over_tls.authority.server(), over_tls.authority.server(2 * DAY)
         with caplog.at_level(logging.ERROR):
-            (over_tls.files / "server.key").write_bytes(wrong.key)
+            rewrite(over_tls.files / "server.key", wrong.key)
             await over_tls.service.until(lambda metrics: renewals(metrics, "failed") == 1)
             assert await shown(over_tls) == old
             (line,) = caplog.records
             assert "does not belong to the certificate" in vars(line)["detail"]
             assert "PRIVATE" not in vars(line)["detail"]
             caplog.clear()
-        (over_tls.files / "server.pem").write_bytes(right.pem)
+        rewrite(over_tls.files / "server.pem", right.pem)
         await over_tls.service.until(lambda metrics: renewals(metrics, "failed") == 2)
-        (over_tls.files / "server.key").write_bytes(right.key)
+        rewrite(over_tls.files / "server.key", right.key)
         found = await over_tls.service.until(lambda metrics: renewals(metrics, "renewed") == 1)
         assert await shown(over_tls) == right.serial
         assert renewals(found, "failed") == 2
@@ -119,7 +120,7 @@ async def test_what_is_no_certificate_or_is_gone_changes_nothing(content: bytes 
         if content is None:
             path.unlink()
         else:
-            path.write_bytes(content)
+            rewrite(path, content)
         await over_tls.service.until(lambda metrics: renewals(metrics, "failed") == 1)
         assert await shown(over_tls) == old
 

@@ -20,6 +20,7 @@ from service.config.auth import Auth
 from service.config.settings import RouteConfig
 from service.errors import ConfigError
 from service.telemetry.meter import Meter
+from tests.files import rewrite
 
 ROUTES = {name: RouteConfig.model_validate({"to": ["main"]}) for name in ("orders", "returns")}
 PEPPER = "0123456789abcdef0123456789abcdef"
@@ -172,14 +173,14 @@ async def test_a_file_is_read_again_and_a_bad_version_keeps_the_old_keys(
     meter, forgotten = Meter(), list[int]()
     async with Authenticator(Auth(keys_file=file, pepper_file=pepper), ROUTES, meter=meter) as found:
         found.on_change(lambda: forgotten.append(1))
-        file.write_text(listed(line("shop.one"), line("shop.two")))
+        rewrite(file, listed(line("shop.one"), line("shop.two")))
         await until(lambda: known(found, "shop.two"))
         assert known(found, "shop.one")
         assert len(forgotten) == 1
-        file.write_text("keys: [shop.three-in-clear")
+        rewrite(file, "keys: [shop.three-in-clear")
         await until(lambda: meter.auth_refresh_failures["keys"] == 1)
         assert known(found, "shop.two")
-        file.write_text(listed(line("shop.three"), "  - {name: a, not_after: 2026-11-31}"))
+        rewrite(file, listed(line("shop.three"), "  - {name: a, not_after: 2026-11-31}"))
         await until(lambda: meter.auth_refresh_failures["keys"] == 2)
         file.unlink()
         await until(lambda: meter.auth_refresh_failures["keys"] == 3)
@@ -187,11 +188,11 @@ async def test_a_file_is_read_again_and_a_bad_version_keeps_the_old_keys(
         await until(lambda: meter.auth_refresh_failures["keys"] == 4)
         file.unlink()
         assert known(found, "shop.two")
-        file.write_text(listed(line("shop.two")))
+        rewrite(file, listed(line("shop.two")))
         await until(lambda: not known(found, "shop.one"))
-        pepper.write_text(f"{OLDER}\n")
+        rewrite(pepper, f"{OLDER}\n")
         await until(lambda: not known(found, "shop.two"))
-        pepper.write_text(f"{OLDER}\n{PEPPER}\n")
+        rewrite(pepper, f"{OLDER}\n{PEPPER}\n")
         await until(lambda: known(found, "shop.two"))
     assert "the old ones are kept" in caplog.text
     for secret in ("shop.three", PEPPER, OLDER, hashed("shop.one", PEPPERS[0])):
@@ -211,7 +212,7 @@ async def test_a_list_that_is_read_again_holds_nobody_up(tmp_path: Path, monkeyp
 
     async with Authenticator(Auth(keys_file=file, pepper_file=pepper), ROUTES) as found:
         monkeypatch.setattr(keyplace, "read_keys", reading)
-        file.write_text(listed(line("shop.two")))
+        rewrite(file, listed(line("shop.two")))
         await until(lambda: known(found, "shop.two"))
     assert threads
     assert threading.get_ident() not in threads

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.auth import watched
-from service.auth.watched import Watched, content
+from service.auth.watched import MOST_LOOKS, Watched, content
+from tests.files import rewrite
 
 
 class Told:
@@ -34,16 +35,15 @@ async def test_each_change_is_told_once_whatever_it_is(tmp_path: Path) -> None:
     one.write_text("1")
     told = Told()
     async with Watched([one, other], told.changed, 0.001):
-        one.write_text("2")
+        rewrite(one, "2")
         await told.reaches(1)
-        other.write_text("there")
+        rewrite(other, "there")
         await told.reaches(2)
         one.unlink()
         await told.reaches(3)
-        one.write_text("2")
+        rewrite(one, "2")
         await told.reaches(4)
-        (tmp_path / "new").write_text("3")
-        (tmp_path / "new").replace(one)
+        rewrite(one, "3")
         await told.reaches(5)
     assert told.count == 5
 
@@ -73,7 +73,7 @@ async def test_a_file_that_is_touched_or_written_the_same_is_no_change(tmp_path:
 
     async with Watched([path, mark], changed, 0.001) as watched:
         path.touch()
-        path.write_text("1")
+        rewrite(path, "1")
         while watched._look[0] is None or watched._look[0][3] != path.stat().st_mtime_ns:
             await asyncio.sleep(0.001)  # it has been looked at
         await asyncio.sleep(0.001)
@@ -82,12 +82,62 @@ async def test_a_file_that_is_touched_or_written_the_same_is_no_change(tmp_path:
     assert marked == [True]
 
 
+async def test_what_is_being_written_is_read_when_it_has_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("1")
+    looks: list[bool] = []
+    seen: list[tuple[bool, str]] = []
+
+    async def changed() -> None:
+        seen.append((other.exists(), one.read_text()))
+        await told.changed()
+
+    told = Told()
+    watched = Watched([one, other], changed, 0.001)
+    touched = watched._touched
+
+    def writing() -> bool:
+        """Looks, and writes some more."""
+        found = touched()
+        looks.append(found)
+        if len(looks) <= 3:
+            rewrite(one, "parts"[: 1 + len(looks)])
+        if len(looks) == 4:
+            rewrite(other, "its pair")
+        return found
+
+    monkeypatch.setattr(watched, "_touched", writing)
+    async with watched:
+        rewrite(one, "p")
+        await told.reaches(1)
+    assert seen == [(True, "part")]
+
+
+async def test_who_writes_without_an_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "key"
+    path.write_text("0")
+    told = Told()
+    watched = Watched([path], told.changed, 0.001)
+    touched, looks = watched._touched, 0
+
+    def writing() -> bool:
+        nonlocal looks
+        looks += 1
+        rewrite(path, str(looks))
+        return touched()
+
+    monkeypatch.setattr(watched, "_touched", writing)
+    async with watched:
+        await told.reaches(2)
+    assert looks >= 2 * MOST_LOOKS
+
+
 async def test_what_changes_before_the_first_look_is_told(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("1")
     told = Told()
     watched = Watched([path], told.changed, 0.001)
-    path.write_text("2")
+    rewrite(path, "2")
     async with watched:
         await told.reaches(1)
 
