@@ -1,5 +1,6 @@
 """The load generator and the destinations: one Go program, compiled when it is needed, and how to run it."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -145,13 +146,18 @@ def compiled() -> Path:
         raise Missing("The bench needs Linux and taskset (util-linux), to give service and load a core each.")
     CACHE.mkdir(parents=True, exist_ok=True)
     program = CACHE / "bench"
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
-    built = subprocess.run(
-        ["go", "build", "-o", program, "."], cwd=SOURCE, env=environment, capture_output=True, text=True, check=False
-    )
+    with (CACHE / ".lock").open("w") as lock:  # the library of Go is compiled once, which takes a minute
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = go("build", "-o", str(program), ".")
     if built.returncode:
         raise Missing(f"The bench's Go program cannot be compiled:\n{built.stderr}")
     return program
+
+
+def go(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of Go in the program's folder: always as it is compiled, so that nothing is compiled twice."""
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
+    return subprocess.run(["go", *words], cwd=SOURCE, env=environment, capture_output=True, text=True, check=False)
 
 
 @contextmanager

@@ -141,7 +141,7 @@ def main() -> int:
     found = [Found(None), *(Found(row) for row in WAYS if not options.only or row.name in options.only)]
     try:
         # the broker starts on the core of load and destinations, which is this process's within the stage
-        with stage(folder) as bench, ApacheKafka([TOPIC], PARTITIONS) as broker:
+        with stage(folder) as bench, ApacheKafka([TOPIC], PARTITIONS, measured=True) as broker:
             backlog = filled(broker.bootstrap, options.messages)
             for _ in range(options.rounds):
                 for each in found:
