@@ -113,7 +113,7 @@ class FakeSqs:
 
     async def until(self, holds: Any) -> None:
         """Return once `holds()`."""
-        async with asyncio.timeout(10), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(holds)
 
     def asked(self, operation: str) -> list[Answer]:

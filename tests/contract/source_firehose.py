@@ -40,7 +40,7 @@ class FirehoseSourceHarness(SourceHarness):
         self._available += len(bodies) if status != 200 else 0
 
     async def acknowledged(self, count: int) -> list[bytes]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self._acknowledged) < count:
                 await asyncio.sleep(0.005)
         return self._acknowledged
@@ -49,6 +49,6 @@ class FirehoseSourceHarness(SourceHarness):
         return self._acknowledged
 
     async def available(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self._available < count:
                 await asyncio.sleep(0.005)

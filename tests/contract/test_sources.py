@@ -59,14 +59,14 @@ class World:
 
     async def delivered(self, count: int) -> list[bytes]:
         """What the sink took, once it is so much."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.good.taken) < count:
                 await asyncio.sleep(0.005)
         return [_plain(event) for event in self.good.taken]
 
     async def letters(self, count: int) -> list[dict[str, object]]:
         """The dead letters, once there are so many."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.dead.taken) < count:
                 await asyncio.sleep(0.005)
         assert {event.attributes["type"] for event in self.dead.taken} <= {DEAD_LETTER}

@@ -8,7 +8,7 @@ from ssl import SSLContext, SSLObject
 from typing import Any, Self
 
 JSON = "application/json"
-SECONDS = 15.0
+SECONDS = 30.0
 """Longest wait for anything; only a hanging service reaches it."""
 TRUST: dict[str, SSLContext] = {}
 """`any`: what every service's clients need, when all tests run over TLS."""

@@ -25,14 +25,14 @@ GOOD = b'{"number":1}'
 CONFIGURATION = """
 server:
   memory: 40MiB
-  request_timeout: 3s
+  request_timeout: 10s
   drain_timeout: 1s
   auth:
     keys_file: {folder}/keys.yaml
     pepper_file: {folder}/pepper
     jwt: {{issuer: "{issuer}", audience: penstock, leeway: 0s, routes: [orders]}}
 sinks:
-  main: {{type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}}
+  main: {{type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}}
 routes:
   orders: {{to: [main]}}
   returns: {{to: [main], auth: keys}}

@@ -10,9 +10,9 @@ from tests.http.running import Service
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
-server: {memory: 40MiB, max_body: 256KiB, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, max_body: 256KiB, request_timeout: 10s, drain_timeout: 1s}
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
+  main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}
 routes:
   orders: {to: [main]}
 """

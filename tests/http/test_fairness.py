@@ -104,7 +104,7 @@ async def test_a_producer_with_fifty_connections_leaves_room_in_a_lane_for_a_mod
     modest = [await keyed.connect() for _ in range(5)]
     answers = await send_all(connections, "greedy")
     await keyed.until(lambda found: found.total("penstock_share_refusals_total", resource="lane", sink="main") > 0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while sum(each.done() for each in answers) < GREEDY // 2:
             await asyncio.sleep(0)
     others = await send_all(modest, "modest")

@@ -17,10 +17,10 @@ from tests.http.running import Service
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
-server: {memory: 144MiB, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 144MiB, request_timeout: 10s, drain_timeout: 1s}
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms, memory: 24MiB}
-  dead: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms, memory: 24MiB}
+  main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s, memory: 24MiB}
+  dead: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s, memory: 24MiB}
 routes:
   orders: {to: [main], key: /number}
   buried: {to: [main], dead_letter: {sink: dead, invalid: true}}

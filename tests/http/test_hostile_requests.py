@@ -14,9 +14,9 @@ from tests.http.running import Service
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
-server: {memory: 40MiB, max_body: 8MiB, body_timeout: 500ms, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, max_body: 8MiB, body_timeout: 500ms, request_timeout: 10s, drain_timeout: 1s}
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms, memory: 10MiB}
+  main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s, memory: 10MiB}
 routes:
   orders: {to: [main], key: "header:x-tenant"}
 """

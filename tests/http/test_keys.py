@@ -26,9 +26,9 @@ def entry(key: str, routes: str = "") -> str:
 FILES = {"keys.yaml": "keys:\n" + entry(SECRET) + entry(LIMITED, "orders"), "pepper": PEPPER}
 
 CONFIGURATION = """
-server: {memory: 40MiB, request_timeout: 3s, drain_timeout: 1s, auth: {keys_file: keys.yaml, pepper_file: pepper}}
+server: {memory: 40MiB, request_timeout: 10s, drain_timeout: 1s, auth: {keys_file: keys.yaml, pepper_file: pepper}}
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
+  main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}
 routes:
   orders: {types: [order], to: [main]}
   returns: {types: [return], to: [main]}

@@ -11,10 +11,10 @@ from tests.http.running import Service, running
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
-server: {memory: 40MiB, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, request_timeout: 10s, drain_timeout: 1s}
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
-  dead: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
+  main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}
+  dead: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}
 routes:
   orders: {to: [main], cors: ["https://shop.example.com"], dead_letter: dead}
   open: {to: [main], cors: ["*"]}
@@ -125,5 +125,5 @@ async def test_a_trusted_proxy_is_believed_about_the_nearest_address_it_does_not
 
 async def test_what_a_proxy_forwards_is_cut_in_the_dead_letter() -> None:
     trusting = CONFIGURATION.replace("server: {", "server: {trusted_proxies: [127.0.0.1], ")
-    async with running(trusting) as service, asyncio.timeout(10):
+    async with running(trusting) as service, asyncio.timeout(30):
         assert len(await producer(service, {"X-Forwarded-For": "x" * 5000})) <= 128

@@ -27,7 +27,7 @@ GOOD = b'{"number":1}'
 async def stopping(service: Service) -> None:
     """Tell the service to stop, and return once it drains."""
     service.stop.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (await status(service))["phase"] != "draining":
             await asyncio.sleep(0.005)
 

@@ -20,10 +20,10 @@ server:
   max_events: 50
   max_requests: 4
   body_timeout: 300ms
-  request_timeout: 3s
+  request_timeout: 10s
   drain_timeout: 1s
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms, memory: 64KiB, largest: 16KiB}
+  main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s, memory: 64KiB, largest: 16KiB}
 routes:
   orders:
     types: [com.example.order.*]

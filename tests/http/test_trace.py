@@ -14,7 +14,7 @@ from tests.http.running import Service
 CONFIGURATION = """
 server: {memory: 40MiB, drain_timeout: 1s}
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
+  main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}
 routes:
   orders: {to: [main], types: ["*"]}
   by_trace: {to: [main], key: "header:traceparent"}

@@ -9,9 +9,9 @@ from tests.http.client import JSON, Connection, connect, head
 from tests.http.running import Service
 
 CONFIGURATION = """
-server: {memory: 40MiB, max_connections: 120, body_timeout: 10s, request_timeout: 3s, drain_timeout: 1s}
+server: {memory: 40MiB, max_connections: 120, body_timeout: 10s, request_timeout: 10s, drain_timeout: 1s}
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 1s, call_timeout: 400ms}
+  main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}
 routes:
   orders: {to: [main], key: "header:x-tenant"}
 """

@@ -34,7 +34,7 @@ async def test_a_key_that_is_published_later_is_found(issuer: Issuer, monkeypatc
         assert (caught.value.status, caught.value.retryable) == (503, True)
         issuer.keys.append(public(OTHER_KEY, "two"))
         at.found._issuers[0].want()
-        await asyncio.wait_for(forgotten.wait(), 10)
+        await asyncio.wait_for(forgotten.wait(), 30)
         assert at.name(token) == "jwt:shop"
 
 
@@ -48,7 +48,7 @@ async def test_a_key_that_is_withdrawn_is_taken_no_more(issuer: Issuer, monkeypa
         assert at.name(token) == "jwt:shop"
         del issuer.keys[0]
         at.found._issuers[0].want()
-        await asyncio.wait_for(forgotten.wait(), 10)
+        await asyncio.wait_for(forgotten.wait(), 30)
         monkeypatch.setattr(jwks, "AGAIN_SECONDS", 1000.0)
         assert at.refused(token) is Why.UNKNOWN_SIGNER
 
@@ -104,7 +104,7 @@ async def test_keys_stay_while_their_issuer_is_away(issuer: Issuer, monkeypatch:
         at = await door(stack, issuer)
         issuer.answer = response(b"", "503 Service Unavailable")
         at.found._issuers[0].want()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not at.meter.auth_refresh_failures["jwt"]:
                 await asyncio.sleep(0.005)
         assert at.name(issuer.token()) == "jwt:shop"
@@ -118,7 +118,7 @@ async def test_whether_a_token_of_a_new_key_is_sound_is_not_known_while_the_issu
         monkeypatch.setattr(jwks, "AGAIN_SECONDS", 0.0)
         issuer.answer = response(b"", "503 Service Unavailable")
         at.found._issuers[0].want()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not at.meter.auth_refresh_failures["jwt"]:
                 await asyncio.sleep(0.005)
         monkeypatch.setattr(jwks, "AGAIN_SECONDS", 1000.0)
@@ -139,7 +139,7 @@ async def test_keys_with_a_name_that_is_none_end_no_asking(
         changed = asyncio.Event()
         at.found.on_change(changed.set)
         at.found._issuers[0].want()
-        await asyncio.wait_for(changed.wait(), 10)
+        await asyncio.wait_for(changed.wait(), 30)
         assert at.name(issuer.token()) == "jwt:shop"
 
 

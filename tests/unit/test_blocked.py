@@ -46,7 +46,7 @@ async def test_a_file_is_written_though_every_thread_of_the_loop_is_busy(tmp_pat
         asyncio.get_running_loop().set_default_executor(pool)
         busy = asyncio.get_running_loop().run_in_executor(None, release.wait, 30)
         try:
-            async with sink(tmp_path) as file, asyncio.timeout(10):
+            async with sink(tmp_path) as file, asyncio.timeout(30):
                 assert await file.write(Batch([event(1)])) == [DELIVERED]
                 await file.probe()
         finally:
@@ -128,7 +128,7 @@ async def test_leaving_a_disk_that_hangs_ends(
     write = asyncio.create_task(file.write(Batch([event(1)])))
     await asyncio.sleep(0)
     write.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await file.__aexit__(None, None, None)
     disk.set()
     assert file._writer is not None

@@ -20,7 +20,7 @@ async def ends() -> AsyncIterator[tuple[Channel, Channel]]:
 
 
 async def heard(end: Channel, decoder: Decoder[Message]) -> Message:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return await end.receive(decoder)
 
 
@@ -63,6 +63,6 @@ async def test_a_side_that_reads_nothing_is_seen(ends: tuple[Channel, Channel]) 
     while not worker.backlogged:
         worker.send(Misconfigured(["x" * 100_000]))
         await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while worker.backlogged:
             await supervisor.receive(MESSAGES)

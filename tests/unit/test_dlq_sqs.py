@@ -136,6 +136,6 @@ async def test_a_queue_that_is_not_there_leaves_no_connection_open(
         with pytest.raises(StoreError, match="does not exist"):
             async with made:
                 pass
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while queue.connected():
                 await asyncio.sleep(0.01)

@@ -32,7 +32,7 @@ def finished(path: Path) -> list[list[bytes]]:
 
 
 async def appears(path: Path, pattern: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not list(path.glob(pattern)):
             await asyncio.sleep(0.005)
 

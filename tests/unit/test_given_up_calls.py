@@ -31,11 +31,11 @@ async def test_the_connection_of_a_call_that_was_given_up_ends(monkeypatch: pyte
         async with Kinesis("orders", Kinesis.Config(type="kinesis", call_timeout="500ms", **settings)) as sink:
             await sink.shards.stop()
             write = asyncio.create_task(sink.write(batch))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not connected(port):
                     await asyncio.sleep(0.01)
             write.cancel()
             await asyncio.gather(write, return_exceptions=True)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while connected(port):
                     await asyncio.sleep(0.05)

@@ -72,7 +72,7 @@ class World:
     async def run(self, until: int) -> None:
         """Hand over what is stored, until so many events are settled."""
         self.feeder.begin(EVENTS)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.books.done.count(EVENTS) < until:
                 await asyncio.sleep(0.005)
         self.feeder.stop()
@@ -113,7 +113,7 @@ async def test_what_is_of_a_sink_that_is_no_more_becomes_dead_letters_in_its_nam
 async def test_damaged_events_are_counted_but_for_what_was_settled_before_and_stay() -> None:
     world = World(age=1.0, sound=False, settled=(2,))
     world.feeder.begin(EVENTS)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.books.flaws:
             await asyncio.sleep(0.005)
     assert world.feeder.unreadable == EVENTS - 1
@@ -124,7 +124,7 @@ async def test_damaged_events_are_counted_but_for_what_was_settled_before_and_st
 async def test_a_row_that_lies_about_its_events_is_damaged() -> None:
     world = World(age=1.0, told=EVENTS + 1)
     world.feeder.begin(EVENTS + 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.books.flaws:
             await asyncio.sleep(0.005)
     assert world.books.flaws == [f"there are {EVENTS} in the row"]
@@ -146,7 +146,7 @@ async def test_a_lane_that_others_keep_more_than_half_full_takes_a_few_stored_ev
     world.lane.put([Entry(each, each, len(each.body), each.charge, terms, "lake") for each in others])
     assert world.lane.held_bytes > world.lane.capacity // share.MOST
     world.feeder.begin(EVENTS)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not world.lane.books.stored_events:
             await asyncio.sleep(0.005)
     await world.run(0)

@@ -203,7 +203,7 @@ async def test_after_a_fatal_error_a_new_producer_delivers_what_the_old_one_did_
     async with sink(cluster) as kafka:
         cluster.fail_requests(PRODUCE, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, times=1)
         assert reasons(await write(kafka, 1)) == [Reason.INTERNAL]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await _probe_fails(kafka):
                 await asyncio.sleep(0.01)
         assert reasons(await write(kafka, 1)) == [None]
@@ -223,7 +223,7 @@ async def test_a_topic_that_is_created_later_is_found(cluster: MockCluster) -> N
     async with sink(cluster, topic="later", properties=fast) as kafka:
         assert reasons(await write(kafka, 1)) == [Reason.NOT_FOUND]
         cluster.create_topic("later", 1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while reasons(await write(kafka, 1)) == [Reason.NOT_FOUND]:
                 await asyncio.sleep(0.01)
         assert reasons(await write(kafka, 1)) == [None]
@@ -253,7 +253,7 @@ async def test_a_broken_state_is_warned_about_once_and_again_after_it_was_mended
         assert "Connection refused" in outcome.detail
         assert warnings() == 1
         cluster.up()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while reasons(await write(kafka, 2)) != [None]:
                 pass
         assert warnings() == 1

@@ -25,7 +25,7 @@ async def opened(stack: AsyncExitStack, port: int = 0, most: int = 8, meter: Met
 
     connections = Connections("server", most, 2**16, 1.0, meter or Meter())
     protocol = partial(BoundedProtocol, connections)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         _, address = await listen(stack, silent, "server", "127.0.0.1", port, protocol, last_answers=1.0)
     return address
 

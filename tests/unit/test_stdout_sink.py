@@ -49,7 +49,7 @@ def test_a_regular_file_is_written_to_under_every_event_loop(run: Any, tmp_path:
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_a_terminal_that_stands_still_stops_only_the_write_and_keeps_its_mode(run: Any) -> None:
     async def main() -> None:
-        async with sink(terminal) as out, asyncio.timeout(5):
+        async with sink(terminal) as out, asyncio.timeout(30):
             call = asyncio.ensure_future(write(out, b'"%s"' % (b"x" * 500_000)))
             await _readable(screen)
             assert not call.done()

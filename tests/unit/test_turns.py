@@ -71,7 +71,7 @@ async def test_there_are_turns_for_others_between_two_pieces_however_many_have_s
     for who in range(at_once):
         pieces.soon(partial(work, who, 3))
     assert done == [(0, 0)], "the first begins at once"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(done) < 3 * at_once:
             await asyncio.sleep(0)
             turn += 1
@@ -118,7 +118,7 @@ async def test_a_piece_that_fails_and_one_that_is_given_up_stop_nobody() -> None
     await asyncio.sleep(0)
     given_up.cancel()
     pieces.soon(lambda: done.append(1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not done:
             await asyncio.sleep(0)
     assert failures == ["defect"]
@@ -140,7 +140,7 @@ async def test_large_bodies_take_turns_in_their_order() -> None:
     await waiting
     assert began == [1]
     turns.leave()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while began != [1, 4]:
             await asyncio.sleep(0)
 

@@ -45,7 +45,7 @@ class Subject:
 
 @asynccontextmanager
 async def watched(subject: Subject) -> AsyncIterator[Watch]:
-    async with asyncio.timeout(10), Watch(subject, TOPOLOGY, ROUTES) as watch:
+    async with asyncio.timeout(30), Watch(subject, TOPOLOGY, ROUTES) as watch:
         yield watch
 
 

@@ -24,7 +24,7 @@ class Told:
 
     async def reaches(self, count: int) -> None:
         """Return once told so often."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.count < count:
                 self.again.clear()
                 await self.again.wait()
