@@ -15,7 +15,7 @@ from deploy.local.child import Child, ChildError, leashed
 LAB = Path(__file__).parents[2] / ".lab"
 REGION = "us-east-1"
 ACCESS_KEY = SECRET_KEY = "test"
-_SERVICES = "kinesis,firehose,sqs,s3,sns,cloudwatch,cloudformation,sts,iam,ecs"
+_SERVICES = "kinesis,firehose,sqs,s3,sns,secretsmanager,cloudwatch,cloudformation,sts,iam,ecs"
 
 
 @contextmanager

@@ -141,6 +141,23 @@ def test_a_worker_that_dies_again_and_again_is_waited_for_longer_each_time(tmp_p
         serving.end_well()  # also while one is being waited for
 
 
+def test_a_quota_is_divided_among_workers_and_together_they_let_in_no_more(tmp_path: Path) -> None:
+    written(tmp_path)
+    with (tmp_path / "penstock.yaml").open("a") as file:
+        file.write("quotas: {routes: {orders: {events_per_second: 0.002, burst: 10000s}}}\n")
+    with Serving("serve", folder=tmp_path, more=TWO) as serving:
+        answers = [serving.post("orders", {"number": each}) for each in range(80)]  # a connection each
+        refused = [answer for status, answer in answers if status == 429]
+        assert {status for status, _ in answers} == {200, 429}
+        assert len(answers) - len(refused) == 20
+        assert {answer["code"] for answer in refused} == {"over_quota"}
+        found = samples(serving.get("/metrics"))
+        assert total(found, "penstock_quota_refusals_total") == len(refused)
+        serving.signal(signal.SIGTERM)
+        serving.end_well()
+    assert {len(numbers) for numbers in taken(tmp_path).values()} == {10}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_both_side_by_side(tmp_path: Path, number: signal.Signals) -> None:
     written(tmp_path, takes="1500ms")
