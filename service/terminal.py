@@ -39,7 +39,7 @@ def trust(ca: Path | None, certificate: Path | None, key: Path | None) -> "SSLCo
     """What these options ask for; None for what is usual. Ends the command if the files cannot be used."""
     if ca is certificate is key is None:
         return None
-    from service.trust import trusting
+    from service.tls.trust import trusting
 
     try:
         return trusting(ca, certificate, key)
@@ -54,7 +54,7 @@ def loaded(file: Path | None, printing: bool = False, keys: bool = True) -> "Con
     from service.config import find, load
 
     def examine(tls: "TlsConfig") -> "Mapping[str, str]":
-        from service.auth import certificate  # a library that a configuration without TLS need not load
+        from service.tls import certificate  # a library that a configuration without TLS need not load
 
         return certificate.examine(tls)
 

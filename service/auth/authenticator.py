@@ -96,7 +96,7 @@ class Authenticator:
     def grant(self, route: str, headers: Mapping[str, str], subject: str | None = None) -> Grant:
         """What the credentials of a request to `route` are good for.
 
-        `headers` have lower-cased names; `subject`: whom the client's verified certificate names (`auth.subject`).
+        `headers` have lower-cased names; `subject`: whom the client's verified certificate names (`tls.subject`).
         Raises Unauthenticated, or Unavailable if that cannot be told now.
         """
         if not self._kinds:

@@ -12,12 +12,12 @@ from time import time
 from typing import Any, Final, Self
 
 from service.auth.keys import LEAST_PEPPER, Keys, read_keys
-from service.auth.watched import POLL_SECONDS, Watched, content
 from service.aws.settings import AwsConfig
 from service.config.auth import Auth
 from service.errors import ConfigError
 from service.telemetry.meter import Meter
 from service.threads import off_loop
+from service.watched import POLL_SECONDS, Watched, content
 
 log = logging.getLogger(__name__)
 

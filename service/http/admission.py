@@ -60,7 +60,7 @@ class Admission:
         """What the head of a request says. Raises IngestError if it is refused for that alone, until `Head.until`.
 
         `headers` have lower-cased names, each of them once; `raw` are the same as they came. `subject`: whom the
-        client's verified certificate names (`auth.subject`).
+        client's verified certificate names (`tls.subject`).
         """
         grant = self.authenticator.grant(route, headers, subject)
         if "upgrade" in headers and "upgrade" in headers.get("connection", "").lower():

@@ -48,7 +48,7 @@ class BoundedProtocol(PipeliningProtocol):
     """
 
     subject: str | None = None
-    """Whom the client's verified certificate names (`auth.subject`); set before the connection is made."""
+    """Whom the client's verified certificate names (`tls.subject`); set before the connection is made."""
 
     def __init__(self, port: Connections, *args: Any, **named: Any) -> None:
         super().__init__(port, *args, **named)

@@ -16,7 +16,7 @@ from service.http.tls import Plaintext, TlsConnection
 from service.telemetry.meter import Meter
 
 if TYPE_CHECKING:
-    from service.auth.renewal import Renewal
+    from service.tls.renewal import Renewal
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ async def secured(
     """
     if tls is None:
         return make
-    from service.auth.renewal import Renewal  # a library that a service without TLS need not load
+    from service.tls.renewal import Renewal  # a library that a service without TLS need not load
 
     renewal = await stack.enter_async_context(Renewal(port, tls, meter))
     handshakes = Handshakes(renewal, connections, meter)
@@ -90,7 +90,7 @@ class Handshakes:
         """Tell the protocol of a connection whom the client's certificate names. False if it names nobody."""
         if self._renewal.tls.clients == "none" or (der := secure.getpeercert(True)) is None:
             return True
-        from service.auth.subject import subject_of
+        from service.tls.subject import subject_of
 
         protocol.subject = subject_of(der, datetime.now(UTC))
         if protocol.subject is None:

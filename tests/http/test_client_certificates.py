@@ -185,7 +185,7 @@ def _twice(port: int, trust: ssl.SSLContext) -> list[tuple[bool, bytes]]:
 async def test_an_authority_that_is_gone_lets_nobody_in_who_had_been_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.auth.renewal.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("service.tls.renewal.POLL_SECONDS", 0.01)
     old, new = Authority("old"), Authority("new")
     async with secured(CLIENTS % "required", clients=old) as over_tls:
         shop = old.client("shop")

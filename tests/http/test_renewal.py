@@ -18,7 +18,7 @@ ORDER = request("/v1/orders", b'{"number":1}')
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.auth.renewal.POLL_SECONDS", 0.01)
+    monkeypatch.setattr("service.tls.renewal.POLL_SECONDS", 0.01)
 
 
 def renewals(metrics: Metrics, result: str) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from service.auth import keyplace, watched
+from service import watched
+from service.auth import keyplace
 from service.auth.authenticator import Authenticator
 from service.auth.keys import entry_of, hashed, new_key, read_keys
 from service.auth.refusal import Refused, Why

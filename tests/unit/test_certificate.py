@@ -7,10 +7,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from service.auth.certificate import examine, open_certificate
 from service.config import Config, load
 from service.config.tls import TlsConfig
 from service.errors import ConfigError, SettingErrors
+from service.tls.certificate import examine, open_certificate
 from tests.certificates import DAY, Authority
 
 AUTHORITY = Authority()

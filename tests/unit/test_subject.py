@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-from service.auth.subject import subject_of
+from service.tls.subject import subject_of
 from tests.certificates import DAY, Authority
 
 NOW = datetime.now(UTC)

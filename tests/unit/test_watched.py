@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.auth import watched
-from service.auth.watched import MOST_LOOKS, Watched, content
+from service import watched
+from service.watched import MOST_LOOKS, Watched, content
 from tests.files import rewrite
 
 

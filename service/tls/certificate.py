@@ -11,10 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import Struct
 
-from service.auth.watched import content
 from service.config.tls import TlsConfig
 from service.errors import SettingErrors
-from service.trust import no_password
+from service.tls.trust import no_password
+from service.watched import content
 
 _ALPN: Final = ["http/1.1"]
 _MODES: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}

@@ -4,12 +4,12 @@ import logging
 from datetime import UTC, datetime
 from typing import Self
 
-from service.auth.certificate import Certificate, open_certificate
-from service.auth.watched import POLL_SECONDS, Watched
 from service.config.tls import TlsConfig
 from service.errors import ConfigError, SettingErrors
 from service.telemetry.meter import Meter
 from service.threads import off_loop
+from service.tls.certificate import Certificate, open_certificate
+from service.watched import POLL_SECONDS, Watched
 
 log = logging.getLogger(__name__)
 
