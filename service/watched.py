@@ -1,7 +1,6 @@
 """Files that are looked at every so often: whoever needs what is in them hears when that has changed."""
 
 import asyncio
-import contextlib
 import errno
 import hashlib
 import os
@@ -9,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from service.tasks import ended
 from service.threads import off_loop
 
 POLL_SECONDS: Final = 1.0
@@ -44,9 +44,7 @@ class Watched:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):  # it was cancelled here
-                await self._task
+            await ended(self._task)
 
     async def _watch(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from service.admin.watch import Watch
+from service.tasks import ended
 
 PAGE: Final = "/console"
 STATIC: Final = "/console/static/"
@@ -120,9 +120,7 @@ class EventStream(Response):
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (sending, leaving):
-                task.cancel()
-                with suppress(asyncio.CancelledError):  # it was cancelled here
-                    await task
+                await ended(task)
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

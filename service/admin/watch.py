@@ -17,6 +17,7 @@ from service.admin.moment import Moment, moment
 from service.admin.subject import Subject
 from service.admin.topology import Topology
 from service.config.settings import RouteConfig
+from service.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +60,7 @@ class Watch:
     ) -> None:
         self.end()
         if self._watching is not None:
-            self._watching.cancel()
-            with suppress(asyncio.CancelledError):  # it was cancelled here
-                await self._watching
+            await ended(self._watching)
 
     def end(self) -> None:
         """All streams end, and no more begin."""

@@ -17,6 +17,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from service.config.auth import Issuer, safe_url
+from service.tasks import ended
 from service.telemetry.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -65,9 +66,7 @@ class Jwks:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):  # it was cancelled here
-                await self._task
+            await ended(self._task)
 
     async def fetched(self) -> None:
         """Return after the first fetch, whether or not it brought any."""

@@ -1,7 +1,6 @@
 """Where the API keys are: a file, a variable or a secret, read again while the service runs."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import random
@@ -15,6 +14,7 @@ from service.auth.keys import LEAST_PEPPER, Keys, read_keys
 from service.aws.settings import AwsConfig
 from service.config.auth import Auth
 from service.errors import ConfigError
+from service.tasks import ended
 from service.telemetry.meter import Meter
 from service.threads import off_loop
 from service.watched import POLL_SECONDS, Watched, content
@@ -73,7 +73,7 @@ class KeyPlace:
                 await stack.enter_async_context(self._watched)
             if self._auth.keys_secret is not None:
                 asking = asyncio.create_task(self._ask(), name="secret of API keys")
-                stack.push_async_callback(_ended, asking)
+                stack.push_async_callback(ended, asking)
             else:
                 self._first.set()
             self._stack = stack.pop_all()
@@ -219,9 +219,3 @@ def _read(path: Path, setting: str) -> str:
 
 def _words(error: Exception) -> str:
     return "; ".join(error.mistakes) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):  # it was cancelled here
-        await task
