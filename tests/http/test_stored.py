@@ -68,6 +68,8 @@ async def test_a_disk_that_fails_is_503_and_readiness_says_why(
     async with running(CONFIGURATION.format(path=tmp_path)) as service:
         assert (await service.post("/v1/orders", event(1))).status == 202
         assert await ready(service) == (200, {"status": "ready"})
+        # it is stored, and that it was delivered: the next commit is that of the next event
+        await service.until(lambda metrics: metrics.total("penstock_journal_commit_seconds_count") == 2)
         if code == "read-only":
             disk.read_only = True
         elif code == IOERR_FSYNC:
