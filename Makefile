@@ -8,6 +8,9 @@ KAFKA ?= mock
 FUZZ_SECONDS ?= 60
 PROCESSES ?= 4
 
+# The tests start hundreds of processes: none is to compile the service anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup run test test-tls fuzz-api fuzz check bench bench-crash growth rolling image-check audit sbom clean lock generated
 
 setup: .venv/.complete
