@@ -7,6 +7,7 @@ ADMIN_PORT ?= 9464
 KAFKA ?= mock
 FUZZ_SECONDS ?= 60
 PROCESSES ?= 4
+RERUNS ?= 0
 
 # The tests start hundreds of processes: none is to compile the service anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -37,9 +38,10 @@ setup: .venv/.complete
 run: setup .lab/emulator/.complete
 	@$(BIN)/python -m examples.quickstart --replay=$(REPLAY) --port=$(PORT) --admin-port=$(ADMIN_PORT) --kafka=$(KAFKA)
 
-# PROCESSES side by side, a file of tests at a time each: most wait for others; the quick ones come last. Apache Kafka and the emulator run once for each.
+# PROCESSES side by side, a file of tests at a time each: most wait for others; the quick ones come last. RERUNS: how often
+# a test that fails may be tried again (docs/decisions/044-once-more.md).
 test: setup .lab/emulator/.complete .lab/tools/.complete
-	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder --reruns $(RERUNS)
 
 # The tests of the HTTP surface, over TLS: what holds of plain connections holds there too.
 test-tls: setup

@@ -28,3 +28,10 @@ class _KafkaTogether(LoadFileScheduling):  # type: ignore[misc]  # xdist has no 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
     """Instead of `--dist loadfile`."""
     return _KafkaTogether(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A test that was run again, in CI, passed or not: why it was is told either way."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"{report.nodeid} was run again")
+        terminalreporter.write_line(report.longreprtext)
