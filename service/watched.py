@@ -12,7 +12,7 @@ from service.tasks import ended
 from service.threads import off_loop
 
 POLL_SECONDS: Final = 1.0
-"""A change is taken up within two of these: it is seen, and then nothing has moved any more."""
+"""What was written last is taken up within two of these: it is seen, and then nothing has moved any more."""
 MOST_LOOKS: Final = 10
 """At files that somebody writes to without an end, before they are read all the same."""
 MOST_BYTES: Final = 16 * 2**20
@@ -49,7 +49,7 @@ class Watched:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._every_seconds)
-            if not await off_loop(self._touched):
+            if not await off_loop(self._touched) and None not in self._content:
                 continue
             # Somebody may be at it: a file is written in parts, a certificate and its key one after the other. Half of
             # a list of keys may be a list of keys.
@@ -66,7 +66,10 @@ class Watched:
         return self._look != before
 
     def _differs(self) -> bool:
-        """Whether the content is another one than it was the last time. Blocks."""
+        """Whether the content is another one than it was the last time. Blocks.
+
+        What could not be read is tried again without a change: it may have been for want of a descriptor.
+        """
         before, self._content = self._content, _content(self._paths)
         return self._content != before
 

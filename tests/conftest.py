@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
+from tests.integration.real_kafka import REAL
+
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
@@ -20,7 +22,7 @@ class _KafkaTogether(LoadFileScheduling):  # type: ignore[misc]  # xdist has no 
     _sharing = frozenset(
         f"tests/integration/{path.name}"
         for path in Path(__file__).with_name("integration").glob("test_*.py")
-        if any(name in path.read_text() for name in ("real_kafka: ", "secured_kafka: ", '"real_kafka"'))
+        if REAL and any(name in path.read_text() for name in ("real_kafka:", "secured_kafka", '"real_kafka"'))
     )
 
 

@@ -62,7 +62,8 @@ class KeyPlace:
         """None before a secret was read."""
         paths = [path for path in (auth.keys_file, auth.pepper_file) if path is not None]
         self._watched = Watched(paths, self._read_again, POLL_SECONDS) if paths else None
-        peppers_of(auth)
+        self._peppers = peppers_of(auth)
+        """As they were when the files last changed: a secret is read at any time, also while somebody writes them."""
         self._renewing = asyncio.Lock()
         if auth.keys_secret is None:
             self._use(self._parsed(self._text_of_place()))
@@ -99,7 +100,7 @@ class KeyPlace:
     def _parsed(self, text: str) -> tuple[Keys, _Version] | None:
         """The keys in `text`; None if they are those that there are. Blocks, for a long list some seconds. Raises
         ConfigError."""
-        version = text, peppers_of(self._auth)
+        version = text, self._peppers
         if version == self._read:
             return None
         if len(text) > MOST_CHARACTERS:
@@ -124,6 +125,7 @@ class KeyPlace:
         """A file has changed."""
         try:
             async with self._renewing:
+                self._peppers = await off_loop(peppers_of, self._auth)
                 if self._auth.keys_secret is None:
                     await self._renew(await off_loop(self._text_of_place))
                 elif self._read is not None:

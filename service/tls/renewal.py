@@ -54,7 +54,7 @@ class Renewal:
                 extra={"port": self.port, "detail": "; ".join(error.mistakes.values()), **_fields(self.now)},
             )
         except Exception:
-            # whatever it is, the old certificate serves on, and the files are looked at again
+            # whatever it is, the old certificate serves on, and the files are read again when they change
             self._meter.tls_renewals[self.port, "failed"] += 1
             log.exception("the certificate could not be read again", extra={"port": self.port})
         else:

@@ -15,7 +15,7 @@ from tests.integration.real_kafka import REAL, WHY_NOT
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of the AWS emulator (Kinesis, Firehose, SQS, S3). Shared: name resources after your test."""
+    """The endpoint of the AWS emulator. Shared: name resources after your test."""
     log = tmp_path_factory.mktemp("emulator") / "emulator.log"
     with running_emulator(log, isolated(os.environ)) as (_, endpoint):
         yield endpoint

@@ -1,9 +1,8 @@
 """API keys in AWS Secrets Manager: made by one command, read by the service, rotated while it serves."""
 
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from aiobotocore.session import get_session
 from deploy.local.emulator import ACCESS_KEY, REGION, SECRET_KEY, isolated
 from tests.integration.command import Serving, penstock
 from tests.integration.consuming import unique
+from tests.integration.workers import until
 
 PEPPER = {"PEPPER": "0123456789abcdef0123456789abcdef"}
 
@@ -27,13 +27,6 @@ async def _secrets(emulator: str) -> AsyncIterator[Any]:
     )
     async with client as open_client:
         yield open_client
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = monotonic() + 30
-    while not holds():
-        assert monotonic() < deadline
-        sleep(0.1)
 
 
 async def test_keys_in_a_secret_are_read_and_rotated_while_the_service_serves(

@@ -1,5 +1,6 @@
 """API keys in AWS Secrets Manager: read again and again, and waited for while it is away."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,21 @@ def known_or_awaited(found: Authenticator) -> bool:
         return known(found, "shop.one")
     except KeysAwaited:
         return False
+
+
+async def test_peppers_that_are_being_written_are_not_taken_when_the_secret_is_read(
+    secrets: Secrets, tmp_path: Path
+) -> None:
+    pepper = tmp_path / "pepper"
+    pepper.write_text(f"{PEPPER}\n")
+    secrets.answers = [listed(line("shop.one"))]
+    auth = Auth(keys_secret="keys", pepper_file=pepper).model_copy(update={"keys_refresh": 0.01})
+    async with Authenticator(auth, ROUTES) as found:
+        await until(lambda: known_or_awaited(found))
+        pepper.write_text("half of another pepper, and long enough")
+        asked = len(secrets.asked)
+        await until(lambda: len(secrets.asked) >= asked + 3)
+        assert known(found, "shop.one")
 
 
 async def test_without_its_secret_a_service_starts_and_says_503(secrets: Secrets) -> None:

@@ -106,6 +106,20 @@ def test_a_seat_is_stuck_when_its_worker_has_been_silent_too_long(monkeypatch: p
     assert seat.stuck
 
 
+async def test_all_are_asked_for_what_they_have_and_waited_for_as_the_documents_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_of_them, first, second = crew(config(tmp_path))
+    waited: list[tuple[int, float]] = []
+
+    async def refresh(seat: Seat, seconds: float) -> None:
+        waited.append((seat.number, seconds))
+
+    monkeypatch.setattr(Seat, "refresh", refresh)
+    await all_of_them.snapshot()
+    assert waited == [(first.number, 0.5), (second.number, 0.5)]
+
+
 @pytest.mark.parametrize(
     ("sink", "fate"), [("a", "expired"), ("f", "expired"), ("best", "dropped"), ("dead", "dropped")]
 )

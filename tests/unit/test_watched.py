@@ -1,6 +1,7 @@
 """Files that are looked at: a change of what is in them is told, and nothing else."""
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 
@@ -61,22 +62,34 @@ async def test_a_link_that_points_elsewhere_is_a_change(tmp_path: Path) -> None:
         await told.reaches(1)
 
 
-async def test_a_file_that_is_touched_or_written_the_same_is_no_change(tmp_path: Path) -> None:
+async def test_a_file_that_is_touched_or_written_the_same_is_no_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, mark = tmp_path / "key", tmp_path / "mark"
     path.write_text("1")
     marked: list[bool] = []
     told = Told()
+    compared = asyncio.Event()
 
     async def changed() -> None:
         marked.append(mark.exists())
         await told.changed()
 
-    async with Watched([path, mark], changed, 0.001) as watched:
+    watched = Watched([path, mark], changed, 0.001)
+    differs = watched._differs
+    loop = asyncio.get_running_loop()
+
+    def comparing() -> bool:
+        found = differs()
+        loop.call_soon_threadsafe(compared.set)
+        return found
+
+    monkeypatch.setattr(watched, "_differs", comparing)
+    async with watched:
         path.touch()
         rewrite(path, "1")
-        while watched._look[0] is None or watched._look[0][3] != path.stat().st_mtime_ns:
-            await asyncio.sleep(0.001)  # it has been looked at
-        await asyncio.sleep(0.001)
+        async with asyncio.timeout(30):
+            await compared.wait()
         mark.write_text("")
         await told.reaches(1)
     assert marked == [True]
@@ -85,7 +98,7 @@ async def test_a_file_that_is_touched_or_written_the_same_is_no_change(tmp_path:
 async def test_what_is_being_written_is_read_when_it_has_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_text("1")
-    looks: list[bool] = []
+    looks = 0
     seen: list[tuple[bool, str]] = []
 
     async def changed() -> None:
@@ -98,11 +111,12 @@ async def test_what_is_being_written_is_read_when_it_has_been(tmp_path: Path, mo
 
     def writing() -> bool:
         """Looks, and writes some more."""
+        nonlocal looks
         found = touched()
-        looks.append(found)
-        if len(looks) <= 3:
-            rewrite(one, "parts"[: 1 + len(looks)])
-        if len(looks) == 4:
+        looks += 1
+        if looks <= 3:
+            rewrite(one, "parts"[: 1 + looks])
+        if looks == 4:
             rewrite(other, "its pair")
         return found
 
@@ -111,6 +125,27 @@ async def test_what_is_being_written_is_read_when_it_has_been(tmp_path: Path, mo
         rewrite(one, "p")
         await told.reaches(1)
     assert seen == [(True, "part")]
+
+
+async def test_what_could_not_be_read_is_tried_again_without_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "key"
+    path.write_text("1")
+    told = Told()
+    failing = [OSError(errno.EMFILE, "too many open files")] * 3
+
+    def reading(at: Path) -> bytes:
+        if failing:
+            raise failing.pop()
+        return at.read_bytes()
+
+    watched = Watched([path], told.changed, 0.001)
+    monkeypatch.setattr("service.watched.content", reading)
+    async with watched:
+        rewrite(path, "2")
+        await told.reaches(2)
+    assert not failing
 
 
 async def test_who_writes_without_an_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
