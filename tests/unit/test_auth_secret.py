@@ -91,7 +91,7 @@ async def test_peppers_that_are_being_written_are_not_taken_when_the_secret_is_r
     auth = Auth(keys_secret="keys", pepper_file=pepper).model_copy(update={"keys_refresh": 0.01})
     async with Authenticator(auth, ROUTES) as found:
         await until(lambda: known_or_awaited(found))
-        pepper.write_text("half of another pepper, and long enough")
+        pepper.write_text("half-of-another-pepper-and-long-enough")
         asked = len(secrets.asked)
         await until(lambda: len(secrets.asked) >= asked + 3)
         assert known(found, "shop.one")

@@ -69,27 +69,33 @@ async def test_a_file_that_is_touched_or_written_the_same_is_no_change(
     path.write_text("1")
     marked: list[bool] = []
     told = Told()
-    compared = asyncio.Event()
+    over = asyncio.Event()
 
     async def changed() -> None:
         marked.append(mark.exists())
         await told.changed()
 
     watched = Watched([path, mark], changed, 0.001)
-    differs = watched._differs
+    touched, differs, compared = watched._touched, watched._differs, 0
     loop = asyncio.get_running_loop()
 
-    def comparing() -> bool:
-        found = differs()
-        loop.call_soon_threadsafe(compared.set)
-        return found
+    def looking() -> bool:
+        if compared:
+            loop.call_soon_threadsafe(over.set)
+        return touched()
 
+    def comparing() -> bool:
+        nonlocal compared
+        compared += 1
+        return differs()
+
+    monkeypatch.setattr(watched, "_touched", looking)
     monkeypatch.setattr(watched, "_differs", comparing)
     async with watched:
         path.touch()
         rewrite(path, "1")
         async with asyncio.timeout(30):
-            await compared.wait()
+            await over.wait()  # and it looks again
         mark.write_text("")
         await told.reaches(1)
     assert marked == [True]
