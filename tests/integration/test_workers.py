@@ -97,7 +97,7 @@ async def test_killed_under_load_a_worker_is_replaced_and_nothing_acknowledged_i
 
 
 def test_what_a_worker_held_when_it_was_killed_is_counted_and_no_answer_says_it_is_safe(tmp_path: Path) -> None:
-    written(tmp_path, takes="8s")
+    written(tmp_path, takes="5s")
     with Serving("serve", folder=tmp_path, more=TWO) as serving, ThreadPoolExecutor(PRODUCERS) as pool:
         victim = pids(serving)[0]
         answers = [pool.submit(serving.post, "orders", {"number": each}) for each in range(PRODUCERS)]
@@ -160,7 +160,7 @@ def test_a_quota_is_divided_among_workers_and_together_they_let_in_no_more(tmp_p
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_both_side_by_side(tmp_path: Path, number: signal.Signals) -> None:
-    written(tmp_path, takes="8s")
+    written(tmp_path, takes="5s")
     with Serving("serve", folder=tmp_path, more=TWO) as serving, ThreadPoolExecutor(PRODUCERS) as pool:
         answers = [pool.submit(serving.post, "orders", {"number": each}) for each in range(PRODUCERS)]
         until(lambda: status(serving)["lanes"]["lake"]["held_events"] == PRODUCERS)
@@ -187,7 +187,7 @@ def test_a_second_signal_ends_all_at_once(tmp_path: Path) -> None:
 
 
 def test_workers_do_not_outlive_a_supervisor_that_is_killed_and_drain_what_they_hold(tmp_path: Path) -> None:
-    written(tmp_path, takes="1500ms")
+    written(tmp_path, takes="5s")
     with Serving("serve", folder=tmp_path, more=TWO) as serving, ThreadPoolExecutor(PRODUCERS) as pool:
         workers = pids(serving)
         answers = [pool.submit(serving.post, "orders", {"number": each}) for each in range(PRODUCERS)]
