@@ -17,7 +17,7 @@ CLIENTS = ", client_ca: clients.pem, clients: %s"
 def configuration(tls: str = "", server: str = "") -> str:
     """A service with one route, `orders`; `tls` and `server` are more settings of theirs, with a comma before."""
     return f"""
-server: {{memory: 40MiB, body_timeout: 1s, drain_timeout: 1s, {TLS % tls}{server}}}
+server: {{memory: 40MiB, body_timeout: 1s, drain_timeout: 10s, {TLS % tls}{server}}}
 sinks:
   main: {{type: "tests.http.scripted:Scripted", patience: 3s, call_timeout: 1500ms}}
 routes:

@@ -38,8 +38,11 @@ async def sipping(service: Service) -> Connection:
     return Connection(*await asyncio.open_connection(sock=stream, limit=4096, ssl=service.trust, server_hostname=name))
 
 
-async def test_an_answer_is_charged_until_it_is_read(service: Service) -> None:
-    async with await sipping(service) as connection:
+async def test_an_answer_is_charged_until_it_is_read() -> None:
+    async with (
+        running(CONFIGURATION.replace("body_timeout: 1s", "body_timeout: 30s")) as service,
+        await sipping(service) as connection,
+    ):
         await connection.send(request("/v1/orders", MANY))
         metrics = await service.until(lambda metrics: metrics.total("penstock_http_body_bytes") > 0)
         assert metrics.total("penstock_http_requests_open") == 1

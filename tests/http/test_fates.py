@@ -17,10 +17,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONFIGURATION = """
 server: {memory: 40MiB, request_timeout: 3s, drain_timeout: 1s}
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 900ms, call_timeout: 400ms, memory: 64KiB}
-  mirror: {type: "tests.http.scripted:Scripted", patience: 900ms, call_timeout: 400ms}
-  lake: {type: "tests.http.scripted:Scripted", patience: 900ms, call_timeout: 400ms, memory: 64KiB, largest: 1KiB}
-  dead: {type: "tests.http.scripted:Scripted", patience: 900ms, call_timeout: 400ms, memory: 256KiB}
+  main: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 1s, memory: 64KiB}
+  mirror: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 1s}
+  lake: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 1s, memory: 64KiB, largest: 1KiB}
+  dead: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 1s, memory: 256KiB}
 routes:
   orders: {schema: {type: jsonschema, file: order.json}, to: [main]}
   buried: {schema: {type: jsonschema, file: order.json}, to: [main], dead_letter: {sink: dead, invalid: true}}

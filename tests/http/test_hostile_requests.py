@@ -14,7 +14,7 @@ from tests.http.running import Service
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIGURATION = """
-server: {memory: 40MiB, max_body: 8MiB, body_timeout: 500ms, request_timeout: 10s, drain_timeout: 1s}
+server: {memory: 40MiB, max_body: 8MiB, body_timeout: 3s, request_timeout: 10s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s, memory: 10MiB}
 routes:

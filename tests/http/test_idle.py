@@ -9,12 +9,12 @@ CONFIGURATION = """
 server:
   memory: 40MiB
   body_timeout: 1s
-  request_timeout: 1200ms
-  load_balancer_idle: 1400ms
-  keep_alive: 1450ms
+  request_timeout: 3s
+  load_balancer_idle: 3200ms
+  keep_alive: 3250ms
   drain_timeout: 1s
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 200ms, call_timeout: 100ms}
+  main: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 500ms}
 routes:
   orders: {to: [main]}
 """
@@ -52,9 +52,9 @@ async def test_idle_connections_are_closed() -> None:
         assert (await behind.answer()).status == 200
         await behind.send(b"\r\n")
         every = (silent, stuttering, used, early, blank, other, behind)
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(20):
             idle = await asyncio.gather(*map(idle_seconds, every))
-        assert min(idle) >= 1.2
+        assert min(idle) >= 3
         for each in every:
             await each.close()
 

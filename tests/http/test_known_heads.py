@@ -11,7 +11,7 @@ from tests.http.client import JSON, head, request
 from tests.http.running import Service
 
 CONFIGURATION = """
-server: {memory: 40MiB, max_body: 1KiB, max_requests: 2, body_timeout: 500ms, request_timeout: 10s, drain_timeout: 1s}
+server: {memory: 40MiB, max_body: 1KiB, max_requests: 2, body_timeout: 3s, request_timeout: 10s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 6s, call_timeout: 3s}
 routes:

@@ -15,12 +15,12 @@ CONFIGURATION = """
 server:
   memory: 40MiB
   body_timeout: 1s
-  request_timeout: 1200ms
-  load_balancer_idle: 1400ms
-  keep_alive: 1450ms
+  request_timeout: 3s
+  load_balancer_idle: 3200ms
+  keep_alive: 3250ms
   drain_timeout: 1s
 sinks:
-  main: {type: "tests.http.scripted:Scripted", patience: 200ms, call_timeout: 100ms}
+  main: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 500ms}
 routes:
   orders: {to: [main]}
 """

@@ -28,7 +28,6 @@ routes:
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingDisk]:
     """Under the journal."""
     monkeypatch.setattr(writer, "AGAIN_SECONDS", 0.02)
-    monkeypatch.setattr(journal, "STALLED_SECONDS", 0.1)
     (tmp_path / "worker-0").mkdir()
     found = FailingDisk()
     with watched(tmp_path / "worker-0", found):
@@ -97,8 +96,9 @@ async def test_a_disk_that_fails_is_503_and_readiness_says_why(
 
 
 async def test_a_disk_that_hangs_is_503_and_what_waited_is_stored_once_it_goes_on(
-    tmp_path: Path, disk: FailingDisk
+    tmp_path: Path, disk: FailingDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(journal, "STALLED_SECONDS", 0.1)
     released = threading.Event()
 
     def wait(name: str) -> int:

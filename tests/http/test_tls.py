@@ -165,7 +165,7 @@ async def test_a_thousand_handshakes_that_are_abandoned_leave_nothing() -> None:
 
 
 async def test_a_handshake_that_does_not_end_is_ended() -> None:
-    async with secured(", handshake_timeout: 100ms") as over_tls:
+    async with secured(", handshake_timeout: 1s") as over_tls:
         async with await connect(over_tls.service.url.replace("https", "http")) as connection:
             await connection.send(b"\x16")
             assert await connection.ended()

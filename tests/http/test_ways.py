@@ -14,7 +14,7 @@ from tests.http.scripted import Scripted
 from tests.http.test_bounds import sipping
 
 CONFIGURATION = """
-server: {memory: 40MiB, max_body: 20MiB, body_timeout: 1s, request_timeout: 15s, drain_timeout: 1s}
+server: {memory: 40MiB, max_body: 20MiB, body_timeout: 3s, request_timeout: 15s, drain_timeout: 1s}
 sinks:
   main: {type: "tests.http.scripted:Scripted", patience: 10s, call_timeout: 5s}  # a look through the heap is slow
   dead: {type: "tests.http.scripted:Scripted", patience: 2s, call_timeout: 400ms}
@@ -122,7 +122,7 @@ async def test_a_long_answer_that_was_read_late_leaves_the_next_its_time(service
         await connection.send(request("/v1/orders", GOOD))
         assert (await connection.answer()).status == 422
         await sink.called()
-        await asyncio.sleep(1.2)  # longer than an answer that is not read may take
+        await asyncio.sleep(3.2)  # longer than an answer that is not read may take
         sink.deliver()
         assert (await connection.answer()).status in (200, 503)
 

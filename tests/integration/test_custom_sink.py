@@ -26,8 +26,8 @@ def configured(folder: Path, hook: FakeWebhook) -> Serving:
           hook:
             type: "examples.custom_sink.webhook:Webhook"
             url: "{hook.address}/hook"
-            patience: 1s
-            call_timeout: 400ms
+            patience: 6s
+            call_timeout: 3s
         routes:
           orders: {{to: [hook]}}
         """

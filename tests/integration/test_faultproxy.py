@@ -86,7 +86,7 @@ async def test_each_call_that_took_something_is_kept_with_its_moments(caller: Ca
     await caller.put(5, 4, 3)
     await caller.put(6)
     with pytest.raises(TimeoutError):
-        await caller.put(7, timeout=0.2)
+        await caller.put(7, timeout=2)
     async with aiohttp.ClientSession() as session, session.get(f"{caller.proxy.url}/_takes/orders") as answer:
         [first, second] = await answer.json()
     assert [first[0], second[0]] == [[5, 3], [7]]
@@ -122,7 +122,7 @@ async def test_faults_of_a_call_come_in_the_order_of_the_script(caller: Caller) 
         await caller.call("K.PutRecords", params)
     assert len(orjson.loads((await caller.call("K.PutRecords", params))[1])["Records"]) == 1
     with pytest.raises(TimeoutError):
-        await caller.put(1, 2, timeout=0.2)
+        await caller.put(1, 2, timeout=2)
     assert orders.ledger.times_taken(1) == 5, "these take all"
     assert failed(await caller.put(3)) == [], "the script is over"
 
@@ -175,11 +175,12 @@ def test_events_are_found_in_whatever_holds_them() -> None:
 
 async def test_a_queue_of_calls_forms_before_few_servers(caller: Caller) -> None:
     orders = caller.proxy.target("orders")
-    orders.follow(Behaviour(servers=2, delay=0.05))
+    orders.follow(Behaviour(servers=2, delay=0.5))
+    began = time.monotonic()
     await asyncio.gather(*(caller.put(event) for event in range(6)))
     counts = orders.counts()
     assert counts.most_in_flight == 6
-    assert counts.occupied_seconds == pytest.approx(6 * 0.05, rel=0.5)
+    assert 0.95 * 6 * 0.5 <= counts.occupied_seconds <= 2 * (time.monotonic() - began)
 
 
 async def test_sqs_and_firehose_tell_failures_in_their_own_way(caller: Caller) -> None:

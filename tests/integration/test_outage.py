@@ -12,8 +12,8 @@ from tests.integration.gateway import batches, gateway, post
 SINKS = ("stream", "lake", "queue")
 """Those that live in the emulator; `topic` is Kafka."""
 SHORT = {
-    **{f"PENSTOCK__SINKS__{sink.upper()}__PATIENCE": "2s" for sink in SINKS},
-    **{f"PENSTOCK__SINKS__{sink.upper()}__CALL_TIMEOUT": "900ms" for sink in SINKS},
+    **{f"PENSTOCK__SINKS__{sink.upper()}__PATIENCE": "6s" for sink in SINKS},
+    **{f"PENSTOCK__SINKS__{sink.upper()}__CALL_TIMEOUT": "3s" for sink in SINKS},
 }
 
 
