@@ -33,6 +33,8 @@ class Effort:
         self._bases: dict[int, str] = {}
         self.collects = False
         """Whether alternatives are in it: what is said of one that fails says why each of them does."""
+        self.matches = False
+        """Whether patterns are in it."""
         self._index(schema, "")
         self._levels: list[float] = [1.0]
         self._settled = True
@@ -80,6 +82,7 @@ class Effort:
                 self._named[f"{urldefrag(base).url}#{name}"] = value
         self._bases[id(value)] = urldefrag(base).url
         self.collects = self.collects or "anyOf" in value or "oneOf" in value
+        self.matches = self.matches or "pattern" in value or "patternProperties" in value
         for key, each in value.items():
             if key not in _DATA:
                 self._index(each, base)

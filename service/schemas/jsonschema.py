@@ -33,6 +33,9 @@ _MOST_TRIED = 20_000
 first, 10 to 20 us each (2-core Xeon), and none may hold up the event loop. Within alternatives it always does so."""
 _MOST_PASSED = 2_000_000
 """Most that are passed on the way to the first violation, without alternatives: 0.3 us each."""
+_MOST_MATCHED = 4096
+"""Most characters in data that are matched for the sake of all violations: then each pattern is tried, also on text
+that is longer than its `maxLength` (on 4,096 characters a large one takes a second). Else that is found before it."""
 _MOST_AT_ONE_VALUE = 100_000
 """Most that a schema may have tried at one value: it is no mistake of an event, and so one at start."""
 _UNSEARCHED: Final = Violation(
@@ -85,16 +88,19 @@ class JsonSchema:
     def violations(self, data: Any) -> list[Violation]:
         """At most MAX_VIOLATIONS ways in which decoded JSON `data` breaks the schema; empty if it is valid.
 
-        Of large data only the first violation is listed; where finding that could take long, it is only said that the
-        data breaks the schema.
+        Of large data, or long text under patterns, only the first violation is listed; where finding that could take
+        long, it is only said that the data breaks the schema.
         """
         if self._validator.is_valid(data):
             return []
-        values, depth = _extent(data, _MOST_PASSED)
+        values, depth, characters = _extent(data, _MOST_PASSED)
         tried = values * self._effort.on_a_way(depth)
-        if tried <= _MOST_TRIED and values <= _MOST_LISTED:
+        matched = characters if self._effort.matches else 0
+        if tried <= _MOST_TRIED and values <= _MOST_LISTED and matched <= _MOST_MATCHED:
             return [_violation(error) for error in islice(self._validator.iter_errors(data), MAX_VIOLATIONS)]
-        if tried <= (_MOST_TRIED if self._effort.collects else _MOST_PASSED):
+        # of what fails under alternatives the library finds all
+        within = tried <= _MOST_TRIED and matched <= _MOST_MATCHED if self._effort.collects else tried <= _MOST_PASSED
+        if within:
             try:
                 self._validator.validate(data)
             except jsonschema_rs.ValidationError as first:
@@ -158,9 +164,10 @@ def _why_unusable(error: jsonschema_rs.ValidationError) -> str:
     return f"{place}: {message}"
 
 
-def _extent(data: Any, most: int) -> tuple[int, int]:
-    """How many values `data` holds, and how many steps lead to the deepest; not much beyond `most` of them."""
-    level, count, depth = [data], 0, -1
+def _extent(data: Any, most: int) -> tuple[int, int, int]:
+    """How many values `data` holds, how many steps lead to the deepest, and how many characters are in texts and names;
+    not much beyond `most` values."""
+    level, count, depth, characters = [data], 0, -1, 0
     while level and count <= most:
         count += len(level)
         depth += 1
@@ -168,10 +175,13 @@ def _extent(data: Any, most: int) -> tuple[int, int]:
         for value in level:
             if isinstance(value, dict):
                 within += value.values()
+                characters += sum(map(len, value))
             elif isinstance(value, list):
                 within += value
+            elif isinstance(value, str):
+                characters += len(value)
         level = within
-    return count, depth
+    return count, depth, characters
 
 
 def _violation(error: jsonschema_rs.ValidationError) -> Violation:
