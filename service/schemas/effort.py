@@ -11,6 +11,8 @@ from math import inf
 from typing import Any, Final
 from urllib.parse import unquote, urldefrag, urljoin
 
+from service.schemas.patterns import size
+
 LEVELS: Final = 64
 """Deepest data for which the work is known of a schema that refers to itself."""
 MOST: Final = 2_000_000
@@ -21,6 +23,10 @@ _SAME_LISTS: Final = ("allOf", "anyOf", "oneOf")
 _SAME_MAPS: Final = ("dependentSchemas", "dependencies")
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 _DATA: Final = frozenset({"enum", "const", "default", "examples"})
+_NAMED: Final = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
+)
+"""Whose keys are names, of whatever kind: a property may be called `default`."""
 Node = dict[str, Any]
 
 
@@ -33,8 +39,8 @@ class Effort:
         self._bases: dict[int, str] = {}
         self.collects = False
         """Whether alternatives are in it: what is said of one that fails says why each of them does."""
-        self.matches = False
-        """Whether patterns are in it."""
+        self.largest_pattern = 0
+        """Its size; 0 without any."""
         self._index(schema, "")
         self._levels: list[float] = [1.0]
         self._settled = True
@@ -82,9 +88,13 @@ class Effort:
                 self._named[f"{urldefrag(base).url}#{name}"] = value
         self._bases[id(value)] = urldefrag(base).url
         self.collects = self.collects or "anyOf" in value or "oneOf" in value
-        self.matches = self.matches or "pattern" in value or "patternProperties" in value
+        patterns = [value.get("pattern"), *_names(value, "patternProperties")]
+        self.largest_pattern = max(self.largest_pattern, *(size(each) for each in patterns if isinstance(each, str)), 0)
         for key, each in value.items():
-            if key not in _DATA:
+            if key in _NAMED and isinstance(each, dict):
+                for named in each.values():
+                    self._index(named, base)
+            elif key not in _DATA:
                 self._index(each, base)
 
     def _cost(self, node: Any, below: dict[int, float] | None, found: dict[int, float], waiting: list[Any]) -> float:
@@ -113,7 +123,7 @@ class Effort:
             yield from _map(node, key)
         for key in _REFERENCES:
             if isinstance(target := node.get(key), str):
-                yield self._resolved(urljoin(self._bases[id(node)], target))
+                yield self._resolved(urljoin(self._bases.get(id(node), ""), target))
 
     def _resolved(self, target: str) -> Any:
         url, fragment = urldefrag(target)
@@ -162,6 +172,11 @@ def _children(node: Node) -> Iterator[Any]:
 def _list(node: Node, key: str) -> Iterable[Any]:
     value = node.get(key)
     return value if isinstance(value, list) else ()
+
+
+def _names(node: Node, key: str) -> Iterable[str]:
+    value = node.get(key)
+    return value if isinstance(value, dict) else ()
 
 
 def _map(node: Node, key: str) -> Iterable[Any]:

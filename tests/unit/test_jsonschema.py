@@ -103,22 +103,35 @@ def test_a_pattern_that_would_run_for_ever_elsewhere_ends_here(tmp_path: Path, p
     assert found(validator, "a" * 100_000 + "!") == [("#", "pattern")]
 
 
-@pytest.mark.parametrize("alternatives", [False, True])
 @pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("otherwise", "expected"),
+    [(None, [("#/default", "maxLength")]), ({"type": "null"}, [("#", "schema")]), ({"type": "string"}, [])],
+)
 def test_a_pattern_is_not_tried_on_text_that_is_longer_than_it_may_be(
-    tmp_path: Path, order: int, alternatives: bool
+    tmp_path: Path, order: int, otherwise: dict[str, str] | None, expected: list[tuple[str, str]]
 ) -> None:
-    # on so much text this pattern alone would take a minute
+    # on so much text this pattern alone would take minutes, longer than a test may
     bounded = dict([("maxLength", 1000), ("pattern", "(a{1,1000}){1,9}b")][::order])
-    schema = {"properties": {"a": {"anyOf": [bounded, {"type": "null"}]} if alternatives else bounded}}
-    expected = [("#", "schema")] if alternatives else [("#/a", "maxLength")]
-    assert found(compiled(tmp_path, schema), {"a": "a" * 100_000}) == expected
+    schema = {"properties": {"default": {"anyOf": [bounded, otherwise]} if otherwise else bounded}}
+    assert found(compiled(tmp_path, schema), {"default": "a" * 1_000_000}) == expected
 
 
-def test_of_text_under_patterns_all_violations_are_listed_as_long_as_it_is_short(tmp_path: Path) -> None:
-    schema = compiled(tmp_path, {"properties": {"a": {"pattern": "^b*$"}, "c": {"type": "integer"}}})
-    assert found(schema, {"a": "a" * 4000, "c": "1"}) == [("#/a", "pattern"), ("#/c", "type")]
-    assert len(found(schema, {"a": "a" * 4100, "c": "1"})) == 1
+def test_of_text_under_large_patterns_all_violations_are_listed_as_long_as_it_is_short(tmp_path: Path) -> None:
+    schema = compiled(tmp_path, {"properties": {"a": {"pattern": "^b{1000}$"}, "c": {"type": "integer"}}})
+    assert found(schema, {"a": "a" * 900, "c": "1"}) == [("#/a", "pattern"), ("#/c", "type")]
+    assert len(found(schema, {"a": "a" * 1100, "c": "1"})) == 1
+    schema = compiled(tmp_path, {"properties": {"a": {"pattern": "^[0-9]{4}$"}, "c": {"anyOf": [{"type": "null"}]}}})
+    assert len(found(schema, {"a": "a" * 50_000, "c": "1"})) == 2
+
+
+@pytest.mark.parametrize("name", ["default", "examples", "const", "enum"])
+def test_a_property_may_be_called_as_a_keyword_is(tmp_path: Path, name: str) -> None:
+    schema = compiled(
+        tmp_path, {"properties": {name: {"$ref": f"#/$defs/{name}"}}, "$defs": {name: {"type": "integer"}}}
+    )
+    assert found(schema, {name: 1}) == []
+    assert found(schema, {name: "1"}) == [(f"#/{name}", "type")]
 
 
 @pytest.mark.parametrize(
