@@ -50,12 +50,10 @@ group.consumer.min.session.timeout.ms=1000
 group.consumer.heartbeat.interval.ms=500
 group.consumer.min.heartbeat.interval.ms=100
 broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=1000
-metadata.max.idle.interval.ms=30000
+broker.heartbeat.interval.ms=500
 """
 """Broker settings. The short sessions let a killed broker register again within seconds, not 12, and a group give the
-partitions of a killed member of it to others within as few, not 45; compaction begins at once. A heartbeat each second
-and no empty records of metadata: a broker that nobody uses takes 4 % of a core, not 6."""
+partitions of a killed member of it to others within as few, not 45; compaction begins at once."""
 
 
 def install() -> Path:
